@@ -55,6 +55,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     # For approvers, and for designers who own the process of the task; service.commands checks that.
     "POST /workflow/tasks/decide/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/undo/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/claim/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/token/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/reassign/": NOT_AUDITORS,

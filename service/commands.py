@@ -16,7 +16,7 @@ from placet.audit.chain import moment
 from placet.definition.assignees import people_in
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
-from placet.engine.events import Claim, Decide, Happened, Resubmit
+from placet.engine.events import Claim, Decide, Happened, Resubmit, Undo
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
@@ -132,7 +132,7 @@ async def decision_token(context: Context, principal: Principal, task_id: str, s
 
 def concerned(connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime) -> TaskRow:
     """Return the task that an event is about; raises NotFound, and NotPermitted for what the caller may never do."""
-    if isinstance(event, Decide | Claim):
+    if isinstance(event, Decide | Undo | Claim):
         _need_decider(connection, principal, task_id)
     task = see_task(connection, principal, task_id, now)
     if (requester := requests.requester_of(connection, task.request_id)) is not None:

@@ -48,6 +48,7 @@ from placet.engine.events import (
     Remind,
     Resubmit,
     SignalRefused,
+    Undo,
     Withdraw,
 )
 from placet.engine.recording import recording_of
@@ -124,6 +125,7 @@ class ApprovalWorkflow:
         return self._answer()
 
     decide = update(Decide, "decide", "Decide a task.")
+    undo = update(Undo, "undo", "Undo a decision that does not stand yet.")
     reassign = update(Reassign, "reassign", "Give a task to somebody else.")
     delegate = update(Delegate, "delegate", "Allow another person to decide a task.")
     claim = update(Claim, "claim", "Take a task out of its queue.")

@@ -28,7 +28,7 @@ from api.schemas.requests import (
     TaskItem,
     TaskView,
 )
-from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
+from placet.engine.events import Claim, Decide, Delegate, Reassign, Release, Undo
 from placet.errors import PlacetError
 from placet.json_text import with_floats
 from service import commands
@@ -117,6 +117,18 @@ async def read_task(context: Here, caller: Caller, task_id: str) -> TaskView:
 async def decide(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewDecision) -> RequestView:
     """Decide a task. The answer is the request after the decision."""
     return await _act(context, caller, task_id, _decision(caller, body, task_id, call.key), call.key)
+
+
+@router.post("/{task_id}/undo/")
+async def undo(
+    context: Here,
+    caller: Caller,
+    call: ThisCall,
+    task_id: str,
+    body: Nothing | None = None,  # noqa: ARG001 - an empty object may be sent
+) -> RequestView:
+    """Undo your own decision until `undo_until` of the task (`undo_seconds` of its stage). The task is open again."""
+    return await _act(context, caller, task_id, Undo(by=caller.actor, task_id=task_id, key=call.key), call.key)
 
 
 @router.post("/{task_id}/reassign/")

@@ -34,6 +34,7 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "comment": None,
     "form": None,
     "on_behalf_of": None,
+    "undo_until": None,
     "revision": 1,
     "content_digest": _EXAMPLE_DIGEST,
 }
@@ -281,6 +282,7 @@ class TaskView(View):
     comment: str | None
     form: dict[str, Any] | None
     on_behalf_of: str | None
+    undo_until: Shown | None
     revision: int
     content_digest: str | None
 
@@ -307,6 +309,7 @@ class TaskView(View):
             comment=row.comment,
             form=row.form,
             on_behalf_of=shown(row.on_behalf_of),
+            undo_until=row.undo_until,
             revision=row.revision,
             content_digest=row.content_digest,
         )

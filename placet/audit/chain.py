@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import rfc8785
 
@@ -25,8 +25,8 @@ _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers e
 KINDS = frozenset({
     "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_missing", "attached",
     "branch_ended", "cancelled", "changes_requested", "child_ended", "child_failed", "child_kept", "child_started",
-    "claimed", "commented", "completed", "decided", "delegated", "escalated", "escalation_ended",
-    "escalation_skipped", "event_received", "extended",
+    "claimed", "commented", "completed", "decided", "decision_stands", "decision_undone", "delegated", "escalated",
+    "escalation_ended", "escalation_skipped", "event_received", "extended",
     "failed", "forked", "informed", "joined", "migrated", "question_answered", "question_asked", "reassigned",
     "released", "reminded", "resubmitted", "routed",
     "signal_refused", "sla_breached", "sla_critical", "sla_warning", "stage_settled", "started", "task_closed",
@@ -158,6 +158,38 @@ def first_bad(previous: str, entries: Iterable[Entry | None], *, after: int = 0)
             return expected
         previous = entry.hash
     return None
+
+
+class _Decided(Protocol):
+    """What is asked of an entry of a timeline here: an audit entry, or its stored row."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def task_id(self) -> str | None: ...
+    @property
+    def detail(self) -> dict[str, Any]: ...
+
+
+E = TypeVar("E", bound=_Decided)
+
+
+def standing_decisions(entries: Iterable[E]) -> dict[str, E]:
+    """Return the decision of each task by its id: not those that were undone, or that came too late to stand."""
+    found: dict[str, E] = {}
+    for entry in entries:
+        if entry.task_id is None:
+            continue
+        if entry.kind in {"decided", "changes_requested"}:
+            found[entry.task_id] = entry
+        elif voids_decision(entry.kind, entry.detail):
+            found.pop(entry.task_id, None)
+    return found
+
+
+def voids_decision(kind: str, detail: Mapping[str, Any]) -> bool:
+    """Say whether an entry voids the decision of its task: it was undone, or the task was closed before it stood."""
+    return kind == "decision_undone" or (kind == "task_closed" and detail.get("before") == "decided")
 
 
 def digest_of_content(template: Any, version: Any, title: Any, given: Any, attached: Sequence[str] = ()) -> str:

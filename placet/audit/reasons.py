@@ -26,6 +26,7 @@ WORDS: dict[str, str] = {
     "request_ended": "the request is {result}",
     "changes_requested": "changes were requested",
     "request_changed": "the request was changed",
+    "no_round_left": "the request may not go back to its requester once more",
     "stood_still": "the request stood still while it was returned",
     "carried_over": "the approval of {task} is carried over",
     "branch_not_needed": "{node} has been reached by enough branches",

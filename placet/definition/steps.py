@@ -26,6 +26,8 @@ DecisionLinks = Literal["off", "session", "bearer"]
 """What a link in a notification needs to decide: it decides never, in a session of its person, or by itself."""
 MediaType = Annotated[str, Field(max_length=120, pattern=r"^[a-z0-9][a-z0-9.+-]*/([a-z0-9][a-z0-9.+-]*|\*)$")]
 
+LONGEST_UNDO = 86_400  # seconds; a longer time to think again is a stage of its own
+
 
 class WeightedApprover(Model):
     """An approver whose vote counts `weight` (whole number, 1 to 1000) towards a weight quorum."""
@@ -124,6 +126,7 @@ class Step(Model):
     final: Literal["wait", "approve", "reject", "expire"] = "wait"
     reminders: Reminders | None = None
     form: FormSchema | None = None
+    undo_seconds: Annotated[float, Number, Field(ge=0, le=LONGEST_UNDO, allow_inf_nan=False)] = 0
     comment_required: Annotated[
         tuple[Literal["approve", "reject", "request_changes", "abstain"], ...], Field(max_length=4)
     ] = ()

@@ -34,6 +34,7 @@ from placet.engine.events import (
     Remind,
     Resubmit,
     SignalRefused,
+    Undo,
     Withdraw,
 )
 from placet.engine.flow import settle, take_action, take_child
@@ -47,7 +48,7 @@ from placet.nodes.wait import wait_spec_of
 from placet.plan.graph import Node
 from placet.tasks.assignment import claim, delegate, follow_directory, reassign, release
 from placet.tasks.deadlines import move_deadline
-from placet.tasks.decisions import decide
+from placet.tasks.decisions import decide, let_decisions_stand, undo
 from placet.tasks.permissions import (
     open_task,
     require_decider,
@@ -68,6 +69,8 @@ def carry_out(run: Run, event: Event) -> None:
     by: Actor | None = getattr(event, "by", None)
     if by is not None and by.person != SYSTEM and not is_person(by.person):
         raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
+    if not isinstance(event, DirectoryRead):  # which whatever stands may need first
+        let_decisions_stand(run)
     run.acting = by
     if run.rules.forbids_operating_ones_own:  # requests that began before this rule go on as their history has it
         require_not_operating_own(event, run.state.requester)
@@ -201,6 +204,7 @@ def _harmless(value: object) -> str:
 
 _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Decide: decide_held_task,
+    Undo: undo,
     Reassign: reassign,
     Delegate: delegate,
     Claim: claim,

@@ -75,6 +75,15 @@ class Decide:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Undo:
+    """Undo one's own decision on a task, before it stands (`undo_seconds` of the stage)."""
+
+    by: Actor
+    task_id: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reassign:
     """Give a task to somebody else permanently."""
 
@@ -270,6 +279,7 @@ class SignalRefused:
 
 Event = (
     Decide
+    | Undo
     | Reassign
     | Delegate
     | Claim

@@ -64,7 +64,7 @@ def migrate(run: Run, event: Migrate) -> None:
     _keep_revision(run, new, theirs)
     if new.on_change == "restart" and run.state.returned_at is None and any(s.returned_at for s in run.stages.values()):
         run.set(returned_at=run.now)  # from here on every branch is suspended until the request is resubmitted
-    stages = {task.id: run.stage_of(task) for task in run.open_tasks()}
+    stages = {task.id: run.stage_of(task) for task in run.unsettled_tasks()}
     run.plan, run.moved_to = new, event.template_id
     _rename(run, old, moved)
     changed = [name for name in sorted({*before, *given}) if before.get(name) != given.get(name)]
@@ -76,7 +76,7 @@ def migrate(run: Run, event: Migrate) -> None:
         before=_shown(old, before, changed),
         after=_shown(new, given, changed),
     )
-    for task in run.open_tasks():
+    for task in run.unsettled_tasks():
         _follow(run, task, stages[task.id], old)
     for place in list(run.waits):
         _follow_wait(run, place, old)
@@ -172,7 +172,7 @@ def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
 
 def _follow(run: Run, task: Task, before: Stage, old: Plan) -> None:
     changed = follow(run, task, before, old.calendar)
-    if changed.due_at != task.due_at:
+    if changed.due_at != task.due_at and task.status == "open":
         run.record(
             "extended",
             task=changed,

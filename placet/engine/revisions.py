@@ -221,9 +221,9 @@ def _go_on(run: Run, returned: list[str]) -> None:
     since, held = run.state.returned_at, run.state.held
     run.set(returned_at=None, held=())
     if since is not None:
-        for task in run.open_tasks():
+        for task in run.unsettled_tasks():
             moved = move_on(run, task, since)
-            if moved.due_at != task.due_at:
+            if moved.due_at != task.due_at and task.status == "open":
                 run.record(
                     "extended",
                     task=moved,
@@ -265,7 +265,7 @@ def _take(run: Run, result: HeldResult) -> None:
 def _restart(run: Run) -> None:
     """Void the approvals, end everything that is going on, and go again from the first node."""
     why = because("request_changed")
-    for task in run.open_tasks():
+    for task in run.unsettled_tasks():
         run.close(task, why=why, result="restarted")
     for held in run.state.held:
         calls: dict[str, Any] = run.actions if held.outcome is None else run.children

@@ -16,6 +16,7 @@ from placet.directory import Directory
 from placet.engine.content import changes_as_json
 from placet.engine.events import SYSTEM, Actor
 from placet.engine.state import (
+    UNDECIDED,
     CallResult,
     ChildCall,
     JoinProgress,
@@ -149,6 +150,10 @@ class Run:
         """List the tasks that wait for somebody."""
         return [t for t in self.tasks.values() if t.status == "open"]
 
+    def unsettled_tasks(self) -> list[Task]:
+        """List the tasks that wait for somebody, or may do so again: those whose decision does not stand yet."""
+        return [t for t in self.tasks.values() if t.unsettled]
+
     def has_had(self, task_id: str) -> bool:
         """Say whether there ever was such a task, also where it is no longer kept."""
         request_id, _, number = task_id.rpartition(".")
@@ -217,10 +222,13 @@ class Run:
         return timedelta(seconds=working_seconds(self.calendar, start, end))
 
     def close(self, task: Task, *, why: Reason, result: str) -> None:
-        """Close an open task that its stage no longer needs, and notify its people."""
-        self.change(task, status="superseded", result=result)
-        self.record("task_closed", task=task, why=why, before="open", after="superseded")
-        self.notify("superseded", *task.people, task=task)
+        """Close a task that its stage no longer needs, and notify its people.
+
+        A decision on it that does not stand yet counts for nothing.
+        """
+        self.change(task, status="superseded", result=result, **(UNDECIDED if task.provisional else {}))
+        self.record("task_closed", task=task, why=why, before=task.status, after="superseded")
+        self.notify("superseded", *task.people, task.decided_by, task=task)
 
     def keep_result(self, made: Callable[[], CallResult]) -> None:
         """Keep the result of an action or a sub-process for when the process goes again from its first node.
@@ -241,7 +249,7 @@ class Run:
         """End everything that goes on in a part of the process."""
         for name in [name for name in self.stages if within(self.node(name))]:
             for task in self.tasks_of(self.stages[name]):
-                if task.status == "open":
+                if task.unsettled:
                     self.close(task, why=why, result="ended")
             self._end(self.stages, name, why)
         self.abandoned += [call for name, call in self.children.items() if within(self.node(name))]
@@ -262,7 +270,7 @@ class Run:
         kept: list[Task] = []
         votes = {(vote.person, vote.node): vote for vote in state.votes if vote.revision >= state.material}
         for task in state.tasks:
-            if task.status == "open" or task.number > firsts.get(task.node, task.number):
+            if task.unsettled or task.number > firsts.get(task.node, task.number):
                 kept.append(task)
             elif (vote := vote_of(task)) is not None:
                 votes[vote.person, vote.node] = vote
@@ -279,10 +287,10 @@ class Run:
         """
         holders: list[str] = []
         why = because("request_ended", result=outcome or status)
-        for task in self.open_tasks():
-            self.change(task, status="cancelled")
-            holders += task.people
-            self.record("task_closed", task=task, why=why, before="open", after="cancelled")
+        for task in self.unsettled_tasks():
+            self.change(task, status="cancelled", **(UNDECIDED if task.provisional else {}))
+            holders += (*task.people, *((task.decided_by,) if task.decided_by else ()))
+            self.record("task_closed", task=task, why=why, before=task.status, after="cancelled")
         self.stages.clear()
         self.end_part(lambda _: True, why)
         self.set(status=status, outcome=outcome, ended_at=self.now)

@@ -91,6 +91,7 @@ class Task:
     )
     on_behalf_of: str | None = None  # the person on whose behalf it was decided, if another
     critical_at: datetime | None = None  # when it becomes critical, once it is breached
+    undo_until: datetime | None = None  # until when whoever decided may undo that; it has no effect before
 
     @property
     def number(self) -> int:
@@ -98,9 +99,25 @@ class Task:
         return int(self.id.rpartition(".")[2])
 
     @property
+    def provisional(self) -> bool:
+        """Say whether it is decided, and the decision does not stand yet: whoever decided may undo it."""
+        return self.undo_until is not None
+
+    @property
+    def unsettled(self) -> bool:
+        """Say whether it is open, or may be open again."""
+        return self.status == "open" or self.provisional
+
+    @property
     def people(self) -> tuple[str, ...]:
         """List who can act on it now: the assignee or the queue, and delegates; nobody while it is vacant."""
         return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
+
+
+UNDECIDED: dict[str, Any] = dict.fromkeys(
+    ("decision", "decided_by", "decided_at", "comment", "form", "on_behalf_of", "undo_until")
+)
+"""What a task says of its decision where nobody has decided."""
 
 
 @quick

@@ -9,6 +9,7 @@ from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import State, Task
 from placet.plan.plan import Plan
 from placet.tasks.deadlines import jitter, nominal
+from placet.tasks.decisions import next_to_stand, stand
 from placet.tasks.sla import Settle, breach, escalate, send_reminder, turn_critical, warn
 from placet.tasks.substitution import absent_seat_holder
 
@@ -25,19 +26,26 @@ def next_due(plan: Plan, state: State) -> datetime | None:
     """Return the earliest moment at which `carry_out_due` has something to do, for which the one timer is set."""
     if state.status != "pending" or state.returned_at is not None:
         return None
-    moments = [m for t in state.tasks if t.status == "open" for m, _ in _moments(t)]
+    provisional = [t for t in state.tasks if t.undo_until is not None]
+    held = {t.node for t in provisional}
+    moments = [m for t in state.tasks if t.status == "open" and t.node not in held for m, _ in _moments(t)]
     moments += [wait.until for wait in state.waits if wait.until is not None]
-    due = min(moments) + jitter(plan, state.request_id) if moments else None
+    due = [min(moments) + jitter(plan, state.request_id)] if moments else []
+    due += [t.undo_until for t in provisional if t.undo_until is not None]
     back = _next_absence_end(state)
-    return back if due is None or (back is not None and back < due) else due
+    return min([*due, back] if back is not None else due, default=None)
 
 
 def next_purpose(state: State) -> str | None:
     """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
-    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in state.open_tasks for m, rank in _moments(t)]
+    held = {t.node for t in state.tasks if t.provisional}
+    waiting = [t for t in state.open_tasks if t.node not in held]
+    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in waiting for m, rank in _moments(t)]
     found += [(w.until, len(_PURPOSES), f"end of the wait at {w.node}") for w in state.waits if w.until is not None]
+    ends = [(t.undo_until, t.stage) for t in state.tasks if t.undo_until is not None]
+    found += [(until, len(_PURPOSES) + 1, f"end of the time to undo a decision of {stage}") for until, stage in ends]
     if (back := _next_absence_end(state)) is not None:
-        found.append((back, len(_PURPOSES) + 1, "end of an absence"))
+        found.append((back, len(_PURPOSES) + 2, "end of an absence"))
     return min(found)[2] if found else None
 
 
@@ -51,14 +59,22 @@ def carry_out_due(run: Run, settle: Settle) -> None:
         raise DirectoryNeeded  # with which the task is whose it is then
     for _ in range(MOST_AT_ONCE):
         at = nominal(run)
+        held = {task.node for task in run.tasks.values() if task.provisional}
         due = [
             (moment, rank, index, task)
             for index, task in enumerate(run.open_tasks())
+            if task.node not in held
             for moment, rank in _moments(task)
             if moment <= at
         ]
         over = min(((w.until, w.node) for w in run.waits.values() if w.until and w.until <= at), default=None)
         first = min(due, key=lambda d: d[:3], default=None)
+        decided = next_to_stand(run)
+        if decided is not None and decided.undo_until is not None:
+            before = min([m for m in (over and over[0], first and first[0]) if m], default=None)
+            if before is None or decided.undo_until <= before + (run.now - at):
+                stand(run, decided)
+                continue
         if over is not None and (first is None or over[0] < first[0]):
             settle(run, over[1], "elapsed" if run.waits[over[1]].event is None else "timeout")
             continue

@@ -146,7 +146,7 @@ class ApprovalType(NodeType[ApprovalNode]):
 
 def _filled_in(run: Run, node: Node) -> dict[str, Any]:
     """Set an approval's variables from the form that was filled in last; returns what the record says of it."""
-    decided = [task for task in run.tasks_of(run.stages[node.id]) if task.form is not None]
+    decided = [task for task in run.tasks_of(run.stages[node.id]) if task.form is not None and not task.provisional]
     if not node.output or not decided:
         return {}
     last = max(reversed(decided), key=lambda task: task.decided_at or task.opened_at)
@@ -248,6 +248,7 @@ def stage_of(context: CompilerContext, step: Step, approvers: tuple[ApproverSpec
         claim=step.claim,
         least_loaded=step.assign == "least_loaded",
         sla=None if target is None else _hours(target),
+        undo=timedelta(seconds=step.undo_seconds) if step.undo_seconds else None,
         critical=_hours(step.sla.critical_hours) if step.sla and step.sla.critical_hours is not None else None,
         warn_before=_hours(warn),
         re_escalate_after=_hours(step.re_escalate_after_hours or settings.re_escalate_after_hours),

@@ -71,6 +71,7 @@ class Stage:
     comment_required: tuple[str, ...]
     repeat: RepeatRule
     critical: timedelta | None = None  # after the deadline
+    undo: timedelta | None = None  # by the clock: how long whoever decides may undo that
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

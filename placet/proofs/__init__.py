@@ -18,7 +18,7 @@ from placet.expressions.types import ZONE
 from placet.plan.calendar_compiler import calendar_problems, zone_offsets
 from placet.plan.plan import Child, Plan
 from placet.proofs.bounds.budget import budget_findings, budget_of
-from placet.proofs.bounds.duration import LONGEST_CHAIN, duration_findings, duration_of
+from placet.proofs.bounds.duration import LONGEST_CHAIN, duration_findings, duration_of, undo_findings
 from placet.proofs.certificate import ASSUMED, PROVEN, PROVEN_BY_A_DIRECTORY, Certificate
 from placet.proofs.draft import Draft, draft_of
 from placet.proofs.findings import Finding, Report, report
@@ -185,6 +185,7 @@ def _measured(
         *round_findings(draft),
         *staffing.findings,
         *duration_findings(draft, duration),
+        *undo_findings(draft),
         *budget_findings(budget),
     ]
     hours = None if duration.total is None else duration.total.total_seconds() / 3600

@@ -1,20 +1,25 @@
-"""Decisions: an approver decides a task."""
+"""Decisions: an approver decides a task, and may undo that before it stands.
+
+A stage may give whoever decides some time to undo it. Until then the decision is recorded and has no other effect; the
+task is `provisional`. docs/decisions/0027-undo.md has the rules.
+"""
 
 from __future__ import annotations
 
-from placet.audit.reasons import because
+from placet.audit.reasons import Reason, because
 from placet.audit.sealed import sealed
 from placet.definition.json_schema.forms import check_form, check_text, has_words
 from placet.engine.content import changes_as_json, difference
-from placet.engine.events import Decide
+from placet.engine.events import SYSTEM, Decide, Undo
 from placet.engine.flow import after_vote
 from placet.engine.run import Run
-from placet.engine.state import Task, counts
-from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, Problem, Refused, Returned
+from placet.engine.state import UNDECIDED, Task, counts
+from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, NotPermitted, Problem, Refused, Returned
 from placet.frozen import evolve
 from placet.json_values import check_json
 from placet.plan.graph import Stage
-from placet.tasks.permissions import open_task, require_decider
+from placet.tasks.assignment import follow_directory
+from placet.tasks.permissions import open_task, require_decider, settled
 
 
 def decide(run: Run, event: Decide) -> None:
@@ -43,6 +48,7 @@ def decide(run: Run, event: Decide) -> None:
             "approve or reject it."
         )
     person = event.by.person
+    until = run.now + stage.undo if stage.undo is not None else None
     changed = run.change(
         task,
         status="decided",
@@ -52,6 +58,7 @@ def decide(run: Run, event: Decide) -> None:
         comment=comment,
         form=form,
         on_behalf_of=behalf,
+        undo_until=until,
         held_by=task.held_by if person in task.held_by else (*task.held_by, person),
     )
     run.record(
@@ -66,13 +73,74 @@ def decide(run: Run, event: Decide) -> None:
         round=task.round,
         before="open",
         after=event.decision,
+        undo_until=until,
         **run.state.revision_facts,
     )
-    run.decided = changed
-    if event.decision == "request_changes":
-        _return_to_requester(run, changed)
+    if until is None:
+        _take_effect(run, changed)
+
+
+def undo(run: Run, event: Undo) -> None:
+    """Take one's own decision back before it stands: the task is open again, and its clocks are as they were.
+
+    Raises AlreadyDecided with what stands once the time for it is over.
+    """
+    task = run.tasks.get(event.task_id)
+    if task is None or task.status == "open":
+        open_task(run, event.task_id)
+        raise Refused("Nobody has decided this task; there is nothing to undo.")
+    if task.status == "decided" and task.decided_by != event.by.person:
+        raise NotPermitted("Only whoever decided the task can undo that.")
+    if not task.provisional:
+        refusal = settled(run, task)
+        if isinstance(refusal, AlreadyDecided):
+            raise AlreadyDecided(f"{refusal.message} It can no longer be undone.", standing=refusal.standing)
+        raise refusal
+    run.need_directory_of_now()  # whoever had the task may have left, or be back
+    _open_again(run, task, actor=event.by.name)
+    follow_directory(run)
+
+
+def let_decisions_stand(run: Run) -> None:
+    """Let every decision stand whose time for undoing is over, in the order in which they do."""
+    while (first := next_to_stand(run)) is not None:
+        stand(run, first)
+
+
+def next_to_stand(run: Run) -> Task | None:
+    """Return the task whose decision stands next by now; None while the branches are suspended."""
+    if run.state.returned_at is not None or run.state.status != "pending":
+        return None
+    over = [(t.undo_until, t.number, t) for t in run.tasks.values() if t.undo_until is not None]
+    first = min(over, default=None)
+    return first[2] if first is not None and first[0] <= run.now else None
+
+
+def stand(run: Run, task: Task) -> None:
+    """Let a decision stand: what follows from it happens now."""
+    if task.decision == "request_changes" and run.state.round >= run.plan.max_rounds:
+        # Another branch has used the last round since.
+        reopened = _open_again(run, task, why=because("no_round_left"))
+        run.notify("task_opened", *reopened.people, task=reopened, due_at=reopened.due_at)
+        return
+    standing = run.change(task, undo_until=None)
+    run.record("decision_stands", task=task, due=task.undo_until, decision=task.decision, by=f"user:{task.decided_by}")
+    _take_effect(run, standing)
+
+
+def _take_effect(run: Run, task: Task) -> None:
+    run.decided = task
+    if task.decision == "request_changes":
+        _return_to_requester(run, task)
     else:
         after_vote(run, task.node)
+
+
+def _open_again(run: Run, task: Task, *, actor: str = SYSTEM, why: Reason | None = None) -> Task:
+    current = {"revision": run.state.revision, "content_digest": run.state.content_digest}
+    reopened = run.change(task, status="open", **UNDECIDED, **current)
+    run.record("decision_undone", actor=actor, task=task, why=why, round=task.round, before=task.decision, after="open")
+    return reopened
 
 
 def _require_seen(run: Run, event: Decide) -> None:
@@ -117,7 +185,7 @@ def _return_to_requester(run: Run, task: Task) -> None:
     stage_run = run.stages[task.node]
     run.notify("changes_requested", run.state.requester, task=task, text=task.comment, by=f"user:{task.decided_by}")
     for other in run.tasks_of(stage_run):
-        if other.status == "open":
+        if other.unsettled:
             run.close(other, why=because("changes_requested"), result="changes_requested")
     run.stages[task.node] = evolve(stage_run, returned_at=run.now)
     if run.plan.on_change == "restart":  # a change may void the results of the other branches, so they are suspended

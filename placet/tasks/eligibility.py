@@ -41,15 +41,16 @@ def decided_elsewhere(run: Run, person: str, node: str) -> Vote | None:
 def approved_elsewhere(run: Run, person: str, node: str) -> Vote | None:
     """Return this person's approval in another stage, where it is their last word there: they have not abstained since.
 
-    What was decided on a revision that is void does not count.
+    What was decided on a revision that is void does not count, nor does what may still be undone.
     """
-    last = _latest(_votes_elsewhere(run, person, node))
+    last = _latest(_votes_elsewhere(run, person, node, standing=True))
     return last if last is not None and counts(last.decision) == "for" else None
 
 
-def _votes_elsewhere(run: Run, person: str, node: str) -> list[Vote]:
+def _votes_elsewhere(run: Run, person: str, node: str, *, standing: bool = False) -> list[Vote]:
     """List a person's votes in other stages: the last one in each, for no others are kept of very many tasks."""
-    cast = (vote for task in run.tasks.values() if (vote := vote_of(task)) is not None)
+    decided = (task for task in run.tasks.values() if not (standing and task.provisional))
+    cast = (vote for task in decided if (vote := vote_of(task)) is not None)
     last: dict[str, Vote] = {}
     for vote in (*run.votes, *cast):
         if vote.person == person and vote.node != node and vote.revision >= run.state.material:

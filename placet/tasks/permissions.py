@@ -16,11 +16,12 @@ from placet.engine.events import (
     Migrate,
     Remind,
     Resubmit,
+    Undo,
     Withdraw,
 )
 from placet.engine.run import Run
 from placet.engine.state import Task
-from placet.errors import AlreadyDecided, Ended, NotPermitted, Returned, UnknownTask
+from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, Returned, UnknownTask
 from placet.tasks.candidates import is_owner
 from placet.tasks.eligibility import decided_elsewhere
 from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, represented_person, seat_holders
@@ -39,7 +40,7 @@ def require_not_operating_own(event: Event, requester: str) -> None:
         return
     if isinstance(event, Withdraw) and event.how == "withdrawn":
         return
-    if isinstance(event, Decide | Claim):
+    if isinstance(event, Decide | Undo | Claim):
         raise NotPermitted("Nobody decides their own request.")
     if isinstance(event, Migrate):
         raise NotPermitted("Nobody may move their own request to another version; ask another admin.")
@@ -78,14 +79,21 @@ def open_task(run: Run, task_id: str) -> Task:
         raise UnknownTask(f"The request has no task {task_id!r}.")
     if task.status == "open":
         return task
+    raise settled(run, task)
+
+
+def settled(run: Run, task: Task) -> Refused:
+    """Return the refusal to act on a task that is not open, with the decision that stands."""
     if task.status == "cancelled":
-        raise Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+        return Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
     decided = task if task.status == "decided" else _last_vote(run, task)
     if task.status == "decided":
         message = f"The task has been decided: {task.decision} by user:{task.decided_by}."
+        if task.undo_until is not None:
+            message += f" Whoever decided may undo it until {moment(task.undo_until)}."
     else:
         message = f"The task is closed: {_RESULTS.get(task.result or '', 'its stage has been settled without it')}."
-    raise AlreadyDecided(
+    return AlreadyDecided(
         message,
         standing={
             "task_id": task.id,
@@ -95,6 +103,7 @@ def open_task(run: Run, task_id: str) -> Task:
             "decided_at": moment(decided.decided_at) if decided and decided.decided_at else None,
             "result": task.result,
             "outcome": run.state.outcome,
+            **({"undo_until": moment(task.undo_until)} if task.undo_until is not None else {}),
         },
     )
 

@@ -70,13 +70,19 @@ def lost_by_abstention(run: Run, stage_run: StageRun, stage: Stage) -> Reason | 
     tally = _tally(run, stage_run, stage)
     if not tally.abstained or not tally.lost or (tally.rejected and stage.rejection == "any"):
         return None
-    abstained = sum(1 for t in run.tasks_of(stage_run) if t.decision is not None and counts(t.decision) == "nobody")
+    abstained = list(_votes(run, stage_run).values()).count("nobody")
     return because("quorum_unreachable", abstained=abstained, seats=len(stage_run.seats))
+
+
+def _votes(run: Run, stage_run: StageRun) -> dict[int, Side | None]:
+    """Return what each seat has voted for, as far as the decisions stand."""
+    decided = (task for task in run.tasks_of(stage_run) if not task.provisional)
+    return {task.seat: counts(task.decision) for task in decided if task.decision is not None}
 
 
 def _tally(run: Run, stage_run: StageRun, stage: Stage) -> Tally:
     weighted = stage.need.kind == "weight"
-    votes = {t.seat: counts(t.decision) for t in run.tasks_of(stage_run) if t.decision is not None}
+    votes = _votes(run, stage_run)
     total: dict[Side | None, int] = {"for": 0, "against": 0, "nobody": 0, None: 0}
     for index, seat in enumerate(stage_run.seats):
         total[votes.get(index)] += seat.weight if weighted else 1

@@ -20,10 +20,12 @@ _FINAL = {"approve": "approved", "reject": "rejected", "expire": "expired"}
 
 
 def final_result(run: Run, stage_run: StageRun) -> str | None:
-    """Return the result that the final rule gives a stage, or None while the escalation of one of its open tasks has
-    not ended.
+    """Return the result that the final rule gives a stage, or None while the escalation of one of its tasks has not
+    ended or a decision does not stand yet.
     """
-    waiting = [t for t in run.tasks_of(stage_run) if t.status == "open"]
+    waiting = [t for t in run.tasks_of(stage_run) if t.unsettled]
+    if any(t.provisional for t in waiting):
+        return None
     if not waiting or not all(t.escalation_ended for t in waiting):
         return None
     return _FINAL.get(_final(run, stage_run, run.stage_at(stage_run.node)))

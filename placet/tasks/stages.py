@@ -52,7 +52,7 @@ def close_stage(run: Run, node: Node, result: str, changed: Mapping[str, Any] = 
     if lost is not None:
         run.lost, changed = lost, {**changed, "why": lost}
     for task in run.tasks_of(stage_run):
-        if task.status == "open":
+        if task.unsettled:
             run.close(task, why=because("stage_settled", result=result), result=result)
     run.record("stage_settled", stage=run.stage_at(node.id).name, result=result, round=stage_run.round, **changed)
 

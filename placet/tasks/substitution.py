@@ -129,5 +129,7 @@ def seat_holders(run: Run, stage_run: StageRun, *, but: int | None = None) -> se
         task = tasks.get(index)
         holder = (task.decided_by or task.assignee) if task else seat.person
         away = absent_seat_holder(run.state, task.via if task else seat.via)
-        people.update(person for person in (holder, away) if person)
+        # Whose task it was holds the seat as well while the decision may be undone.
+        before = task.assignee if task is not None and task.provisional else None
+        people.update(person for person in (holder, away, before) if person)
     return people

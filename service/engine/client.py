@@ -43,6 +43,7 @@ from placet.engine.events import (
     Release,
     Remind,
     Resubmit,
+    Undo,
     Withdraw,
 )
 from placet.errors import Gone, PlacetError, Problem, Unavailable
@@ -57,6 +58,7 @@ Command = (
     | Delegate
     | Claim
     | Release
+    | Undo
     | Comment
     | AskQuestion
     | AnswerQuestion

@@ -18,6 +18,7 @@ from statistics import fmean, median, stdev
 from time import perf_counter
 from typing import Any
 
+from placet.audit.chain import standing_decisions
 from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
@@ -316,7 +317,7 @@ def mean_of(values: Sequence[float]) -> dict[str, Any]:
 
 def _as_it_was(case: Case, prices: Prices) -> RequestSummary:
     end = case.ended_at or (case.entries[-1].at if case.entries else case.started_at)
-    decisions = Counter(e.actor.removeprefix("user:") for e in case.entries if e.kind == "decided")
+    decisions = _deciders(case.entries)
     kinds = {e.kind for e in case.entries}
     worst = "breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok"
     used = usage_in(case.entries, notices=0, duration=end - case.started_at)
@@ -330,8 +331,13 @@ def _as_it_was(case: Case, prices: Prices) -> RequestSummary:
     )
 
 
+def _deciders(entries: Sequence[TimelineEvent]) -> Counter[str]:
+    decided = (e for e in standing_decisions(entries).values() if e.kind == "decided")
+    return Counter(e.actor.removeprefix("user:") for e in decided)
+
+
 def _side(trace: Trace, prices: Prices) -> RequestSummary:
-    decisions = Counter(e.actor.removeprefix("user:") for e in trace.entries if e.kind == "decided")
+    decisions = _deciders(trace.entries)
     used = usage_in(trace.entries, notices=0, duration=trace.duration)
     kinds = {e.kind for e in trace.entries}
     return RequestSummary(

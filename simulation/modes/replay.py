@@ -15,6 +15,7 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer
 
+from placet.audit.chain import voids_decision
 from placet.directory import Directory
 from placet.errors import PlacetError
 from simulation.modes.backtest import Case
@@ -168,6 +169,12 @@ def _predicted(
 
 def _facts(lines: Sequence[ComparedLine], outcome: str | None, status: str) -> dict[str, Any]:
     kinds = [line.kind for line in lines]
+    decided: dict[str | None, str] = {}
+    for line in lines:
+        if line.kind == "decided":
+            decided[line.task] = line.actor
+        elif voids_decision(line.kind, line.detail):
+            decided.pop(line.task, None)
     worst = "breached" if "sla_breached" in kinds else "warning" if "sla_warning" in kinds else "ok"
     return {
         "outcome": outcome,
@@ -176,7 +183,7 @@ def _facts(lines: Sequence[ComparedLine], outcome: str | None, status: str) -> d
         "duration_ms": milliseconds(lines[-1].after) if lines else 0,
         "sla_state": worst,
         "escalations": kinds.count("escalated"),
-        "deciders": list(dict.fromkeys(line.actor for line in lines if line.kind == "decided")),
+        "deciders": list(dict.fromkeys(decided.values())),
     }
 
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
+from placet.audit.chain import standing_decisions
 from placet.definition.action_spec import ActionSpec
 from placet.definition.fields import Model
 from placet.errors import InputInvalid, Problem
@@ -72,8 +73,8 @@ def actions_of(entries: Iterable[TimelineEvent]) -> list[str]:
 
 
 def usage_in(entries: Sequence[TimelineEvent], *, notices: int, duration: timedelta) -> Usage:
-    """Return what a request used, from its timeline; decisions that were carried over do not count."""
-    decided = [e for e in entries if e.kind in {"decided", "changes_requested"} and e.detail.get("via") is not None]
+    """Return what a request used, from its timeline; decisions that were carried over or undone do not count."""
+    decided = [e for e in standing_decisions(entries).values() if e.detail.get("via") is not None]
     return Usage(
         decisions=dict(Counter(entry.actor.removeprefix("user:") for entry in decided)),
         notices=notices,

@@ -248,6 +248,8 @@ def sentence(entry: Entry) -> str:
         ),
         "decided": lambda: f"{who} decides: {detail.get('decision')}",
         "changes_requested": lambda: f"{who} requests changes",
+        "decision_undone": lambda: f"{who} undoes the decision",
+        "decision_stands": lambda: f"the decision of {str(detail.get('by')).removeprefix('user:')} stands",
         "resubmitted": lambda: f"{who} resubmits, round {detail.get('round')}",
         "stage_settled": lambda: ": ".join(filter(None, (f"{entry.stage} is {detail.get('result')}", why_of(detail)))),
         "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",

@@ -32,6 +32,7 @@ from placet.engine.events import (
     Reassign,
     Release,
     Resubmit,
+    Undo,
     Withdraw,
 )
 from placet.engine.state import State
@@ -61,6 +62,7 @@ _MS = timedelta(milliseconds=1)
 _ACTION_ENDED = ("action_run", "action_failed", "action_ignored")
 _UPDATES: dict[type[Any], Any] = {
     Decide: ApprovalWorkflow.decide,
+    Undo: ApprovalWorkflow.undo,
     Reassign: ApprovalWorkflow.reassign,
     Delegate: ApprovalWorkflow.delegate,
     Claim: ApprovalWorkflow.claim,

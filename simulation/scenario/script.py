@@ -3,10 +3,11 @@
 A line is `{"on": stage, "by": person, "after_hours": 3, "decision": "approve", "comment": …, "form": …}`: the person
 who has a task of that stage decides it so many hours after it was opened. `by` restricts the line to one person.
 `{"at_hours": 5, …}` counts from the start of the request instead. `do` is `decide` (the default), `comment`,
-`withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, or `wait` (the stage is left
-alone). Other lines set the results of what is not run: an action will `answer` (with an `output`) or `fail`, an
-outside event will `happen`, or `wait` and never come (simulation.world.answers). The approver model decides all other
-tasks (simulation.scenario.approver_model); by default everyone approves.
+`withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, `undo` (its `after_hours` counts
+from the decision), or `wait` (the stage is left alone). Other lines set the results of what is not run: an action will
+`answer` (with an `output`) or `fail`, an outside event will `happen`, or `wait` and never come
+(simulation.world.answers). The approver model decides all other tasks (simulation.scenario.approver_model); by default
+everyone approves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from simulation.scenario import aliases
 MOST_LINES = 1000
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
-ON_TASKS = {"decide", "reassign", "delegate", "claim", "release", "wait"}
+ON_TASKS = {"decide", "undo", "reassign", "delegate", "claim", "release", "wait"}
 OUTSIDE = {"answer", "fail", "happen"}  # lines about actions and events, not about people
 
 
@@ -42,6 +43,7 @@ class ScriptLine(Model):
         "delegate",
         "claim",
         "release",
+        "undo",
         "extend",
         "wait",
         "answer",

@@ -95,7 +95,7 @@ def recorded_decisions_of(entries: Sequence[TimelineEvent], *, until: datetime |
 
 class _TimelineReader:
     def __init__(self, entries: Sequence[TimelineEvent], until: datetime | None) -> None:
-        self._entries = entries
+        self._entries = _without_undone(entries)
         self._until = until
         self._open_periods: dict[tuple[str, str], _OpenPeriod] = {}  # (task, person)
         self._periods: list[AssignmentPeriod] = []
@@ -263,6 +263,18 @@ class _TimelineReader:
                 unassigned=open_period.unassigned,
             )
         )
+
+
+def _without_undone(entries: Sequence[TimelineEvent]) -> list[TimelineEvent]:
+    """Leave out decisions that were undone: what counts is what the person decided then, or that they did not."""
+    last: dict[str | None, int] = {}
+    gone: set[int] = set()
+    for place, entry in enumerate(entries):
+        if entry.kind in {"decided", "changes_requested"}:
+            last[entry.task_id] = place
+        elif entry.kind == "decision_undone" and entry.task_id in last:
+            gone.add(last[entry.task_id])
+    return [entry for place, entry in enumerate(entries) if place not in gone]
 
 
 def _request_event(entry: TimelineEvent) -> Event | None:

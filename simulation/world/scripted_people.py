@@ -19,6 +19,7 @@ from placet.engine.events import (
     Reassign,
     Release,
     Resubmit,
+    Undo,
     Withdraw,
 )
 from placet.engine.state import Decision, State, Task
@@ -69,7 +70,11 @@ class ScriptedPeople:
         for index, line in enumerate(self.lines):
             if line.do in OUTSIDE or self.done.get((index,), 0) >= line.at_most:
                 continue
-            if line.do in ON_TASKS:
+            if line.do == "undo":
+                for task in state.tasks:
+                    if task.provisional and (index, task.id) not in self.done and concerns(line, task):
+                        yield self._undo(state, line, index, task, now)
+            elif line.do in ON_TASKS:
                 for task in open_tasks:
                     if (index, task.id) not in self.done and concerns(line, task):
                         yield from self._on_task(state, line, index, task, now)
@@ -101,6 +106,13 @@ class ScriptedPeople:
                 yield PlannedEvent(at=at, event=Claim(by=Actor(person=person), task_id=task.id), mark=mark)
             return
         yield PlannedEvent(at=at, event=_task_event(line, task, person), mark=(index, task.id))
+
+    def _undo(self, state: State, line: ScriptLine, index: int, task: Task, now: datetime) -> PlannedEvent:
+        at = (task.decided_at or now) + timedelta(hours=line.after_hours or 0)
+        if line.at_hours is not None:
+            at = state.started_at + timedelta(hours=line.at_hours)
+        event = Undo(by=Actor(person=line.person or task.decided_by or ""), task_id=task.id)
+        return PlannedEvent(at=max(at, now), event=event, mark=(index, task.id))
 
     def _on_request(
         self, state: State, line: ScriptLine, index: int, returned_at: datetime | None, now: datetime

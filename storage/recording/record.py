@@ -222,7 +222,7 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tu
 
 
 def _ask_again(connection: Connection, recording: Recording) -> None:
-    """Hold again what asks people to act on open tasks, and was dropped as long as superseded rows said otherwise.
+    """Hold again what asks people to act on open tasks, and was dropped as long as their rows said otherwise.
 
     What is needed is decided anew, once history is known to hold the entry; what people have got stays as it is.
     """
@@ -284,6 +284,9 @@ def _insert(
         row for part, its in zip(fresh, personal, strict=True) for row in _notifications(part, its, now)
     ]:
         _PUT_NOTIFICATION.run_all(connection, notifications)
+    for part in fresh:
+        if any(entry.kind == "decision_undone" for entry in part.entries):
+            _ask_again(connection, part.recording)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
         _DROP_POINTLESS.run(connection, closed=closed)
@@ -366,6 +369,7 @@ def _task(recording: Recording, task: Task) -> dict[str, Any]:
         "form": task.form,
         "queue": task.queue,
         "on_behalf_of": task.on_behalf_of,
+        "undo_until": task.undo_until,
         "revision": task.revision,
         "content_digest": task.content_digest or None,
     }

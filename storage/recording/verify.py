@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from sqlalchemy import ColumnElement, Connection, LargeBinary, Text, cast, select
 from sqlmodel import SQLModel
 
-from placet.audit.chain import Entry, first_bad, genesis
+from placet.audit.chain import Entry, first_bad, genesis, standing_decisions
 from placet.audit.sealed import erased
 from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
@@ -83,9 +83,9 @@ def _against_projection(connection: Connection, request_id: str, entries: list[E
         ("request.outcome", at, request["outcome"], outcome),
     ]
     tasks = _raw(connection, ApprovalTask, ("id", "decision"), request_id, order="position")
-    decisions = {e.task_id: e for e in entries if e.kind in {"decided", "changes_requested"}}
+    decisions = standing_decisions(entries)
     for task in tasks:
-        entry = decisions.get(task["id"])
+        entry = decisions.get(task["id"] or "")
         stored = entry.detail.get("decision") if entry else None
         compared.append((f"tasks.{task['id']}.decision", entry.seq if entry else last.seq, task["decision"], stored))
     opened = {e.task_id: e.seq for e in entries if e.kind == "task_opened"}

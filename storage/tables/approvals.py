@@ -107,6 +107,7 @@ class ApprovalTask(SQLModel, table=True):
     form: dict[str, Any] | None = json_column(nullable=True)
     queue: str | None = None  # role:r or group:g, whose current members may claim it
     on_behalf_of: str | None = None
+    undo_until: datetime | None = moment_column(nullable=True)  # while the decision may be undone
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     content_digest: str | None = None  # None where it ended before digests existed
 

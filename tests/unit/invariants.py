@@ -39,7 +39,7 @@ def step_holds(before: State, step: Transition) -> None:
     assert after.seq == before.seq + len(step.entries), "every entry is counted, and only entries are"
     assert [t.id for t in after.tasks][: len(before.tasks)] == [t.id for t in before.tasks], "tasks only come to be"
     for old, new in zip(before.tasks, after.tasks, strict=False):
-        if old.status != "open":
+        if not old.unsettled:
             assert evolve(old, node=new.node) == new, "a settled task never changes"
             assert old == new or step.plan is not None, "only a move knows its node by another id"
     keys = Counter(n.key for n in step.notifications)
@@ -121,13 +121,13 @@ def _ending(plan: Plan, state: State) -> None:
     over = state.status != "pending"
     assert over == (state.ended_at is not None)
     if over:
-        assert not state.open_tasks, "an ended request has no open task"
+        assert not any(t.unsettled for t in state.tasks), "an ended request has no open task"
         assert not any((state.stages, state.waits, state.actions, state.children, state.joins))
         assert machine.next_due(plan, state) is None
     else:
         assert state.outcome is None
         returned = any(s.returned_at for s in state.stages)
-        asked = returned or state.open_tasks or state.waits or state.actions or state.children
+        asked = returned or any(t.unsettled for t in state.tasks) or state.waits or state.actions or state.children
         assert asked or not state.seq, "a pending request waits for somebody or something"
     if state.status == "completed":
         assert state.outcome is not None
@@ -143,12 +143,12 @@ def _stages(plan: Plan, state: State) -> None:
         tasks = [t for t in state.tasks[run.first :] if t.node == run.node]
         assert [t.seat for t in tasks] == list(range(run.opened)), "one task a seat, in order"
         if run.returned_at is not None:
-            assert not [t for t in tasks if t.status == "open"], "a returned stage waits for its requester only"
+            assert not [t for t in tasks if t.unsettled], "a returned stage waits for its requester only"
         elif plan.nodes[run.node].asked.order == "sequential":  # type: ignore[union-attr] # asserted above
-            assert len([t for t in tasks if t.status == "open"]) == 1, "a sequence asks one after the other"
+            assert len([t for t in tasks if t.unsettled]) == 1, "a sequence asks one after the other"
         else:
             assert run.opened == len(run.seats)
-            assert any(t.status == "open" for t in tasks), "a stage that goes on waits for somebody"
+            assert any(t.unsettled for t in tasks), "a stage that goes on waits for somebody"
         holders = [h for t in tasks if (h := t.decided_by or (t.assignee if t.status == "open" else None))]
         assert len(holders) == len(set(holders)), f"one person fills at most one seat: {holders}"
 
@@ -197,7 +197,8 @@ def _tasks(plan: Plan, state: State, now: datetime) -> None:
         assert task.opened_at <= now
         if task.assignee is not None:
             assert task.assignee in task.held_by
-        if task.status == "open":
+        assert task.status == "decided" or not task.provisional
+        if task.unsettled:
             assert task.node in places, "an open task belongs to the stage that is going on"
             assert index >= places[task.node].first
             assert task.round == places[task.node].round <= state.round
@@ -227,7 +228,8 @@ def _people(plan: Plan, state: State, moved_at: datetime | None) -> None:
 
 def _clocks(plan: Plan, state: State) -> None:
     due = machine.next_due(plan, state)
-    timed = any(
+    undoable = [t for t in state.tasks if t.provisional]
+    timed = bool(undoable) or any(
         m is not None
         for t in state.open_tasks
         for m in (

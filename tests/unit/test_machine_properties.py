@@ -29,6 +29,7 @@ from placet.engine.events import (
     Remind,
     Resubmit,
     SignalRefused,
+    Undo,
     Withdraw,
 )
 from placet.nodes.registry import NODE_TYPES
@@ -117,6 +118,8 @@ def steps(draw: st.DrawFn) -> dict[str, Any]:
         step["separation_of_duties"] = {"repeat": draw(st.sampled_from(["carry", "forbid"]))}
     if not draw(st.integers(0, 4)):
         step["form"] = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
+    if not draw(st.integers(0, 2)):
+        step["undo_seconds"] = draw(st.sampled_from([30, 3600, 86_400]))
     return step
 
 
@@ -300,6 +303,7 @@ KINDS = [
     "answer",
     "remind",
     "extend",
+    *["undo"] * 2,
     "withdraw",
     "cancel",
     "organisation",
@@ -337,6 +341,12 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
             seen = [None, case.state.revision, case.state.revision, case.state.revision - 1 or None][which % 4]
             chosen = Decide(by=by, task_id=task_id, decision=decision, comment="so", form=form, revision=seen, key=key)
             case.do(replace(chosen, stands_in=who % 2 > 0))
+        case "undo":
+            undoable = [t for t in case.state.tasks if t.provisional]
+            if undoable and who < 9:
+                one = undoable[which % len(undoable)]
+                by, task_id = Actor(person=one.decided_by or ""), one.id
+            case.do(Undo(by=by, task_id=task_id, key=key))
         case "resubmit":
             amount = {"amount": ["1", "9000", "many"][how % 3]}
             given_input = [None, amount, {**amount, "note": "another"}, {"amount": case.input["amount"], "note": "x"}]

@@ -85,6 +85,8 @@ KINDS = {
     "task_opened": _("{stage}: a decision is asked of {who}"),
     "decided": _("{actor}: {decision}"),
     "changes_requested": _("{actor} requested changes"),
+    "decision_undone": _("{actor} undid the decision"),
+    "decision_stands": _("{stage}: the decision stands"),
     "resubmitted": _("{actor} sent the request in again"),
     "commented": _("{actor} commented"),
     "question_asked": _("{actor} asked a question"),
@@ -114,7 +116,7 @@ KINDS = {
     "migrated": _("{actor} moved the request to another version"),
     "superseded": _("{stage}: the task of {who} is no longer needed"),
 }
-_SECONDARY = {"notified", "task_opened", "stage_settled", "reminded", "action_started"}
+_SECONDARY = {"decision_stands", "notified", "task_opened", "stage_settled", "reminded", "action_started"}
 
 
 def outcome(say: Translate, status: str, outcome: str | None) -> str:

@@ -43,7 +43,7 @@ def stage_time(stage: Stage, managers: int = LONGEST_CHAIN) -> timedelta | None:
     if stage.levels:
         above = managers if stage.to_the_top else 0
         chain = stage.levels[-1].after + stage.re_escalate_after * (1 + above)
-    return stage.sla + chain
+    return stage.sla + chain + (stage.undo or timedelta(0))
 
 
 def duration_of(
@@ -90,6 +90,20 @@ def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
     )
     first = duration.endless[0]
     return [warning("unbounded_time", draft.steps.get(first) or draft.nodes[first].pointer, message)]
+
+
+def undo_findings(draft: Draft) -> list[Finding]:
+    """Report the stages whose decisions stand only after their deadline."""
+    found: list[Finding] = []
+    for step in draft.definition.process_steps:
+        hours = step.sla.target_hours if step.sla is not None else step.sla_hours
+        if hours is not None and step.undo_seconds > hours * 3600:
+            message = (
+                f"a decision can be undone for {step.undo_seconds:g} seconds, longer than the deadline of {hours:g} "
+                "hours, and until then the stage neither goes on nor breaches; give fewer seconds"
+            )
+            found.append(warning("undo_outlasts_deadline", f"{draft.place(step)}/undo_seconds", message))
+    return found
 
 
 def _stage_name(plan: Plan, name: str) -> str:

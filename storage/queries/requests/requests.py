@@ -91,6 +91,7 @@ class TaskRow:
     content_digest: str | None
     queue: str | None
     on_behalf_of: str | None
+    undo_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
