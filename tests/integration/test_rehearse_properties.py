@@ -48,6 +48,7 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
         st.sampled_from(
             [
                 *["decide"] * 6,
+                *["undo"] * 2,
                 "wait",
                 "comment",
                 "withdraw",
@@ -63,7 +64,7 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
         )
     )
     line: dict[str, Any] = {"do": do}
-    if do in {"decide", "wait", "reassign", "delegate"}:
+    if do in {"decide", "undo", "wait", "reassign", "delegate"}:
         line["on"] = draw(STAGES)
     if do in {"answer", "fail", "happen"}:
         line["on"] = "go" if do == "happen" else "look"
@@ -106,6 +107,8 @@ def apart(value: Any, number: Iterator[int], name: str = "") -> Any:
         return {key: apart(inner, number, key) for key, inner in value.items()}
     if isinstance(value, list):
         return [apart(inner, number, name) for inner in value]
+    if name == "undo_seconds":
+        return value + next(number) * 7.3
     if (name.endswith("_hours") or name == "hours") and value:
         return value + next(number) * 0.0137
     return value

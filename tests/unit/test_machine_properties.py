@@ -119,7 +119,7 @@ def steps(draw: st.DrawFn) -> dict[str, Any]:
     if not draw(st.integers(0, 4)):
         step["form"] = {"type": "object", "required": ["ok"], "properties": {"ok": {"type": "boolean"}}}
     if not draw(st.integers(0, 2)):
-        step["undo_seconds"] = draw(st.sampled_from([30, 3600, 86_400]))
+        step["undo_seconds"] = draw(st.sampled_from([30, 3600, 80_000]))
     return step
 
 
