@@ -120,6 +120,9 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
             connection, [(part.recording, part.notifications) for part in fresh], now
         )
         named = list_fields.AMOUNT_VARIABLES.of(connection, {part.recording.template_id for part in fresh})
+        for part in fresh:
+            if any(entry.kind == "decision_undone" for entry in part.entries):
+                _ask_again(connection, part.recording)
         with one_trip(connection):
             _insert(connection, fresh, personal, named, now)
             metrics.count(connection, counted)
@@ -284,9 +287,6 @@ def _insert(
         row for part, its in zip(fresh, personal, strict=True) for row in _notifications(part, its, now)
     ]:
         _PUT_NOTIFICATION.run_all(connection, notifications)
-    for part in fresh:
-        if any(entry.kind == "decision_undone" for entry in part.entries):
-            _ask_again(connection, part.recording)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
         _DROP_POINTLESS.run(connection, closed=closed)
