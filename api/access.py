@@ -54,7 +54,9 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/tasks/{task_id}/": EVERYBODY,
     # For approvers, and for designers who own the process of the task; service.commands checks that.
     "POST /workflow/tasks/decide/": NOT_AUDITORS,
+    "POST /workflow/tasks/delegate/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": NOT_AUDITORS,
+    "POST /workflow/tasks/{task_id}/approvers/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/undo/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/claim/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/token/": NOT_AUDITORS,

@@ -16,7 +16,7 @@ from placet.audit.chain import moment
 from placet.definition.assignees import people_in
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
-from placet.engine.events import Claim, Decide, Happened, Resubmit, Undo
+from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened, Resubmit, Undo
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
@@ -34,7 +34,7 @@ from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from storage.recording.outbox import Confirmation
 from storage.tables.approvals import DefinitionVersion
 
-# Decisions of one bulk call at the same time; more would delay the calls of others in the engine.
+# Events of one bulk call at the same time; more would delay the calls of others in the engine.
 _AT_ONCE = 8
 
 
@@ -51,25 +51,25 @@ async def act_on_task(
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 
-async def decide_many(
-    context: Context, principal: Principal, decisions: Sequence[Decide], *, key: str
+async def act_on_tasks(
+    context: Context, principal: Principal, events: Sequence[Decide] | Sequence[Delegate], *, key: str
 ) -> list[RequestWithTasks | PlacetError]:
-    """Decide several tasks; each decision succeeds or fails by itself.
+    """Offer an event about each of several tasks; each succeeds or fails by itself.
 
     Returns for each, in their order, the request after it or the error of `act_on_task`. Each task has its own key,
-    derived from `key`, so that a repeat under the same key repeats each decision.
+    derived from `key`, so that a repeat under the same key repeats each event.
     """
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(decision: Decide) -> RequestWithTasks | PlacetError:
-        own = hashlib.sha256(f"{key}:{decision.task_id}".encode()).hexdigest()
+    async def one(event: Decide | Delegate) -> RequestWithTasks | PlacetError:
+        own = hashlib.sha256(f"{key}:{event.task_id}".encode()).hexdigest()
         async with room:
             try:
-                return await act_on_task(context, principal, decision.task_id, replace(decision, key=own), key=own)
+                return await act_on_task(context, principal, event.task_id, replace(event, key=own), key=own)
             except PlacetError as error:
                 return error
 
-    return await asyncio.gather(*map(one, decisions))
+    return await asyncio.gather(*map(one, events))
 
 
 async def act_on_request(
@@ -152,9 +152,13 @@ def _need_decider(connection: Connection, principal: Principal, task_id: str) ->
 def _resolve(
     connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime
 ) -> tuple[str, Command]:
-    """Return the request's id and the event; mark a decision that a substitute takes."""
+    """Return the request's id and the event; mark what a substitute does."""
     task = concerned(connection, principal, task_id, event, now)
-    if isinstance(event, Decide) and task.status == "open" and stands_in(connection, principal, task, now):
+    if (
+        isinstance(event, Decide | AddApprover)
+        and task.status == "open"
+        and stands_in(connection, principal, task, now)
+    ):
         event = replace(event, stands_in=True)
     return task.request_id, event
 

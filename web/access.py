@@ -17,12 +17,14 @@ LOGGED_IN: Final = frozenset({"logged in"})
 PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /": EVERYBODY,
     "POST /tasks/decide": NOT_AUDITORS,
+    "POST /tasks/delegate": NOT_AUDITORS,
     "GET /views": EVERYBODY,
     "POST /views": EVERYBODY,
     "POST /views/{view_id}": EVERYBODY,
     "GET /tasks/{task_id}": EVERYBODY,
     # For approvers, and for designers who own the process of the task; service.commands checks that.
     "POST /tasks/{task_id}/decide": NOT_AUDITORS,
+    "POST /tasks/{task_id}/approvers": NOT_AUDITORS,
     "POST /tasks/{task_id}/claim": NOT_AUDITORS,
     "POST /tasks/{task_id}/release": NOT_AUDITORS,
     "POST /tasks/{task_id}/delegate": NOT_AUDITORS,

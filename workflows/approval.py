@@ -30,6 +30,7 @@ from placet.engine import machine
 from placet.engine.events import (
     SYSTEM,
     Actor,
+    AddApprover,
     AnswerQuestion,
     AskQuestion,
     Attach,
@@ -43,6 +44,7 @@ from placet.engine.events import (
     Extend,
     Happened,
     Migrate,
+    NamesPerson,
     Reassign,
     Release,
     Remind,
@@ -128,6 +130,7 @@ class ApprovalWorkflow:
     undo = update(Undo, "undo", "Undo a decision that does not stand yet.")
     reassign = update(Reassign, "reassign", "Give a task to somebody else.")
     delegate = update(Delegate, "delegate", "Allow another person to decide a task.")
+    add_approver = update(AddApprover, "add_approver", "Ask one more person in the stage of a task.")
     claim = update(Claim, "claim", "Take a task out of its queue.")
     release = update(Release, "release", "Put a task back into its queue.")
     comment = update(Comment, "comment", "Comment on the request.")
@@ -368,7 +371,7 @@ class ApprovalWorkflow:
 
     def _stranger(self, event: Event) -> str | None:
         """Return the person who is to get a task, if the request's part of the directory lacks them."""
-        if not isinstance(event, Reassign | Delegate):
+        if not isinstance(event, NamesPerson):
             return None
         person = person_id(event.to)
         # An invalid id is not looked up: a database may fail on it, and the activity would be retried for ever.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -16,11 +17,12 @@ from api.http.problems import problem_of, status_of
 from api.schemas.common import Listed
 from api.schemas.requests import (
     BulkDecision,
-    BulkItem,
+    BulkDelegate,
     BulkResult,
     BulkResults,
     DecisionToken,
     HandOver,
+    NewApprover,
     NewDecision,
     NewDelegate,
     Nothing,
@@ -28,7 +30,7 @@ from api.schemas.requests import (
     TaskItem,
     TaskView,
 )
-from placet.engine.events import Claim, Decide, Delegate, Reassign, Release, Undo
+from placet.engine.events import AddApprover, Claim, Decide, Delegate, Reassign, Release, Undo
 from placet.errors import PlacetError
 from placet.json_text import with_floats
 from service import commands
@@ -91,20 +93,22 @@ async def decide_many(
     raw = await request.json()
     decisions = [_decision(caller, item, item.task_id, call.key) for item in body.each]
 
-    async def shown(item: BulkItem, outcome: RequestWithTasks | PlacetError) -> BulkResult:
-        if not isinstance(outcome, PlacetError):
-            return BulkResult(task_id=item.task_id, status=200, request=_shown(context, outcome))
-        await record_error(context, caller, outcome, action="decide", task_id=item.task_id)
-        outcome.problems = tuple(
-            replace(problem, pointer=body.place(item.task_id, problem.pointer, raw)) for problem in outcome.problems
-        )
-        return BulkResult(task_id=item.task_id, status=status_of(outcome), problem=problem_of(outcome))
+    def place(task_id: str, pointer: str) -> str:
+        return body.place(task_id, pointer, raw)
 
-    outcomes = await commands.decide_many(context, caller, decisions, key=call.key)
-    results = await asyncio.gather(*map(shown, body.each, outcomes))
-    # An unknown result is not stored as the answer of the key; a repeat finds the result.
-    request.state.unsettled = any(result.status >= 500 for result in results)
-    return BulkResults(results=results)
+    return await _act_on_many(request, context, caller, decisions, call.key, place)
+
+
+@router.post("/delegate/")
+async def delegate_many(
+    request: Request, context: Here, caller: Caller, call: ThisCall, body: BulkDelegate
+) -> BulkResults:
+    """Delegate several tasks to one person. Each succeeds or fails by itself."""
+    events = [
+        Delegate(by=caller.actor, task_id=task_id, to=body.to, keep=body.keep, reason=body.reason)
+        for task_id in dict.fromkeys(body.task_ids)
+    ]
+    return await _act_on_many(request, context, caller, events, call.key, lambda _, pointer: pointer)
 
 
 @router.get("/{task_id}/")
@@ -142,6 +146,13 @@ async def reassign(context: Here, caller: Caller, call: ThisCall, task_id: str, 
 async def delegate(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewDelegate) -> RequestView:
     """Delegate a task to another person. For its assignee."""
     event = Delegate(by=caller.actor, task_id=task_id, to=body.to, keep=body.keep, reason=body.reason, key=call.key)
+    return await _act(context, caller, task_id, event, call.key)
+
+
+@router.post("/{task_id}/approvers/")
+async def add_approver(context: Here, caller: Caller, call: ThisCall, task_id: str, body: NewApprover) -> RequestView:
+    """Add an approver to the task's stage of this one request. For who may decide the task, the owner and admins."""
+    event = AddApprover(by=caller.actor, task_id=task_id, to=body.who, reason=body.reason, key=call.key)
     return await _act(context, caller, task_id, event, call.key)
 
 
@@ -191,6 +202,33 @@ def _decision(caller: Principal, body: NewDecision, task_id: str, key: str) -> D
 
 async def _act(context: ApiContext, caller: Principal, task_id: str, event: Command, key: str) -> RequestView:
     return _shown(context, await commands.act_on_task(context, caller, task_id, event, key=key))
+
+
+async def _act_on_many(  # noqa: PLR0917
+    request: Request,
+    context: ApiContext,
+    caller: Principal,
+    events: Sequence[Decide] | Sequence[Delegate],
+    key: str,
+    place: Callable[[str, str], str],
+) -> BulkResults:
+    """Offer each event; `place` is the JSON Pointer in the whole body of a fault at a pointer of one task's event."""
+
+    async def shown(event: Decide | Delegate, outcome: RequestWithTasks | PlacetError) -> BulkResult:
+        task_id = event.task_id
+        if not isinstance(outcome, PlacetError):
+            return BulkResult(task_id=task_id, status=200, request=_shown(context, outcome))
+        await record_error(context, caller, outcome, action=type(event).__name__.lower(), task_id=task_id)
+        outcome.problems = tuple(
+            replace(problem, pointer=place(task_id, problem.pointer)) for problem in outcome.problems
+        )
+        return BulkResult(task_id=task_id, status=status_of(outcome), problem=problem_of(outcome))
+
+    outcomes = await commands.act_on_tasks(context, caller, events, key=key)
+    results = await asyncio.gather(*map(shown, events, outcomes))
+    # An unknown result is not stored as the answer of the key; a repeat finds the result.
+    request.state.unsettled = any(result.status >= 500 for result in results)
+    return BulkResults(results=results)
 
 
 def _shown(context: ApiContext, stored: RequestWithTasks) -> RequestView:

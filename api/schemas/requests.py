@@ -122,6 +122,26 @@ class NewDelegate(HandOver):
     keep: StrictBool = False
 
 
+class NewApprover(Body):
+    """Add an approver to the stage of a task: their approval is needed besides the stage's quorum."""
+
+    model_config = _body({"who": "user:dora", "reason": "Dora signs for the budget of this project."})
+
+    who: PersonRef
+    reason: Words
+
+
+class BulkDelegate(NewDelegate):
+    """Delegate several tasks to one person."""
+
+    model_config = _body({"task_ids": [_EXAMPLE_TASK["id"]], "to": "user:dora", "reason": "I am travelling."})
+
+    task_ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=200)]],
+        Field(min_length=1, max_length=200, validation_alias=AliasChoices("task_ids", "tasks", "ids")),
+    ]
+
+
 class NewComment(Body):
     """A comment on a request."""
 
@@ -393,7 +413,7 @@ class RequestView(View):
 
 
 class BulkResult(View):
-    """The result of one of several decisions."""
+    """The result of one of several tasks."""
 
     task_id: str
     status: int
@@ -402,7 +422,7 @@ class BulkResult(View):
 
 
 class BulkResults(View):
-    """The result of each decision, in the order of the call."""
+    """The result of each task, in the order of the call."""
 
     results: list[BulkResult]
 

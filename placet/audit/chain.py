@@ -23,7 +23,8 @@ from placet.frozen import quick
 _EXACT = 2**53  # RFC 8785 writes numbers as doubles, which hold whole numbers exactly below this
 # Every kind of entry that the core writes; docs/audit.md says when.
 KINDS = frozenset({
-    "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_missing", "attached",
+    "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_added",
+    "approver_missing", "attached",
     "branch_ended", "cancelled", "changes_requested", "child_ended", "child_failed", "child_kept", "child_started",
     "claimed", "commented", "completed", "decided", "decision_stands", "decision_undone", "delegated", "escalated",
     "escalation_ended", "escalation_skipped", "event_received", "extended",

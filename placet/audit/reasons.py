@@ -33,6 +33,7 @@ WORDS: dict[str, str] = {
     "nobody_eligible": "nobody eligible among {names}",
     "approvers_not_chosen": "the approvers could not be determined: {cause}",
     "quorum_unreachable": "the quorum can no longer be met: {abstained} of {seats} abstained",
+    "added_abstained": "whoever was added to the stage has abstained",
     "quorum_short": "fewer people are eligible than the quorum needs",
     "not_eligible_any_more": "{person} is not eligible any more",
     "left": "{person} has left",

@@ -115,6 +115,7 @@ class Step(Model):
     rejection: Literal["any", "unreachable"] = "any"
     order: Literal["parallel", "sequential"] = "parallel"
     claim: bool = False
+    ad_hoc: bool = True
     assign: Literal["each", "least_loaded"] = "each"
     sla_hours: Hours | None = None
     sla: Sla | None = None

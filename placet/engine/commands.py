@@ -16,6 +16,7 @@ from placet.engine.events import (
     SYSTEM,
     ActionDone,
     Actor,
+    AddApprover,
     AnswerQuestion,
     AskQuestion,
     Attach,
@@ -46,6 +47,7 @@ from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refus
 from placet.json_values import check_json
 from placet.nodes.wait import wait_spec_of
 from placet.plan.graph import Node
+from placet.tasks.additions import add_approver
 from placet.tasks.assignment import claim, delegate, follow_directory, reassign, release
 from placet.tasks.deadlines import move_deadline
 from placet.tasks.decisions import decide, let_decisions_stand, undo
@@ -207,6 +209,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Undo: undo,
     Reassign: reassign,
     Delegate: delegate,
+    AddApprover: add_approver,
     Claim: claim,
     Release: release,
     Comment: comment,

@@ -107,6 +107,18 @@ class Delegate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AddApprover:
+    """Ask one more person in the stage of a task: their approval is then needed besides the stage's quorum."""
+
+    by: Actor
+    task_id: str
+    to: str
+    reason: str
+    key: str | None = None
+    stands_in: bool = False  # as in Decide
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """Take a task out of its queue."""
 
@@ -277,11 +289,15 @@ class SignalRefused:
     why: Reason | None = None
 
 
+NamesPerson = Reassign | Delegate | AddApprover
+"""The events that name a person (`to`), who may be new to the request."""
+
 Event = (
     Decide
     | Undo
     | Reassign
     | Delegate
+    | AddApprover
     | Claim
     | Release
     | Comment

@@ -168,6 +168,7 @@ def _rename(run: Run, old: Plan, moved: Mapping[str, str]) -> None:
         if (place := place_of(task.node, task.stage)) != task.node:
             run.change(task, node=place)
     run.votes = [replace(vote, node=place_of(vote.node, vote.stage)) for vote in run.votes]
+    run.set(added=tuple(replace(one, node=place_of(one.node, one.stage)) for one in run.state.added))
 
 
 def _follow(run: Run, task: Task, before: Stage, old: Plan) -> None:

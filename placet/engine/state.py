@@ -132,6 +132,24 @@ class Seat:
     via: str
     weight: int = 1
     candidates: tuple[str, ...] = ()
+    added_by: str | None = None  # who asked for this approval besides the stage's quorum; it is needed as well
+    added_as: Literal["own", "extra"] | None = None  # then: the stage's own seat, or one that its quorum does not count
+
+    @property
+    def extra(self) -> bool:
+        """Say whether the stage itself does not have this seat."""
+        return self.added_as == "extra"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddedApprover:
+    """An approver whom somebody added to a stage of this one request, for all of its rounds."""
+
+    node: str
+    stage: str
+    person: str
+    by: str
+    reason: str
 
 
 @quick
@@ -316,6 +334,7 @@ class State:
     signals_refused: int = 0
     asked: dict[str, int] = field(default_factory=dict)  # visits of approvals, by node
     attachments: tuple[Attachment, ...] = ()
+    added: tuple[AddedApprover, ...] = ()
     questions: tuple[Question, ...] = ()  # to the requester, oldest first
     reminded_at: datetime | None = None  # when the requester last reminded people
     stored_format: int = STORED
@@ -350,7 +369,7 @@ class State:
         """List the ids of everybody whom the request concerns, for whom the directory has to be read."""
         tasks = (p for t in self.tasks for p in (*t.held_by, *t.candidates, *t.delegates))
         seats = (p for r in self.stages for s in r.seats for p in (s.person, *s.candidates) if p)
-        return list(dict.fromkeys([self.requester, *tasks, *seats]))
+        return list(dict.fromkeys([self.requester, *tasks, *seats, *(one.person for one in self.added)]))
 
     @property
     def revision_facts(self) -> dict[str, Any]:

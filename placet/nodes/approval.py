@@ -262,6 +262,7 @@ def stage_of(context: CompilerContext, step: Step, approvers: tuple[ApproverSpec
         form=step.form,
         comment_required=step.comment_required,
         repeat=duties.repeat,
+        ad_hoc=None if step.ad_hoc else "forbidden",
     )
 
 

@@ -72,6 +72,7 @@ class Stage:
     repeat: RepeatRule
     critical: timedelta | None = None  # after the deadline
     undo: timedelta | None = None  # by the clock: how long whoever decides may undo that
+    ad_hoc: Literal["forbidden"] | None = None  # whether somebody may add an approver for one request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,17 +206,21 @@ def _recipient(run: Run, task: Task, to: str) -> str:
     """Return who gets a task; raises InputInvalid for an unknown person, and NotPermitted with the reason why one may
     not.
     """
+    if person_id(to) == task.assignee:
+        raise Refused(f"user:{task.assignee} has the task already.")
+    return require_eligible(run, task, to, "/to", taken=seat_holders(run, run.stages[task.node], but=task.seat))
+
+
+def require_eligible(run: Run, task: Task, to: str, pointer: str, *, taken: set[str]) -> str:
+    """Return the person who is named at `pointer` for a seat in the stage of a task, where `taken` fill the others."""
     person = person_id(to)
     if run.directory.get(person) is None:
         raise InputInvalid(
             f"There is no person {person!r}.",
-            problems=(Problem(pointer="/to", message=f"there is no active person {person!r}; give the id of one"),),
+            problems=(Problem(pointer=pointer, message=f"there is no active person {person!r}; give the id of one"),),
         )
-    if person == task.assignee:
-        raise Refused(f"user:{person} has the task already.")
     if (absence := run.directory.absence(person, run.now)) is not None:
         raise NotPermitted(f"user:{person} may not have this task: they are away until {moment(absence.until)}.")
-    taken = seat_holders(run, run.stages[task.node], but=task.seat)
     if (why := ineligible_reason(run, person, run.stage_of(task), task.node, taken)) is not None:
         raise NotPermitted(f"user:{person} may not have this task: user:{person} {why}.")
     return person

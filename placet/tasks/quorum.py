@@ -18,7 +18,7 @@ def amount_needed(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) ->
 
     `intended` is how many seats the stage was to have, where some of them are filled by nobody.
     """
-    count = max(intended, len(seats))
+    count = max(intended, len(_counted(seats)))
     if need.kind == "any":
         return 1
     if need.kind == "all":
@@ -30,24 +30,34 @@ def amount_needed(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) ->
 
 def reachable(need: QuorumRule, seats: Sequence[Seat], intended: int = 0) -> bool:
     """Say whether the quorum is met when every seat approves."""
-    total = sum(s.weight for s in seats) if need.kind == "weight" else len(seats)
+    counted = _counted(seats)
+    total = sum(s.weight for s in counted) if need.kind == "weight" else len(counted)
     return total >= amount_needed(need, seats, intended)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """The votes of a stage so far, in seats or in weight; `needed` must be in favour."""
+    """The votes of a stage so far, in seats or in weight; `needed` must be in favour, and everybody who was `added`.
+
+    A rejection and an abstention count wherever they come from, an approval of a seat beyond the stage's own does not.
+    """
 
     approved: int
     rejected: int
     abstained: int
     undecided: int
     needed: float
+    added: tuple[Side | None, ...]  # the votes of those who were added to the stage
 
     @property
     def lost(self) -> bool:
-        """Say whether the quorum can no longer be met, even if all who have not voted yet approve."""
-        return self.approved + self.undecided < self.needed
+        """Say whether the stage can no longer be approved, even if all who have not voted yet approve."""
+        return self.approved + self.undecided < self.needed or any(side in {"against", "nobody"} for side in self.added)
+
+    @property
+    def won(self) -> bool:
+        """Say whether the quorum is met, and everybody who was added has approved."""
+        return self.approved >= self.needed and all(side == "for" for side in self.added)
 
 
 def stage_result(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approved", "rejected"] | None:
@@ -56,7 +66,7 @@ def stage_result(run: Run, stage_run: StageRun, stage: Stage) -> Literal["approv
     A stage whose quorum abstentions have put out of reach is rejected: it would wait for ever.
     """
     tally = _tally(run, stage_run, stage)
-    if tally.approved >= tally.needed:
+    if tally.won:
         return "approved"
     if tally.rejected and stage.rejection == "any":
         return "rejected"
@@ -70,8 +80,10 @@ def lost_by_abstention(run: Run, stage_run: StageRun, stage: Stage) -> Reason | 
     tally = _tally(run, stage_run, stage)
     if not tally.abstained or not tally.lost or (tally.rejected and stage.rejection == "any"):
         return None
+    if "nobody" in tally.added:
+        return because("added_abstained")
     abstained = list(_votes(run, stage_run).values()).count("nobody")
-    return because("quorum_unreachable", abstained=abstained, seats=len(stage_run.seats))
+    return because("quorum_unreachable", abstained=abstained, seats=len(_counted(stage_run.seats)))
 
 
 def _votes(run: Run, stage_run: StageRun) -> dict[int, Side | None]:
@@ -85,11 +97,19 @@ def _tally(run: Run, stage_run: StageRun, stage: Stage) -> Tally:
     votes = _votes(run, stage_run)
     total: dict[Side | None, int] = {"for": 0, "against": 0, "nobody": 0, None: 0}
     for index, seat in enumerate(stage_run.seats):
-        total[votes.get(index)] += seat.weight if weighted else 1
+        side = votes.get(index)
+        if not seat.extra or side in {"against", "nobody"}:
+            total[side] += seat.weight if weighted else 1
     return Tally(
         approved=total["for"],
         rejected=total["against"],
         abstained=total["nobody"],
         undecided=total[None],
         needed=amount_needed(stage.need, stage_run.seats, stage_run.intended),
+        added=tuple(votes.get(index) for index, seat in enumerate(stage_run.seats) if seat.added_by is not None),
     )
+
+
+def _counted(seats: Sequence[Seat]) -> list[Seat]:
+    """Return the seats that the stage itself has."""
+    return [seat for seat in seats if not seat.extra]

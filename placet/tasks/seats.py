@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from placet.audit.reasons import Reason, because
 from placet.definition.assignees import parse_assignee
 from placet.engine.evaluation_context import values_at
 from placet.engine.run import Run
-from placet.engine.state import Seat, StageRun
+from placet.engine.state import AddedApprover, Seat
 from placet.errors import EvaluationFailed
 from placet.expressions import evaluate
+from placet.frozen import evolve
 from placet.plan.graph import ApproverSpec, Node, Stage
 from placet.tasks.candidates import queue_of, replacements, resolve, successors
 from placet.tasks.quorum import reachable
-from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, seat_holders
+from placet.tasks.substitution import Assignment, absent_seat_holder, eligible
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,14 +48,21 @@ class FilledSeats:
 
 
 def fill_seats(run: Run, node: Node, stage: Stage) -> FilledSeats:
-    """Fill a stage's seats when it opens.
+    """Fill a stage's seats when it opens, and those of the approvers whom somebody has added to it."""
+    taken: set[str] = set()
+    filled = _fill_own_seats(run, node, stage, taken)
+    added = [one for one in run.state.added if one.node == node.id]
+    return _with_added(run, node, stage, filled, added, taken) if added else filled
+
+
+def _fill_own_seats(run: Run, node: Node, stage: Stage, taken: set[str]) -> FilledSeats:
+    """Fill the seats of those whom the stage itself names; who fills one is added to `taken`.
 
     The eligible people, each once, without the requester. A quorum is never lowered: it counts also those who are
     missing (away without a substitute, unknown, or whose substitute has a seat already), and where too few are left the
     next eligible in the escalation chain stand in, and then the process owner. What is still missing stays a vacant
     seat for an operator to assign.
     """
-    taken: set[str] = set()
     declared: set[str] = set()
     asked, fault = _approvers_now(run, stage)
     # A queue is of those who have no seat of their own, also where the stage names them after the queue.
@@ -87,13 +95,52 @@ def fill_seats(run: Run, node: Node, stage: Stage) -> FilledSeats:
     return FilledSeats(seats=seats, intended=intended, why=why, replacement=True)
 
 
-def refill_seat(run: Run, node: Node, stage: Stage, stage_run: StageRun, index: int) -> tuple[Seat, Reason | None]:
-    """Fill the seat of a sequence whose turn has come: its person may have left, or be away, since the stage opened.
+def added_seat(person: str, by: str) -> Seat:
+    """Return the seat of an approver whom somebody adds to a stage."""
+    return Seat(person=person, via=f"added:{by}", added_by=by, added_as="extra")
+
+
+def _with_added(  # noqa: PLR0917 - called in one place
+    run: Run, node: Node, stage: Stage, filled: FilledSeats, added: Sequence[AddedApprover], taken: set[str]
+) -> FilledSeats:
+    """Add the seats of those who were added in an earlier round; a person whom the stage itself asks now has that seat,
+    and it is needed.
+
+    In a sequence they come after the first seat: so the stage's others are asked only where its quorum needs them.
+    """
+    seats, more, why = list(filled.seats), [], filled.why
+    for one in added:
+        own = next((n for n, seat in enumerate(seats) if one.person in _holders(run, seat)), None)
+        if own is not None:
+            seats[own] = evolve(seats[own], added_by=one.by, added_as="own")
+            continue
+        seat, missing = refill_seat(run, node, stage, added_seat(one.person, one.by), taken)
+        taken |= _holders(run, seat)
+        more.append(seat)
+        why = why or missing
+    first = 1 if stage.order == "sequential" else len(seats)
+    return FilledSeats(
+        seats=[*seats[:first], *more, *seats[first:]],
+        intended=filled.intended,
+        why=why,
+        replacement=filled.replacement or why is not filled.why,
+    )
+
+
+def _holders(run: Run, seat: Seat) -> set[str]:
+    return {person for person in (seat.person, absent_seat_holder(run.state, seat.via)) if person is not None}
+
+
+def refill_seat(run: Run, node: Node, stage: Stage, seat: Seat, taken: set[str]) -> tuple[Seat, Reason | None]:
+    """Fill a seat whose turn has come: its person may have left, or be away, since it was filled.
 
     The seat of somebody who has left goes the way that their task would go, had it been open already.
     """
-    seat = stage_run.seats[index]
-    taken = seat_holders(run, stage_run, but=index)
+    refilled, why = _refilled(run, node, stage, seat, taken)
+    return evolve(refilled, added_by=seat.added_by, added_as=seat.added_as), why
+
+
+def _refilled(run: Run, node: Node, stage: Stage, seat: Seat, taken: set[str]) -> tuple[Seat, Reason | None]:
     left = None
     if seat.candidates:
         queue = _queue(run, node, stage, _in_queue(run, seat), taken)

@@ -16,7 +16,7 @@ from placet.tasks.deadlines import start_deadlines
 from placet.tasks.eligibility import approved_elsewhere
 from placet.tasks.quorum import lost_by_abstention, stage_result
 from placet.tasks.seats import fill_seats, refill_seat
-from placet.tasks.substitution import absent_seat_holder
+from placet.tasks.substitution import absent_seat_holder, seat_holders
 
 
 def open_stage(run: Run, node: Node) -> str | None:
@@ -63,7 +63,7 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
         index = stage_run.opened
         seat = stage_run.seats[index]
         if index and stage.order == "sequential":
-            seat, stand_in = refill_seat(run, node, stage, stage_run, index)
+            seat, stand_in = refill_seat(run, node, stage, seat, seat_holders(run, stage_run, but=index))
             if stand_in is not None:
                 _record_missing(run, stage, [seat], stand_in)
         seats = (*stage_run.seats[:index], seat, *stage_run.seats[index + 1 :])
@@ -71,8 +71,7 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
         task = _open_task(run, node, stage, seat, index)
         earlier = _carried(run, node, stage, seat)
         if earlier is None:
-            people = task.people or operators(run)
-            run.notify("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
+            _tell(run, task, seat)
             return
         run.change(task, status="decided", decision="approve", decided_by=earlier.person, decided_at=run.now)
         run.record(
@@ -87,6 +86,19 @@ def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
         )
         if stage.order == "parallel" or stage_result(run, run.stages[node.id], stage) is not None:
             return
+
+
+def _tell(run: Run, task: Task, seat: Seat) -> None:
+    """Tell the people of a task that opens; whoever was added to the stage, also who added them and why."""
+    added = next(
+        (a for a in run.state.added if (a.node, a.by) == (task.node, seat.added_by) and a.person in task.held_by), None
+    )
+    people = task.people or operators(run)
+    if added is None:
+        run.notify("task_opened", *people, task=task, due_at=task.due_at, changes=run.changes)
+    else:
+        told = {"by": f"user:{added.by}", "text": added.reason}
+        run.notify("approver_added", *people, task=task, due_at=task.due_at, changes=run.changes, **told)
 
 
 def _open_task(run: Run, node: Node, stage: Stage, seat: Seat, index: int) -> Task:
@@ -126,8 +138,9 @@ def _carried(run: Run, node: Node, stage: Stage, seat: Seat) -> Vote | None:
 
     A form has to be filled in by the person, so an approval is not carried into a stage that asks for one. A vote is of
     whoever decided: what a substitute has approved themselves fills no seat of somebody else without their being asked.
+    Whoever was added to the stage is asked on purpose, whatever they have approved before.
     """
-    if stage.repeat != "carry" or seat.person is None or stage.form is not None:
+    if stage.repeat != "carry" or seat.person is None or seat.added_by is not None or stage.form is not None:
         return None
     return approved_elsewhere(run, absent_seat_holder(run.state, seat.via) or seat.person, node.id)
 

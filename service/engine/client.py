@@ -28,6 +28,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from placet.engine import machine
 from placet.engine.events import (
+    AddApprover,
     AnswerQuestion,
     AskQuestion,
     Attach,
@@ -56,6 +57,7 @@ Command = (
     Decide
     | Reassign
     | Delegate
+    | AddApprover
     | Claim
     | Release
     | Undo

@@ -15,7 +15,7 @@ from placet.audit.chain import Entry
 from placet.definition.assignees import person_id
 from placet.directory import Directory, people_reached
 from placet.engine import machine
-from placet.engine.events import Delegate, DirectoryRead, Event, Opening, Reassign
+from placet.engine.events import DirectoryRead, Event, NamesPerson, Opening
 from placet.engine.state import Notification, State, Transition
 from placet.errors import PlacetError
 from placet.plan.plan import Plan
@@ -249,7 +249,7 @@ class _RequestRunner:
         """Apply an event; returns why the core refused it, or None."""
         try:
             # As on the engine: the new assignee may be a person whom the request has not read yet.
-            if isinstance(event, Reassign | Delegate) and person_id(event.to) not in self.state.directory.people:
+            if isinstance(event, NamesPerson) and person_id(event.to) not in self.state.directory.people:
                 self._read_directory(person_id(event.to))
             self._take(lambda state: machine.apply(self.plan, state, event, self.now))
         except PlacetError as error:

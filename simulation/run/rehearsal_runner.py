@@ -22,6 +22,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from placet.engine.events import (
+    AddApprover,
     Attach,
     Claim,
     Comment,
@@ -65,6 +66,7 @@ _UPDATES: dict[type[Any], Any] = {
     Undo: ApprovalWorkflow.undo,
     Reassign: ApprovalWorkflow.reassign,
     Delegate: ApprovalWorkflow.delegate,
+    AddApprover: ApprovalWorkflow.add_approver,
     Claim: ApprovalWorkflow.claim,
     Release: ApprovalWorkflow.release,
     Comment: ApprovalWorkflow.comment,

@@ -27,7 +27,7 @@ from placet.engine.events import (
 )
 from simulation.report.comparison import TimelineEvent
 
-TaskEventKind = Literal["decide", "claim", "release", "delegate", "reassign"]
+TaskEventKind = Literal["decide", "claim", "release", "delegate", "reassign", "add"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +143,7 @@ class _TimelineReader:
             "escalated": self._escalated,
             "reassigned": self._handed_over,
             "delegated": self._handed_over,
+            "approver_added": self._added,
             "claimed": self._claimed,
             "released": self._released,
             "decided": self._decided,
@@ -168,6 +169,13 @@ class _TimelineReader:
         if detail.get("action") != "notify":
             for person in (detail.get("after") or {}).get("to") or ():
                 self._begin(task_id, person_id(person), entry.at)
+
+    def _added(self, entry: TimelineEvent, task_id: str) -> None:
+        actor, to = person_id(entry.actor), person_id(entry.detail.get("to") or "")
+        holder = next((person for task, person in self._open_periods if task == task_id), actor)
+        by = None if (task_id, actor) in self._open_periods else actor
+        whose = actor if by is None else holder
+        self._record(task_id, whose, entry.at, kind="add", to=to, comment=personal_words(entry.detail), by=by)
 
     def _claimed(self, entry: TimelineEvent, task_id: str) -> None:
         person = person_id(entry.actor)

@@ -15,6 +15,7 @@ from typing import Any
 from placet.engine import machine
 from placet.engine.events import (
     Actor,
+    AddApprover,
     Claim,
     Decide,
     Delegate,
@@ -271,6 +272,8 @@ def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event:
     if recorded.kind == "delegate":
         return Delegate(by=by, task_id=task.id, to=recorded.to or "", keep=recorded.keep, reason=recorded.comment)
     actor = Actor(person=recorded.by, admin=True) if recorded.by else by
+    if recorded.kind == "add":
+        return AddApprover(by=actor, task_id=task.id, to=recorded.to or "", reason=recorded.comment or "(erased)")
     return Reassign(by=actor, task_id=task.id, to=recorded.to or "", reason=recorded.comment)
 
 

@@ -20,7 +20,16 @@ from storage.queries.requests import deciders as others
 from storage.tables.approvals import StoredPerson
 
 # Notifications that ask somebody to act on a task: no longer needed once the task is closed.
-ASKING = ("task_opened", "reminded", "sla_warning", "escalated_to", "delegated", "reassigned", "extended")
+ASKING = (
+    "task_opened",
+    "approver_added",
+    "reminded",
+    "sla_warning",
+    "escalated_to",
+    "delegated",
+    "reassigned",
+    "extended",
+)
 BEHALF = "on_behalf_of"
 """The key of the detail that names for whom this person gets it: a person who is away, a role or a group."""
 

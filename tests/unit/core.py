@@ -132,6 +132,7 @@ class Case:
         self.entries: list[Entry] = []
         self.notifications: list[Notification] = []
         self.steps: list[Transition] = []
+        self.added: dict[str, bool] = {}  # tasks of added approvers, by whether their seat is beyond the stage's own
         self.rules: set[str | None] = set()  # what a change does to approvals, by each plan that it has followed
         opening = Opening(
             request_id=self.request_id,
@@ -268,9 +269,10 @@ class Case:
         self.notifications += step.notifications
         self.steps.append(step)
         invariants.hold(self.plan, self.state, self.entries, self.now)
+        self.added |= invariants.added_tasks(self.state)
         self.rules.add(self.plan.on_change)
         if self.rules == {"restart"}:
-            invariants.approved_as_it_is(self.plan, self.state, self.entries)
+            invariants.approved_as_it_is(self.plan, self.state, self.entries, self.added)
         return list(step.entries)
 
 

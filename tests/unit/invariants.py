@@ -50,7 +50,7 @@ def step_holds(before: State, step: Transition) -> None:
     _effects(before, step)
 
 
-def approved_as_it_is(plan: Plan, state: State, entries: list[Entry]) -> None:
+def approved_as_it_is(plan: Plan, state: State, entries: list[Entry], added: dict[str, bool]) -> None:
     """Assert of a request that ended approved that a quorum of each stage on its last way approved what it is now.
 
     Decisions count that were made on the final revision, or on one that differs from it in immaterial variables only.
@@ -73,6 +73,9 @@ def approved_as_it_is(plan: Plan, state: State, entries: list[Entry]) -> None:
             continue
         this_round = settled.detail["round"]
         opened = [e.task_id for e in of_stage if e.kind == "task_opened" and e.detail["round"] == this_round]
+        approved = {t.id for t in state.tasks if t.id in opened and t.decision == "approve"}
+        assert approved >= {t for t in opened if t in added}, "everybody who was added has approved"
+        opened = [t for t in opened if not added.get(t or "")]
         votes = [t for t in state.tasks if t.id in opened and t.decision == "approve"]
         assert votes, f"{settled.stage} was approved by nobody since the request is what it is"
         assert all(vote.revision >= first for vote in votes), "an approval counts for a revision that is void"
@@ -81,6 +84,15 @@ def approved_as_it_is(plan: Plan, state: State, entries: list[Entry]) -> None:
         if stage is not None and stage.order == "parallel" and not by_other_rules:
             counted = sum(vote.weight for vote in votes) if stage.need.kind == "weight" else len(votes)
             assert counted >= _needed(stage.need, len(opened)), f"{settled.stage} lacks its quorum"
+
+
+def added_tasks(state: State) -> dict[str, bool]:
+    """Return the tasks of seats that somebody added, each with whether the stage itself lacks that seat."""
+    found: dict[str, bool] = {}
+    for run in state.stages:
+        tasks = {t.seat: t.id for t in state.tasks_of(run)}
+        found |= {tasks[n]: seat.extra for n, seat in enumerate(run.seats) if seat.added_by and n in tasks}
+    return found
 
 
 def _needed(need: QuorumRule, seats: int) -> float:

@@ -15,6 +15,7 @@ from placet.engine import machine
 from placet.engine.events import (
     ActionDone,
     Actor,
+    AddApprover,
     AnswerQuestion,
     AskQuestion,
     ChildEnded,
@@ -296,6 +297,7 @@ KINDS = [
     *["claim"] * 2,
     "reassign",
     "delegate",
+    *["add"] * 2,
     "keep",
     "release",
     "comment",
@@ -360,6 +362,8 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
             case.do(Reassign(by=Actor(person=person, admin=True), task_id=task_id, to=to, key=key))
         case "delegate" | "keep":
             case.do(Delegate(by=by, task_id=task_id, to=to, keep=action == "keep", key=key))
+        case "add":
+            case.do(AddApprover(by=by, task_id=task_id, to=to, reason="Please look." if how % 7 else " ", key=key))
         case "comment":
             case.do(Comment(by=by, text="a word" if how % 4 else " ", key=key))
         case "ask":

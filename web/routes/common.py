@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from uuid import uuid4
 
@@ -15,9 +15,11 @@ from starlette.background import BackgroundTask
 
 from api.context import ApiContext
 from api.http.calls import record_error
-from placet.errors import PlacetError, Unavailable
+from placet.definition.assignees import is_person, person_id
+from placet.errors import InputInvalid, PlacetError, Unavailable
 from service import commands
 from service.attachments.attachments import missing
+from service.engine.client import Command
 from storage.queries.requests import reading_marks
 from storage.queries.requests.reading_marks import Mark
 from web.forms.fields import Field, with_errors
@@ -103,17 +105,12 @@ def done_key(visitor: Visitor, given: str) -> str:
     return hashlib.sha256(f"page:{visitor.principal.person}:{given}".encode()).hexdigest()
 
 
-async def act(
-    here: WebContext, visitor: Visitor, request_id: str, event_of: Callable[[str], Any], entries: Entries
-) -> None:
-    """Offer an event about a request; `event_of` makes it, given the key under which the form counts once."""
-    key = done_key(visitor, entries.text("key") or fresh_key())
-    event = event_of(key)
-    try:
-        await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
-    except PlacetError as error:
-        await record(here, visitor, type(event).__name__.lower(), error, request_id=request_id)
-        raise
+def person_of(entries: Entries, name: str, visitor: Visitor) -> str:
+    """Return the person who was chosen in a field, as events name one; raises InputInvalid for what names nobody."""
+    person = person_id(entries.text(name))
+    if not is_person(person):
+        raise InputInvalid(visitor.wording.say("Name a person by their id, as the list proposes them."))
+    return f"user:{person}"
 
 
 async def record(
@@ -127,6 +124,34 @@ async def record(
 ) -> None:
     """Store that a person was refused something, as the API does."""
     await record_error(here.context, visitor.principal, error, action=action, task_id=task_id, request_id=request_id)
+
+
+async def act(
+    here: WebContext,
+    visitor: Visitor,
+    event: Command,
+    entries: Entries,
+    action: str,
+    *,
+    request_id: str | None = None,
+    usual: str | None = None,
+) -> None:
+    """Offer what a form asks for: about the event's task, or about a request. A refusal is stored as `action`.
+
+    The form's key makes it count once, or the `usual` one where it has none.
+    """
+    key = done_key(visitor, entries.text("key") or usual or fresh_key())
+    event = replace(event, key=key)
+    task_id: str | None = getattr(event, "task_id", None)
+    try:
+        if request_id is None:
+            assert task_id is not None  # noqa: S101 - who names no request has an event of a task
+            await commands.act_on_task(here.context, visitor.principal, task_id, event, key=key)
+        else:
+            await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
+    except PlacetError as error:
+        await record(here, visitor, action, error, task_id=task_id, request_id=request_id)
+        raise
 
 
 def judged(fields: tuple[Field, ...], error: PlacetError | None) -> dict[str, Any]:

@@ -27,7 +27,8 @@ async def comment(request: Request, here: Here, visitor: SignedIn, request_id: R
     back = local_path(entries.text("back") or f"/requests/{request_id}#conversation")
     if not text:
         return see_other(back)
-    await act(here, visitor, request_id, lambda key: Comment(by=visitor.principal.actor, text=text, key=key), entries)
+    event = Comment(by=visitor.principal.actor, text=text)
+    await act(here, visitor, event, entries, "comment", request_id=request_id)
     return see_other(back, "comment")
 
 
@@ -41,7 +42,8 @@ async def ask(request: Request, here: Here, visitor: SignedIn, request_id: Reque
         return see_other(back)
     task = entries.text("task")[:200] or None
     by = visitor.principal.actor
-    await act(here, visitor, request_id, lambda key: AskQuestion(by=by, text=text, task_id=task, key=key), entries)
+    event = AskQuestion(by=by, text=text, task_id=task)
+    await act(here, visitor, event, entries, "ask", request_id=request_id)
     return see_other(back, "ask")
 
 
@@ -54,7 +56,8 @@ async def answer(request: Request, here: Here, visitor: SignedIn, request_id: Re
     if not text:
         return see_other(f"{back}#question-{n}")
     by = visitor.principal.actor
-    await act(here, visitor, request_id, lambda key: AnswerQuestion(by=by, n=n, text=text, key=key), entries)
+    event = AnswerQuestion(by=by, n=n, text=text)
+    await act(here, visitor, event, entries, "answer", request_id=request_id)
     return see_other(back, "answer")
 
 
@@ -62,5 +65,5 @@ async def answer(request: Request, here: Here, visitor: SignedIn, request_id: Re
 async def remind(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
     """Remind those whom one's own request waits for."""
     entries = await entries_of(request, visitor)
-    await act(here, visitor, request_id, lambda key: Remind(by=visitor.principal.actor, key=key), entries)
+    await act(here, visitor, Remind(by=visitor.principal.actor), entries, "remind", request_id=request_id)
     return see_other(f"/requests/{request_id}", "remind")

@@ -90,7 +90,7 @@ async def decide_many(request: Request, here: Here, visitor: SignedIn) -> Respon
         )
         for row in rows
     ]
-    outcomes = await commands.decide_many(here.context, visitor.principal, decisions, key=key)
+    outcomes = await commands.act_on_tasks(here.context, visitor.principal, decisions, key=key)
     results = [_result(row, outcome, decision, visitor) for row, outcome in zip(rows, outcomes, strict=True)]
     for row, outcome in zip(rows, outcomes, strict=True):
         if isinstance(outcome, PlacetError):

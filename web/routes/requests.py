@@ -196,9 +196,10 @@ async def cancel(request: Request, here: Here, visitor: SignedIn, request_id: Re
 async def _end(request: Request, here: WebContext, visitor: Visitor, request_id: str, how: Any) -> Response:
     entries = await entries_of(request, visitor)
     reason = entries.text("reason")[:1000] or None
-    by = visitor.principal.actor
-    await act(here, visitor, request_id, lambda key: Withdraw(by=by, how=how, reason=reason, key=key), entries)
-    return see_other(f"/requests/{request_id}", "withdraw" if how == "withdrawn" else "cancel")
+    action = "withdraw" if how == "withdrawn" else "cancel"
+    event = Withdraw(by=visitor.principal.actor, how=how, reason=reason)
+    await act(here, visitor, event, entries, action, request_id=request_id)
+    return see_other(f"/requests/{request_id}", action)
 
 
 def _startable(connection: Connection, here: WebContext, template_id: str) -> Version:

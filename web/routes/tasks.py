@@ -9,10 +9,17 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from placet.definition.assignees import is_person, person_id
-from placet.engine.events import Claim, Decide, Delegate, Reassign, Release
-from placet.errors import AlreadyDecided, ContentChanged, Ended, InputInvalid, PlacetError, Returned
-from service import commands
+from placet.engine.events import AddApprover, Claim, Decide, Delegate, Reassign, Release
+from placet.errors import (
+    AlreadyDecided,
+    ContentChanged,
+    Ended,
+    InputInvalid,
+    NotPermitted,
+    PlacetError,
+    Refused,
+    Returned,
+)
 from service.engine.client import Command
 from service.visibility import seen_task
 from storage.queries.people import people
@@ -22,13 +29,13 @@ from web.forms.reading import Entries
 from web.routes.common import (
     Here,
     WebContext,
-    done_key,
+    act,
     entries_of,
     fresh_key,
     judged,
     missing_files,
     noting,
-    record,
+    person_of,
     see_other,
     shown,
 )
@@ -64,7 +71,6 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
     version, stage = await here.context.database.read(_version, here, visitor, task_id)
     step = version.step(stage)
     form = schemas.read_form(step.form if step is not None else None, entries)
-    key = done_key(visitor, entries.text("key") or f"{task_id}:{revision}:{decision}")
     event = Decide(
         by=visitor.principal.actor,
         task_id=task_id,
@@ -72,12 +78,10 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
         comment=entries.text("comment")[:_LONGEST] or None,
         form=form,
         revision=revision,
-        key=key,
     )
     try:
-        await commands.act_on_task(here.context, visitor.principal, task_id, event, key=key)
+        await act(here, visitor, event, entries, "decide", usual=f"{task_id}:{revision}:{decision}")
     except (ContentChanged, AlreadyDecided, Returned, Ended, InputInvalid) as error:
-        await record(here, visitor, "decide", error, task_id=task_id)
         return await _page(request, here, visitor, task_id, error=error, entries=entries, form=form)
     return see_other(local_path(entries.text("back")), decision)
 
@@ -86,7 +90,7 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
 async def claim(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
     """Take a task out of its queue."""
     entries = await entries_of(request, visitor)
-    await _act(here, visitor, Claim(by=visitor.principal.actor, task_id=task_id), entries)
+    await act(here, visitor, Claim(by=visitor.principal.actor, task_id=task_id), entries, "claim")
     return see_other(f"/tasks/{task_id}", "claim")
 
 
@@ -94,7 +98,7 @@ async def claim(request: Request, here: Here, visitor: SignedIn, task_id: TaskId
 async def release(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
     """Put a task back into its queue."""
     entries = await entries_of(request, visitor)
-    await _act(here, visitor, Release(by=visitor.principal.actor, task_id=task_id), entries)
+    await act(here, visitor, Release(by=visitor.principal.actor, task_id=task_id), entries, "release")
     return see_other("/", "release")
 
 
@@ -102,29 +106,39 @@ async def release(request: Request, here: Here, visitor: SignedIn, task_id: Task
 async def hand_over(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
     """Let somebody else decide: delegate, or reassign."""
     entries = await entries_of(request, visitor)
-    to, reason = person_id(entries.text("to")), entries.text("reason")[:1000] or None
-    if not is_person(to):
-        unknown = visitor.wording.say("Name a person by their id, as the list proposes them.")
-        return await _page(request, here, visitor, task_id, error=InputInvalid(unknown), entries=entries)
-    event: Command
-    if entries.text("how") == "reassign":
-        event = Reassign(by=visitor.principal.actor, task_id=task_id, to=f"user:{to}", reason=reason)
-    else:
-        event = Delegate(by=visitor.principal.actor, task_id=task_id, to=f"user:{to}", reason=reason)
+    how = "reassign" if entries.text("how") == "reassign" else "delegate"
+    reason = entries.text("reason")[:1000] or None
     try:
-        await _act(here, visitor, event, entries)
-    except InputInvalid as error:
-        return await _page(request, here, visitor, task_id, error=error, entries=entries)
-    return see_other("/", "reassign" if isinstance(event, Reassign) else "delegate")
+        to, by = person_of(entries, "to", visitor), visitor.principal.actor
+        event: Command = Delegate(by=by, task_id=task_id, to=to, reason=reason)
+        if how == "reassign":
+            event = Reassign(by=by, task_id=task_id, to=to, reason=reason)
+        await act(here, visitor, event, entries, how)
+    except (InputInvalid, NotPermitted, Refused) as error:
+        return await _refused_choice(request, here, visitor, task_id, error, entries)
+    return see_other("/", how)
 
 
-async def _act(here: WebContext, visitor: Visitor, event: Any, entries: Entries) -> None:
-    key = done_key(visitor, entries.text("key") or fresh_key())
+@router.post("/{task_id}/approvers")
+async def add_approver(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
+    """Add an approver to the task's stage of this one request."""
+    entries = await entries_of(request, visitor)
     try:
-        await commands.act_on_task(here.context, visitor.principal, event.task_id, event, key=key)
-    except PlacetError as error:
-        await record(here, visitor, type(event).__name__.lower(), error, task_id=event.task_id)
-        raise
+        to, reason = person_of(entries, "who", visitor), entries.text("added_because")[:1000]
+        event = AddApprover(by=visitor.principal.actor, task_id=task_id, to=to, reason=reason)
+        await act(here, visitor, event, entries, "add_approver")
+    except (InputInvalid, NotPermitted, Refused) as error:
+        return await _refused_choice(request, here, visitor, task_id, error, entries)
+    return see_other(f"/tasks/{task_id}", "add")
+
+
+async def _refused_choice(  # noqa: PLR0917
+    request: Request, here: WebContext, visitor: Visitor, task_id: str, error: PlacetError, entries: Entries
+) -> Response:
+    """Show the task again, with why the person who was chosen there cannot be, or that the request has moved on."""
+    if isinstance(error, NotPermitted | Refused) and not isinstance(error, AlreadyDecided | Returned | Ended):
+        error = InputInvalid(error.message)
+    return await _page(request, here, visitor, task_id, error=error, entries=entries)
 
 
 def _version(connection: Connection, here: WebContext, visitor: Visitor, task_id: str) -> tuple[Version, str]:
@@ -149,7 +163,7 @@ async def _page(
 ) -> HTMLResponse:
     def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]]]:
         page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form)
-        listed = people.colleagues(connection) if page.may_hand_over else []
+        listed = people.colleagues(connection) if page.may_hand_over or page.may_add else []
         badge = read_inbox_count(connection, visitor.principal, visitor.wording)
         return page, badge, listed
 
@@ -165,7 +179,7 @@ async def _page(
         page=page,
         conflict=None if error is None or invalid else _conflict(error, page, visitor),
         **judged(page.form, error if invalid else None),
-        comment=entries.text("comment") if entries is not None else "",
+        entered=entries.text if entries is not None else lambda _: "",
         key=fresh_key(),
         people=listed,
     )

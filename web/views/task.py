@@ -109,6 +109,8 @@ class TaskPage:
     may_claim: bool
     may_release: bool
     may_hand_over: bool
+    may_add: bool  # an approver, to this stage of the request
+    why_added: str | None  # what whoever added the reader gave as their reason
     seats: tuple[Seat, ...]
     news: News
     since: tuple[Since, ...]
@@ -217,6 +219,12 @@ def page_of(  # noqa: PLR0917
         may_hand_over=task.status == "open"
         and request.requester != principal.person
         and (holds or principal.admin or principal.owns(request.owner)),
+        may_add=task.status == "open"
+        and not request.returned
+        and (step is None or step.ad_hoc)
+        and request.requester != principal.person
+        and (refused is None or principal.admin or principal.owns(request.owner)),
+        why_added=_why_added(task, rows),
         seats=tuple(_seat(one, task, request.revision, names, wording) for one in stored.tasks),
         news=news,
         since=_since(stored, rows, version, principal, names, wording),
@@ -232,6 +240,17 @@ def page_of(  # noqa: PLR0917
         started_at=request.started_at,
         variables=version.variables,
     )
+
+
+def _why_added(task: TaskRow, rows: Sequence[Any]) -> str | None:
+    """Return the reason for which the person of a task was added to its stage; None where they were not."""
+    if not task.assigned_via.startswith("added:"):
+        return None
+    for row in reversed(rows):
+        if (row.kind, row.stage, row.detail.get("to")) == ("approver_added", task.stage, f"user:{task.assignee}"):
+            why = row.detail.get("why")
+            return why if isinstance(why, str) else None
+    return None
 
 
 def _choices(step: Step | None, wording: Wording) -> tuple[Choice, ...]:

@@ -15,7 +15,16 @@ from web.views.people import Names
 from web.views.values import ChangedFact, changes_of
 from web.views.versions import Version
 
-_SAID = {"commented", "question_asked", "question_answered", "changes_requested", "resubmitted", "decided", "withdrawn"}
+_SAID = {
+    "approver_added",
+    "commented",
+    "question_asked",
+    "question_answered",
+    "changes_requested",
+    "resubmitted",
+    "decided",
+    "withdrawn",
+}
 _TONES = {
     "completed": "end",
     "withdrawn": "end",

@@ -28,6 +28,7 @@ NOTICES = {
     "claim": _("The task is yours now."),
     "release": _("The task is back in its queue."),
     "delegate": _("Delegated."),
+    "add": _("Added. Their approval is needed as well."),
     "reassign": _("Reassigned."),
     "comment": _("Your comment was sent."),
     "ask": _("Your question was sent."),
@@ -94,6 +95,7 @@ KINDS = {
     "attached": _("{actor} attached {name}"),
     "reassigned": _("{stage}: reassigned from {before} to {after}"),
     "delegated": _("{stage}: {actor} delegated to {after}"),
+    "approver_added": _("{stage}: {actor} added {to} as an approver"),
     "claimed": _("{actor} took the task out of the queue"),
     "released": _("{actor} put the task back into the queue"),
     "escalated": _("{stage}: escalated to {to}"),
@@ -150,6 +152,8 @@ def why_asked(say: Translate, via: str, named: Named) -> str:
             return say("Whoever had the task has left.")
         case "delegation":
             return say("The task was delegated by {person}.").format(person=named(whose))
+        case "added":
+            return say("{person} added you to this request.").format(person=named(whose))
         case "claim" | "claimed":
             return say("It was taken out of a queue.")
         case "queue":
