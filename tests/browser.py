@@ -6,8 +6,10 @@ a dialog that a script opens, is a complaint, which fails the test.
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
@@ -51,8 +53,17 @@ class Visitor:
         self.complaints.append(f"a dialog: {dialog.message}")
         dialog.dismiss()
 
+    def picture(self, name: str) -> None:
+        """Keep what is shown as a picture, where PLACET_SCREENSHOTS names a folder for that."""
+        folder = os.environ.get("PLACET_SCREENSHOTS")
+        if folder:
+            width = self.page.evaluate("innerWidth")
+            file = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100]
+            self.page.screenshot(path=Path(folder) / f"{file}-{width}.png", full_page=True)
+
     def findings(self, name: str) -> list[str]:
         """Return the serious findings of axe about the page as it is, and whether it scrolls sideways."""
+        self.picture(name)
         width = self.page.evaluate("innerWidth")
         wide = self.page.evaluate("document.documentElement.scrollWidth")
         found = [f"{name} is {wide} wide"] if wide > width else []

@@ -40,12 +40,13 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def visit(browser: Browser, placet: Placet, tmp_path: Path) -> Iterator[Visitors]:
+def visit(browser: Browser, placet: Placet, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Visitors]:
     """Give browsers for people; what each showed last is kept as a picture in the folder of the test."""
     visitors = Visitors(browser=browser, placet=placet)
     yield visitors
     complaints = [one for visitor in visitors.every for one in visitor.complaints]
     for number, visitor in enumerate(visitors.every, start=1):
         visitor.page.screenshot(path=tmp_path / f"last-page-{number}.png")
+        visitor.picture(f"{request.node.name} {number}")
         visitor.page.context.close()
     assert complaints == []

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import create_engine, text
 
@@ -44,6 +45,7 @@ def test_what_people_write_is_text_on_every_page_and_no_name_is_too_long(placet:
     for visitor in (max_, rita):
         for path in ("/", "/requests", "/requests?whose=all", "/requests/new", f"/requests/{request['id']}"):
             _is_plain(visitor.go(path))
+            visitor.picture(f"long names {path}")
             if visitor.page.evaluate("document.documentElement.scrollWidth") > 360:
                 wide.append(path)
     _is_plain(max_.go(f"/tasks/{task}"))
@@ -73,8 +75,8 @@ def _copied(placet: Placet, request: dict[str, Any], copies: int) -> Iterator[No
 
 
 def _numbered(row: dict[str, Any], number: int) -> dict[str, Any]:
-    changed = {name: f"copy-{number:04}-{row[name]}" for name in ("id", "request_id") if name in row}
-    return row | changed | ({"title": f"Copied {number:04}"} if "title" in row else {})
+    changed = {name: f"copy-{number:05}-{row[name]}" for name in ("id", "request_id") if name in row}
+    return row | changed | ({"title": f"Copied {number:05}"} if "title" in row else {})
 
 
 def test_an_inbox_of_a_thousand_rows_shows_each_once_page_by_page(placet: Placet, visit: Visitors) -> None:
@@ -95,9 +97,27 @@ def test_an_inbox_of_a_thousand_rows_shows_each_once_page_by_page(placet: Placet
         assert len(seen) == len(set(seen)) == 1000
 
 
+@pytest.mark.parametrize("width", [1400, 360])
+def test_an_inbox_of_ten_thousand_rows_reads_well_and_is_counted_as_far_as_anybody_counts(
+    placet: Placet, visit: Visitors, width: int
+) -> None:
+    request = started(placet, f"Many of {LONG}"[:200])
+    with _copied(placet, request, 9_999):
+        visitor = visit("max", width=width)
+        visitor.go("/?sort=age")
+        found = []
+        for scheme in ("light", "dark"):
+            visitor.page.emulate_media(color_scheme=scheme)
+            found += visitor.findings(f"ten thousand rows ({scheme})")
+        assert found == []
+        expect(visitor.page.locator("#badge")).to_contain_text("99+")
+
+
 def test_an_empty_inbox_says_so(visit: Visitors) -> None:
-    page = visit("aud").go("/")
+    visitor = visit("aud", width=360)
+    page = visitor.go("/")
     expect(page.get_by_role("heading", level=2)).to_have_text("Nothing waits for you")
+    assert visitor.findings("an empty inbox") == []
     expect(page.get_by_role("button", name="Decide the selected…")).to_have_count(0)
 
 
