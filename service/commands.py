@@ -47,7 +47,7 @@ async def act_on_task(
     """
     if isinstance(event, Decide):
         await context.rate_limits.decisions.count(principal.person)
-    request_id, event = await context.database.look_up(_resolve, principal, task_id, event, context.now())
+    request_id, event = await context.database.look_up(resolve, principal, task_id, event, context.now())
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 
@@ -149,10 +149,10 @@ def _need_decider(connection: Connection, principal: Principal, task_id: str) ->
         raise NotPermitted(f"Deciding needs the access approver, which user:{principal.person} does not have.")
 
 
-def _resolve(
+def resolve(
     connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime
 ) -> tuple[str, Command]:
-    """Return the request's id and the event; mark what a substitute does."""
+    """Return the request's id and the event, a substitute's decision marked as such; raises as `concerned`."""
     task = concerned(connection, principal, task_id, event, now)
     if (
         isinstance(event, Decide | AddApprover)

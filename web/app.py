@@ -14,6 +14,7 @@ from api.context import ApiContext
 from web import problems
 from web.routes import (
     attachments,
+    consequences,
     conversation,
     decision_links,
     inbox,
@@ -33,6 +34,7 @@ ROUTERS = (
     inbox.router,
     saved_views.router,
     tasks.router,
+    consequences.router,
     decision_links.router,
     requests.router,
     conversation.router,

@@ -15,6 +15,7 @@ from api.deps import At, Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute, record_error
 from api.http.problems import problem_of, status_of
 from api.schemas.common import Listed
+from api.schemas.consequences import ConsequencesView
 from api.schemas.requests import (
     BulkDecision,
     BulkDelegate,
@@ -33,7 +34,7 @@ from api.schemas.requests import (
 from placet.engine.events import AddApprover, Claim, Decide, Delegate, Reassign, Release, Undo
 from placet.errors import PlacetError
 from placet.json_text import with_floats
-from service import commands
+from service import commands, consequences
 from service.documents import PersonRef
 from service.engine.client import Command
 from service.principal import Principal
@@ -115,6 +116,12 @@ async def delegate_many(
 async def read_task(context: Here, caller: Caller, task_id: str) -> TaskView:
     """Show one task."""
     return TaskView.of(await context.database.read(seen_task, caller, task_id, context.now()))
+
+
+@router.get("/{task_id}/consequences/")
+async def read_consequences(context: Here, caller: Caller, task_id: str) -> ConsequencesView:
+    """Show what each decision of the caller on a task would lead to. For whoever may decide it; nothing changes."""
+    return ConsequencesView.of(await consequences.consequences_of(context, caller, task_id))
 
 
 @router.post("/{task_id}/decide/")

@@ -47,6 +47,7 @@ from placet.engine.events import (
     Undo,
     Withdraw,
 )
+from placet.engine.state import State
 from placet.errors import Gone, PlacetError, Problem, Unavailable
 from service.context import Context
 from workflows import display
@@ -145,6 +146,15 @@ async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Pr
             ApprovalWorkflow.unmapped, event, rpc_timeout=_QUERY_DEADLINE
         )
         return problems
+
+
+async def state_of(context: Context, request_id: str) -> State:
+    """Return the whole state of a running request, as its workflow holds it; raises Gone and Unavailable."""
+    async with _reaching(_QUERY_DEADLINE):
+        state: State = await context.client.get_workflow_handle(request_id).query(
+            ApprovalWorkflow.state, rpc_timeout=_QUERY_DEADLINE
+        )
+        return state
 
 
 async def head_of(client: Client, request_id: str) -> str | None:

@@ -226,6 +226,17 @@ one("[data-palette-input]")?.addEventListener("keydown", (event) => {
   }
 });
 
+// --- what each decision leads to: fetched after the page, since it is worked out by the running workflow --------------
+for (const place of all("[data-consequences]")) {
+  fetch(one("a", place).href).then(async (answer) => {
+    if (!answer.ok) return; // the link stays, and its page says why
+    const panel = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#consequences");
+    if (!panel) return;
+    panel.classList.replace("card", "foreseen");
+    place.replaceWith(panel);
+  }).catch(() => {});
+}
+
 // --- the drawing of a process: its size, and moving about in it -------------------------------------------------------
 for (const drawing of all("[data-drawing]")) {
   const canvas = one(".canvas", drawing), svg = one("svg", canvas);

@@ -1,0 +1,75 @@
+"""What decisions lead to, over HTTP and on the task page: what the running workflow's own state says."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from temporalio.client import Client
+
+from storage.database import Database
+from tests.api_desk import ApiDesk, api_desk
+from tests.approvals import EXPENSE, worker
+from tests.pages import browser_of
+from worker.jobs import presence_job
+
+TWO = {
+    **EXPENSE,
+    "process_steps": [
+        {"stage_name": "Manager Approval", "sla_hours": 24},
+        {"stage_name": "CFO Approval", "approvers": ["role:cfo"], "sla_hours": 48, "comment_required": ["reject"]},
+    ],
+}
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
+    queue = f"consequences-{uuid.uuid4().hex[:8]}"
+    async with (
+        worker(client, database, queue),
+        presence_job(database, client, queue),
+        api_desk(database, client, task_queue=queue) as it,
+    ):
+        yield it
+
+
+async def test_each_decision_says_what_it_leads_to_and_taking_it_leads_there(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(TWO), amount="10")
+    (task,) = request["tasks"]
+    path = f"/workflow/tasks/{task['id']}"
+    answer = await desk.get(f"{path}/consequences/", as_="bob")
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert said["revision"] == 1
+    assert said["approve"]["settles"] is True
+    assert said["approve"]["next"] == [{"stage": "CFO Approval", "people": ["user:carl"]}]
+    assert said["approve"]["outcome"] is None
+    assert said["approve"]["forecast_end"] > request["started_at"]
+    assert said["approve"]["side_effects"] == []
+    assert said["reject"]["outcome"] == "rejected"
+    assert said["request_changes"] | {"forecast_end": None, "next": []} == said["request_changes"]
+    page = (await (await browser_of(desk, "bob")).get(f"/tasks/{task['id']}/consequences")).text
+    assert "CFO Approval" in page
+    after = (await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="bob")).json()
+    assert [one["stage"] for one in after["tasks"] if one["status"] == "open"] == ["CFO Approval"]
+    last = after["tasks"][-1]["id"]
+    said = (await desk.get(f"/workflow/tasks/{last}/consequences/", as_="carl")).json()
+    assert said["approve"]["outcome"] == "approved"
+    assert said["reject"]["outcome"] == "rejected", "a comment that a rejection needs is no reason to say nothing"
+
+
+@pytest.mark.parametrize(("person", "status"), [("ann", 403), ("zoe", 404), ("audrey", 403), ("olivia", 403)])
+async def test_only_who_may_decide_is_told(desk: ApiDesk, person: str, status: int) -> None:
+    request = await desk.start(await desk.publish(TWO), amount="10")
+    answer = await desk.get(f"/workflow/tasks/{request['tasks'][0]['id']}/consequences/", as_=person)
+    assert answer.status_code == status, answer.text
+
+
+async def test_a_decided_task_has_no_consequences_any_more(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}"
+    await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="bob")
+    answer = await desk.get(f"{path}/consequences/", as_="bob")
+    assert answer.status_code == 409, answer.text

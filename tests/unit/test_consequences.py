@@ -1,0 +1,152 @@
+"""What is said of a decision is what happens when it is taken."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import assume, event, given, settings
+from hypothesis import strategies as st
+
+from placet.audit.chain import Entry
+from placet.directory import Directory
+from placet.engine.events import Actor, Decide
+from simulation.modes.consequences import FORM, SLOW, Consequence, Unavailable, consequences
+from simulation.scenario.samples import sample_decision
+from tests.unit.core import REFUSALS, Case, blueprint, graph, office, plan_of
+from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
+from tests.unit.test_revisions_properties import Player
+
+MANAGER = {"stage_name": "Manager", "approvers": ["manager_of(requester)"], "sla_hours": 10}
+BOARD = {"stage_name": "Board", "approvers": ["role:cfo"], "sla_hours": 20}
+
+
+def foreseen(case: Case, person: str, task_id: str, **more: Any) -> dict[Any, Consequence | Unavailable]:
+    decision = Decide(by=Actor(person=person), task_id=task_id, decision="approve")
+    usual: dict[str, timedelta] = more.pop("usual", {})
+    return consequences(
+        case.plan,
+        case.state,
+        decision,
+        now=case.now,
+        directory=case.org,
+        usual=usual,
+        in_time=more.pop("in_time", lambda: True),
+    )
+
+
+def asked(entries: list[Entry]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for one in entries:
+        if one.kind == "task_opened" and one.stage is not None:
+            people = [one.detail["assignee"]] if one.detail.get("assignee") else one.detail.get("candidates", [])
+            found.setdefault(one.stage, set()).update(people)
+    return found
+
+
+def test_an_approval_leads_to_the_next_stage_and_a_rejection_to_the_end() -> None:
+    case = Case(plan=plan_of(blueprint(MANAGER, BOARD)), org=office())
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id)
+    approve, reject, changes = (found[one] for one in ("approve", "reject", "request_changes"))
+    assert isinstance(approve, Consequence)
+    assert isinstance(reject, Consequence)
+    assert isinstance(changes, Consequence)
+    assert approve.settles
+    assert [(one.stage, one.people) for one in approve.next] == [("Board", ("user:cfo",))]
+    assert approve.outcome is None
+    assert approve.forecast_end == case.now + timedelta(hours=10), "half of the board's target"
+    assert (reject.settles, reject.next, reject.outcome, reject.forecast_end) == (True, (), "rejected", case.now)
+    assert (changes.settles, changes.next, changes.outcome, changes.forecast_end) == (False, (), None, None)
+
+
+def test_the_forecast_follows_what_is_usual_in_the_stages() -> None:
+    case = Case(plan=plan_of(blueprint(MANAGER, BOARD)), org=office())
+    task = case.state.open_tasks[0]
+    approve = foreseen(case, task.people[0], task.id, usual={"Board": timedelta(hours=3)})["approve"]
+    assert isinstance(approve, Consequence)
+    assert approve.forecast_end == case.now + timedelta(hours=3)
+
+
+def test_one_vote_of_several_settles_nothing() -> None:
+    stage = {"stage_name": "All", "approvers": ["user:ann", "user:ben"], "quorum": "all"}
+    case = Case(plan=plan_of(blueprint(stage)), org=office())
+    task = next(t for t in case.state.open_tasks if t.assignee == "ann")
+    found = foreseen(case, "ann", task.id)["approve"]
+    assert isinstance(found, Consequence)
+    assert (found.settles, found.next, found.outcome) == (False, (), None)
+
+
+def test_where_the_form_decides_what_follows_nothing_is_made_up() -> None:
+    form = {"type": "object", "properties": {"limit": {"type": "number"}}, "required": ["limit"]}
+    raw = blueprint(
+        MANAGER | {"form": form},
+        variables=[{"name": "limit", "type": "decimal"}],
+        graph_spec=graph(
+            "start -> manager",
+            "manager -> approved on approved",
+            "manager -> rejected on rejected",
+            nodes={"manager": {"step": "Manager", "output": {"limit": "limit"}}},
+        ),
+    )
+    case = Case(plan=plan_of(raw), org=office())
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id)
+    assert found["approve"] == Unavailable(reason=FORM)
+    assert isinstance(found["reject"], Consequence)
+
+
+def test_without_time_there_is_a_reason_and_no_guess() -> None:
+    case = Case(plan=plan_of(blueprint(MANAGER, BOARD)), org=office())
+    task = case.state.open_tasks[0]
+    assert set(foreseen(case, task.people[0], task.id, in_time=lambda: False).values()) == {Unavailable(reason=SLOW)}
+
+
+@settings(max_examples=80)
+@given(
+    data=st.data(),
+    raw=st.one_of(blueprints(), drawings()),
+    org=st.one_of(st.just(office()), organisations()),
+    amount=st.sampled_from(["1", "500", "9000"]),
+    steps=st.integers(0, 6),
+)
+def test_what_is_foreseen_is_what_happens(
+    data: st.DataObject, raw: dict[str, Any], org: Directory, amount: str, steps: int
+) -> None:
+    case = Case(plan=plan_of(raw, {"Child": CHILD}), org=org, input={"amount": amount})
+    player = Player(case, data.draw, [])
+    for _ in range(steps):
+        try:
+            if case.state.status != "pending" or not player.step():
+                break
+        except REFUSALS:
+            continue
+    before = case.state
+    held = [task for task in before.open_tasks if task.people]
+    assume(held)
+    task = data.draw(st.sampled_from(held))
+    person = task.people[0]
+    decision = data.draw(st.sampled_from(["approve", "reject", "request_changes"]))
+    try:
+        foretold = foreseen(case, person, task.id)[decision]
+    except REFUSALS:
+        assume(False)
+    assume(isinstance(foretold, Consequence))
+    assert isinstance(foretold, Consequence)
+    assert case.state == before, "looking ahead changes nothing"
+    stage = case.plan.nodes[task.node].asked
+    comment = "so" if stage is not None and decision in stage.comment_required else None
+    form = sample_decision(case.plan.nodes[task.node]) if decision == "approve" else None
+    entries = case.decide(person, decision, task=task.id, comment=comment, form=form)
+    event(f"{decision}: {'ends' if case.state.status != 'pending' else 'goes on'}")
+    assert foretold.settles == any(e.kind == "stage_settled" and e.stage == task.stage for e in entries)
+    if case.state.status != "pending":
+        assert foretold.outcome == (case.state.outcome or case.state.status)
+        assert foretold.next == ()
+        return
+    told = {one.stage: set(one.people) for one in foretold.next}
+    at_once = asked(entries)
+    assert all(people <= told.get(name, set()) for name, people in at_once.items()) or foretold.outcome is not None
+    if not case.state.actions and not case.state.waits and not case.state.children:
+        assert foretold.outcome is None
+        assert told == at_once
