@@ -156,15 +156,19 @@ class _Future:
         )
 
     def _soon(self, event: Decide) -> tuple[Trace, SimulatedRun]:
-        """Go on until the actions that the decision starts have ended, with those that these start in turn."""
+        """Go on until the decision stands, and the actions that it starts have ended, with those that these start."""
         nobody = ApproverModel(decision=None)
         span = timedelta(0)
         for _ in range(MOST_IN_TURN):
             trace, world = self._run(event, nobody, horizon=span)
+            decided = trace.state.task(event.task_id)
             running = [call for call in trace.state.actions if call not in self.state.actions]
-            if not running:
+            if decided is not None and decided.undo_until is not None:
+                span = decided.undo_until - self.now  # it has no effect before it stands
+            elif running:
+                span += max(LATENCY[self.plan.actions[call.action].latency_class] for call in running)
+            else:
                 break
-            span += max(LATENCY[self.plan.actions[call.action].latency_class] for call in running)
         return trace, world
 
     def _end(self, event: Decide) -> datetime | None:

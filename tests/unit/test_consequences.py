@@ -68,6 +68,16 @@ def test_the_forecast_follows_what_is_usual_in_the_stages() -> None:
     assert approve.forecast_end == case.now + timedelta(hours=3)
 
 
+def test_a_decision_that_can_be_undone_leads_to_what_it_does_once_it_stands() -> None:
+    case = Case(plan=plan_of(blueprint(MANAGER | {"undo_seconds": 30}, BOARD)), org=office())
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id)
+    assert isinstance(approve := found["approve"], Consequence)
+    assert isinstance(reject := found["reject"], Consequence)
+    assert (approve.settles, [one.stage for one in approve.next]) == (True, ["Board"])
+    assert (reject.outcome, reject.forecast_end) == ("rejected", case.now + timedelta(seconds=30))
+
+
 def test_one_vote_of_several_settles_nothing() -> None:
     stage = {"stage_name": "All", "approvers": ["user:ann", "user:ben"], "quorum": "all"}
     case = Case(plan=plan_of(blueprint(stage)), org=office())
@@ -138,6 +148,9 @@ def test_what_is_foreseen_is_what_happens(
     comment = "so" if stage is not None and decision in stage.comment_required else None
     form = sample_decision(case.plan.nodes[task.node]) if decision == "approve" else None
     entries = case.decide(person, decision, task=task.id, comment=comment, form=form)
+    decided = case.state.task(task.id)
+    if decided is not None and decided.undo_until is not None:
+        entries += case.until(decided.undo_until)
     event(f"{decision}: {'ends' if case.state.status != 'pending' else 'goes on'}")
     assert foretold.settles == any(e.kind == "stage_settled" and e.stage == task.stage for e in entries)
     if case.state.status != "pending":
