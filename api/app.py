@@ -33,6 +33,7 @@ from api.routes import (
     simulations,
     tasks,
     templates,
+    watching,
     webhooks,
 )
 from api.schemas.common import ProblemDocument
@@ -128,6 +129,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         migration,
         requests,
         conversation,
+        watching,
         costs,
         tasks,
         people,

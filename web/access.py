@@ -40,6 +40,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /requests/{request_id}/questions": NOT_AUDITORS,
     "POST /requests/{request_id}/questions/{n}": NOT_AUDITORS,
     "POST /requests/{request_id}/remind": NOT_AUDITORS,
+    "POST /requests/{request_id}/watch": EVERYBODY,
     "POST /requests/{request_id}/withdraw": NOT_AUDITORS,
     "POST /requests/{request_id}/attachments": NOT_AUDITORS,
     "POST /requests/{request_id}/cancel": NOT_AUDITORS,

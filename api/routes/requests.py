@@ -67,6 +67,7 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
             "request for changes."
         ),
     ] = False,
+    watched: Annotated[bool, Query(description="Only requests that the caller watches.")] = False,
     started_after: At = None,
     started_before: At = None,
     ended_after: At = None,
@@ -93,6 +94,7 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
             requester=caller.person if requester == "me" else requester,
             outcome=outcome,
             title=title,
+            watched_by=caller.person if watched else None,
             waits_for_answer_of=caller.person if waits_for_answer else None,
             started=requests.TimeSpan(after=started_after, before=started_before),
             ended=requests.TimeSpan(after=ended_after, before=ended_before),

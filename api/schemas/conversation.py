@@ -1,4 +1,4 @@
-"""The models of questions to the requester."""
+"""The models of questions to the requester, and of watching."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from api.schemas.common import Body, View, shown
+from api.schemas.common import Body, Shown, View, shown
 from service.documents import Words
 
 _EXAMPLE_QUESTION: dict[str, Any] = {
@@ -60,3 +60,11 @@ class QuestionView(View):
     def of(cls, stored: Mapping[str, Any]) -> QuestionView:
         """Show a stored question."""
         return cls.model_construct(**{**stored, "asked_by": shown(stored["asked_by"])})
+
+
+class WatchView(View):
+    """Whether the caller watches a request, and since when."""
+
+    request_id: str
+    watched: bool
+    since: Shown | None

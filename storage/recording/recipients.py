@@ -17,6 +17,7 @@ from placet.engine.recording import Recording
 from placet.engine.run import ADMINS
 from placet.engine.state import Notification
 from storage.queries.requests import deciders as others
+from storage.queries.requests import watches
 from storage.tables.approvals import StoredPerson
 
 # Notifications that ask somebody to act on a task: no longer needed once the task is closed.
@@ -30,6 +31,9 @@ ASKING = (
     "reassigned",
     "extended",
 )
+WATCHED_ENDED = "watched_ended"
+"""The event of which watchers of a request are told: it has ended."""
+_ENDINGS = ("completed", "withdrawn", "cancelled", "failed")
 BEHALF = "on_behalf_of"
 """The key of the detail that names for whom this person gets it: a person who is away, a role or a group."""
 
@@ -50,6 +54,8 @@ def personal_notifications(
     )
     substitutes = others.deciding_substitutes(connection, asked, now) if asked else {}
     members = others.members(connection, queues, now)
+    ended = {recording.request_id for recording, _ in recordings if recording.status != "pending"}
+    watchers = watches.watchers_of_ended(connection, ended, now) if ended else {}
     found: list[list[Notification]] = []
     for recording, notifications in recordings:
         whole: dict[str, Notification] = {}
@@ -58,8 +64,21 @@ def personal_notifications(
                 key = f"{recording.request_id}:{notification.seq}:{notification.event}:{person}"
                 detail = notification.detail | ({BEHALF: behalf} if behalf else {})
                 whole.setdefault(key, replace(notification, key=key, to=person, detail=detail))
+        if told := watchers.get(recording.request_id):
+            knows = {notification.to for notification in whole.values() if notification.event in _ENDINGS}
+            for notification in _of_the_end(recording, [person for person in told if person not in knows]):
+                whole[notification.key] = notification
         found.append(list(whole.values()))
     return found
+
+
+def _of_the_end(recording: Recording, people: Sequence[str]) -> Iterator[Notification]:
+    """Yield what watchers are told of the end of a request."""
+    seq = recording.entries[-1].seq
+    for person in people:
+        key = f"{recording.request_id}:{seq}:{WATCHED_ENDED}:{person}"
+        detail = {"outcome": recording.outcome or recording.status}
+        yield Notification(key=key, event=WATCHED_ENDED, to=person, seq=seq, detail=detail)
 
 
 def _people(

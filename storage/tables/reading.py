@@ -1,4 +1,4 @@
-"""What people keep of their reading: named views of the inbox, and how far they have read requests."""
+"""What people keep of their reading: named views of the inbox, how far they have read requests, and what they watch."""
 
 from __future__ import annotations
 
@@ -37,3 +37,13 @@ class ReadingMark(SQLModel, table=True):
     before_seq: int
     before_revision: int
     before_at: datetime = moment_column()
+
+
+class Watch(SQLModel, table=True):
+    """A person who watches a request, and since when. Whether they may see it is asked whenever they read."""
+
+    __tablename__ = "watch"
+
+    person: str = Field(primary_key=True)
+    request_id: str = Field(primary_key=True, index=True)
+    since: datetime = moment_column()

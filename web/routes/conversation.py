@@ -1,4 +1,4 @@
-"""The conversation of a request: comments, questions to the requester, their answers, and reminders."""
+"""The conversation of a request: comments, questions to the requester, their answers, reminders, and watching."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from placet.engine.conversation import LONGEST_QUESTION
 from placet.engine.events import AnswerQuestion, AskQuestion, Comment, Remind
+from service import watching
 from web.routes.common import Here, act, entries_of, see_other
 from web.security import PageRoute, local_path
 from web.visitor import SignedIn
@@ -67,3 +68,15 @@ async def remind(request: Request, here: Here, visitor: SignedIn, request_id: Re
     entries = await entries_of(request, visitor)
     await act(here, visitor, Remind(by=visitor.principal.actor), entries, "remind", request_id=request_id)
     return see_other(f"/requests/{request_id}", "remind")
+
+
+@router.post("/watch")
+async def watch(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> Response:
+    """Watch a request, or watch it no longer."""
+    entries = await entries_of(request, visitor)
+    back = local_path(entries.text("back") or f"/requests/{request_id}")
+    if entries.text("watch") == "off":
+        await watching.unwatch(here.context, visitor.principal, request_id)
+        return see_other(back, "unwatch")
+    await watching.watch(here.context, visitor.principal, request_id)
+    return see_other(back, "watch")

@@ -23,6 +23,7 @@ from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import PAGE, Inbox, InboxFilter, InboxRow, counted, read_inbox, row_of
 from web.views.people import names_of
+from web.views.request import RequestList, read_requests
 from web.views.saved_views import links_of, standard_of
 from web.visitor import SignedIn
 
@@ -36,21 +37,39 @@ async def inbox(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
     wording = visitor.wording
     asked = InboxFilter.of(request.query_params) if set(request.query_params) - {"done"} else None
 
-    def read(connection: Connection, asked: InboxFilter | None) -> tuple[Inbox, InboxFilter, tuple[ViewRow, ...]]:
+    def read(
+        connection: Connection, asked: InboxFilter | None
+    ) -> tuple[Inbox, RequestList | None, InboxFilter, tuple[ViewRow, ...]]:
         views = saved_views.of_person(connection, visitor.principal.person)
         chosen = asked or standard_of(views) or InboxFilter()
-        return read_inbox(connection, visitor.principal, chosen, here.versions, wording), chosen, views
+        watched = None
+        if chosen.tab == "watching":
+            watched = read_requests(
+                connection,
+                visitor.principal,
+                here.versions,
+                wording,
+                whose="watched",
+                q=chosen.q,
+                status="",
+                template=chosen.template,
+                sort=chosen.sort,
+                cursor=chosen.cursor,
+            )
+        return read_inbox(connection, visitor.principal, chosen, here.versions, wording), watched, chosen, views
 
     try:
-        found, chosen, views = await here.context.database.read(read, asked)
+        found, watched, chosen, views = await here.context.database.read(read, asked)
     except InputInvalid:  # an address with a cursor of another order, or cut off
-        found, chosen, views = await here.context.database.read(read, InboxFilter(tab=asked.tab) if asked else None)
+        usual = InboxFilter(tab=asked.tab) if asked else None
+        found, watched, chosen, views = await here.context.database.read(read, usual)
     return shown(
         request,
         "inbox.html",
         section="inbox",
         badge=counted(found.counts["mine"]) if found.counts["mine"] else None,
         inbox=found,
+        watched=watched,
         chosen=chosen,
         views=links_of(views, chosen),
         sla_words={key: wording.say(word) for key, word in words.SLA.items()},

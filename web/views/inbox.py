@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from service.principal import Principal
 from service.visibility import visibility_of
+from storage.queries.cursor import Page
 from storage.queries.requests import inbox as inbox_queries
-from storage.queries.requests import requests
+from storage.queries.requests import requests, watches
 from storage.queries.requests.requests import ListedTask
 from web.languages import Wording
 from web.views import words
@@ -21,7 +22,7 @@ from web.views.people import Names, names_of
 from web.views.values import Fact, facts_named
 from web.views.versions import Version, Versions
 
-Tab = Literal["mine", "queues", "decided"]
+Tab = Literal["mine", "queues", "decided", "watching"]
 Sort = Literal["due", "age", "amount"]
 PAGE = 50
 COUNTED = 99
@@ -127,7 +128,9 @@ def read_inbox(
         "template": chosen.template or None,
         "title": chosen.q or None,
     }
-    if chosen.tab == "decided":
+    if chosen.tab == "watching":  # these are requests and no tasks: web.views.request reads them
+        page: Page[ListedTask] = Page(items=(), next_cursor=None)
+    elif chosen.tab == "decided":
         page = requests.task_page(connection, decided_by=principal.person, sort="decided", **common)
     else:
         page = requests.task_page(
@@ -153,7 +156,11 @@ def read_inbox(
         row_of(row, blueprints[row.template_id], given[row.request_id], principal, names, wording, tab=chosen.tab)
         for row in page.items
     )
-    processes = inbox_queries.templates_waiting(connection, seen) if chosen.tab != "decided" else ()
+    if chosen.tab == "watching":
+        viewer = None if principal.sees_all else seen
+        processes = watches.templates_watched(connection, principal.person, viewer)
+    else:
+        processes = inbox_queries.templates_waiting(connection, seen) if chosen.tab != "decided" else ()
     return Inbox(rows=rows, next_cursor=page.next_cursor, counts=counts, processes=processes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from service.principal import Principal
 from service.visibility import seen_request, visibility_of_caller
 from storage.queries.requests import inbox as inbox_queries
-from storage.queries.requests import reading_marks, requests
+from storage.queries.requests import reading_marks, requests, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
@@ -78,6 +78,7 @@ class RequestPage:
     questions: tuple[QuestionLine, ...]
     may_ask: bool
     may_answer: bool
+    watched: bool
     may_remind: bool
     reminder_refused: str | None  # why people cannot be reminded now
     may_attach: bool
@@ -138,7 +139,8 @@ def read_request(  # noqa: PLR0917
             *(one for task in stored.tasks for one in (task.assignee, task.decided_by, *task.candidates)),
         ],
     )
-    return _page(stored, version, rows, mark, principal, names, wording, ui_url)
+    page = _page(stored, version, rows, mark, principal, names, wording, ui_url)
+    return replace(page, watched=watches.since(connection, principal.person, request_id) is not None)
 
 
 def _page(  # noqa: PLR0917
@@ -186,6 +188,7 @@ def _page(  # noqa: PLR0917
         questions=questions_of(request, names),
         may_ask=may_ask(request, stored.tasks, principal),
         may_answer=may_answer(request, principal),
+        watched=False,
         may_remind=pending and mine,
         reminder_refused=refused_reminder(request, stored.tasks, rows, wording),
         may_attach=pending
@@ -287,7 +290,7 @@ def read_requests(
     cursor: str | None,
 ) -> RequestList:
     """Read a page of requests: the reader's own (`whose` is `me`), those of them that wait for an answer of theirs
-    (`answer`), or all that they may see.
+    (`answer`), those that they watch (`watched`), or all that they may see.
     """
     page = requests.page(
         connection,
@@ -295,6 +298,7 @@ def read_requests(
         cursor=cursor,
         viewer=visibility_of_caller(connection, principal, wording.now),
         requester=principal.person if whose == "me" else None,
+        watched_by=principal.person if whose == "watched" else None,
         waits_for_answer_of=principal.person if whose == "answer" else None,
         title=q or None,
         status=status or None,

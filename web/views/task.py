@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from placet.tasks.permissions import require_not_operating_own
 from service import commands
 from service.principal import Principal
 from service.visibility import see_request, seen_task, visibility_of_caller
-from storage.queries.requests import reading_marks, requests
+from storage.queries.requests import reading_marks, requests, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from web.forms import schemas
@@ -121,6 +121,7 @@ class TaskPage:
     questions: tuple[QuestionLine, ...]
     may_ask: bool
     may_answer: bool
+    watched: bool
     may_attach: bool
     similar: tuple[Similar, ...]
     started_at: datetime
@@ -157,9 +158,10 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     )
     step = version.step(task.stage)
     stands_in = task.status == "open" and commands.stands_in(connection, principal, task, wording.now)
-    return page_of(
+    page = page_of(
         task, stored, version, step, rows, mark, similar, principal, names, wording, given, stands_in=stands_in
     )
+    return replace(page, watched=watches.since(connection, principal.person, task.request_id) is not None)
 
 
 def page_of(  # noqa: PLR0917
@@ -235,6 +237,7 @@ def page_of(  # noqa: PLR0917
         questions=questions_of(request, names),
         may_ask=refused is None or may_ask(request, stored.tasks, principal),
         may_answer=may_answer(request, principal),
+        watched=False,
         may_attach=False,
         similar=tuple(_shown(one, version, names, wording) for one in similar),
         started_at=request.started_at,

@@ -34,6 +34,8 @@ NOTICES = {
     "ask": _("Your question was sent."),
     "answer": _("Your answer was sent."),
     "remind": _("They were reminded."),
+    "watch": _("You watch this request now. Its end is told to you by mail."),
+    "unwatch": _("You watch this request no longer."),
     "attach": _("The file was added."),
     "withdraw": _("The request was withdrawn."),
     "cancel": _("The request was cancelled."),

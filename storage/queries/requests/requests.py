@@ -31,6 +31,7 @@ from storage.queries.ordering import order_of_requests, order_of_tasks
 from storage.queries.requests.list_fields import summaries
 from storage.queries.requests.visibility import Visibility, searches_for, seen_in_lists, visible, visible_now
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
+from storage.tables.reading import Watch
 
 # Requests one above the other that are looked through: sub-processes lie at most four deep in each.
 _LONGEST_DESCENT = 100
@@ -195,13 +196,14 @@ def page(
     title: str | None = None,
     requester: str | None = None,
     waits_for_answer_of: str | None = None,
+    watched_by: str | None = None,
     started: TimeSpan = ANY_TIME,
     ended: TimeSpan = ANY_TIME,
 ) -> cursors.Page[RequestWithTasks]:
     """List requests with their tasks, `limit` at a time, newest first or as `sort` says; `viewer` None sees all.
 
     `title` is a part of it, in any case. `sort` is one of storage.queries.ordering. `waits_for_answer_of` is the
-    requester of those that wait for an answer of theirs.
+    requester of those that wait for an answer of theirs, `watched_by` who watches them.
     """
     query, order = select(*_REQUEST_COLUMNS), order_of_requests(sort)
     if viewer is not None:
@@ -219,6 +221,9 @@ def page(
         query = query.where(col(ApprovalRequest.title).icontains(title, autoescape=True))
     if waits_for_answer_of is not None:
         query = query.where(waits_for_answer(waits_for_answer_of))
+    if watched_by is not None:
+        watched = select(col(Watch.request_id)).where(col(Watch.person) == watched_by)
+        query = query.where(col(ApprovalRequest.id).in_(watched))
     query = query.where(*started.holds(col(ApprovalRequest.started_at)), *ended.holds(col(ApprovalRequest.ended_at)))
     places: dict[str, tuple[str | datetime, ...]] = {}
     found = []
