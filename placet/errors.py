@@ -8,7 +8,7 @@ PlacetError
 ├── InputInvalid          a request's input, a form or an event breaks its declared shape
 ├── Refused               an event may not be applied to this state
 │   ├── NotPermitted      the wrong person, or separation of duties
-│   │   └── HandedOver    the task has changed hands since the token for it was made
+│   │   └── HandedOver    the task has changed hands, or was opened again, since the token for it was made
 │   ├── AlreadyDecided    the task was settled before; carries the decision that stands
 │   ├── DoesNotMap        the request has no place in another version; carries everything that keeps it
 │   ├── Overtaken         the request has changed since it was read
@@ -111,7 +111,7 @@ class NotPermitted(Refused):
 
 
 class HandedOver(NotPermitted):
-    """The task has changed hands since this token was made; ask for a new one."""
+    """The task has changed hands, or a decision on it was undone, since this token was made; ask for a new one."""
 
 
 class AlreadyDecided(Refused):

@@ -66,7 +66,7 @@ class Task:
     candidates: tuple[str, ...] = ()
     delegates: tuple[str, ...] = ()
     held_by: tuple[str, ...] = ()  # everyone who has had it, oldest first
-    hand_overs: int = 0  # how often its assignee has changed
+    hand_overs: int = 0  # how often its assignee has changed or a decision on it was undone
     due_at: datetime | None = None
     warn_at: datetime | None = None
     breached_at: datetime | None = None

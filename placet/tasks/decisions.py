@@ -137,8 +137,9 @@ def _take_effect(run: Run, task: Task) -> None:
 
 
 def _open_again(run: Run, task: Task, *, actor: str = SYSTEM, why: Reason | None = None) -> Task:
+    """Open a decided task again. A token or link that has decided it has been used, so that those of before end."""
     current = {"revision": run.state.revision, "content_digest": run.state.content_digest}
-    reopened = run.change(task, status="open", **UNDECIDED, **current)
+    reopened = run.change(task, status="open", hand_overs=task.hand_overs + 1, **UNDECIDED, **current)
     run.record("decision_undone", actor=actor, task=task, why=why, round=task.round, before=task.decision, after="open")
     return reopened
 

@@ -243,6 +243,19 @@ async def test_a_link_ends_when_the_content_changes_and_shows_the_difference(pos
     assert await post.decided(task) == []
 
 
+async def test_a_link_that_was_used_stays_so_when_its_decision_is_undone(post: Post) -> None:
+    task = await post.asked({**SLOW, "undo_seconds": 86_400})
+    links = await post.links(task)
+    shown = await post.browser().get(links["approve"])
+    assert said(await post.browser().post("/decide", data=fields(shown))) == (200, "done")
+    assert (await post.desk.post(f"/workflow/tasks/{task['id']}/undo/", as_="bob")).status_code == 200
+    for link in links.values():
+        assert said(await post.browser().get(link)) == (410, "handed_over")
+    assert said(await post.browser().post("/decide", data=fields(shown))) == (403, "handed_over")
+    assert len(await post.decided(task)) == 1
+    assert said(await confirm(post.browser(), (await post.links(task))["reject"])) == (200, "done")
+
+
 async def test_a_link_rests_while_another_branch_has_returned_the_request(post: Post) -> None:
     task, other = await _two_branches(post, on_change="restart")
     link = (await post.links(task))["approve"]

@@ -166,13 +166,14 @@ def _stages(plan: Plan, state: State) -> None:
 
 
 def _hands(state: State, entries: list[Entry]) -> None:
-    """Every change of hands is counted, and each is on record: what a database was not told can be counted again."""
+    """Changes of hands and undone decisions are counted, and each is on record: a token of before is void."""
     for task in state.tasks:
         told = [
             (e.detail.get("before"), e.detail.get("after")) for e in entries if e.task_id == task.id and e.kind in HANDS
         ]
         changes = sum((before or {}).get("assignee") != (after or {}).get("assignee") for before, after in told)
-        assert task.hand_overs == changes, f"{task.id} changed hands {changes} times"
+        undone = sum(e.task_id == task.id and e.kind == "decision_undone" for e in entries)
+        assert task.hand_overs == changes + undone, f"{task.id} changed hands {changes} times; {undone} undone"
 
 
 def _branches(plan: Plan, state: State) -> None:

@@ -16,6 +16,7 @@ from placet.errors import (
     AlreadyDecided,
     ContentChanged,
     Ended,
+    HandedOver,
     InputInvalid,
     LinkRefused,
     NotPermitted,
@@ -74,6 +75,8 @@ async def decide_by_link(request: Request, here: Here) -> Response:
     filled = schemas.read_form(asked, entries)
     comment = entries.text("comment")[:_LONGEST] or None
     try:
+        if link.spent == "handed_over":  # before the engine gives a form from before its first answer
+            raise HandedOver
         stored = await links.decide_by_link(
             here.context, visitor.principal, link, comment=comment, form=filled, key=entries.text("key")[:100]
         )

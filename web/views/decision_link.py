@@ -83,8 +83,11 @@ _FAULTS = {
     ),
     "handed_over": _Fault(
         status=410,
-        title=_("The task has changed hands since this link was sent"),
-        text=_ELSEWHERE,
+        title=_("This link does not hold any more"),
+        text=_(
+            "The task has changed hands since it was sent, or a decision was undone. Nothing was decided. Open the "
+            "task and decide there."
+        ),
     ),
     "changed": _Fault(
         status=410,
