@@ -109,7 +109,7 @@ _TITLES: dict[type[PlacetError], str] = {
     EvaluationFailed: "A condition could not be evaluated",
     InputInvalid: "The input is invalid",
     TooMuchWork: "Too much work",
-    TooLarge: "The file is too large",
+    TooLarge: "What was sent is too large",
     TypeNotAllowed: "The type of the file is not taken",
     Busy: "Too many calls for now",
     Unavailable: "Temporarily unavailable",
