@@ -29,6 +29,6 @@ async def csrf_token(browser: httpx.AsyncClient) -> str:
     return found[1]
 
 
-async def send(browser: httpx.AsyncClient, path: str, *, files: Any = None, **form: str) -> httpx.Response:
+async def send(browser: httpx.AsyncClient, path: str, *, files: Any = None, **form: str | list[str]) -> httpx.Response:
     """Send a form of a page."""
     return await browser.post(path, data={"csrf_token": await csrf_token(browser), **form}, files=files)

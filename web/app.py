@@ -14,6 +14,7 @@ from api.context import ApiContext
 from web import problems
 from web.routes import (
     attachments,
+    bulk,
     consequences,
     conversation,
     decision_links,
@@ -33,6 +34,7 @@ from web.templating import STATIC
 ROUTERS = (
     inbox.router,
     saved_views.router,
+    bulk.router,
     tasks.router,
     consequences.router,
     decision_links.router,

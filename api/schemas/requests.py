@@ -349,7 +349,7 @@ class TaskItem(TaskView):
     def listed(cls, row: ListedTask) -> TaskItem:
         """Show a stored task with its request's title, template, requester, and summary (`settings.summary`)."""
         about: dict[str, Any] = {"title": row.title, "template": row.template, "requester": f"user:{row.requester}"}
-        about["summary"] = row.summary
+        about["summary"] = row.values.summary
         return cls.model_construct(**dict(TaskView.of(row)), **about)
 
 

@@ -21,6 +21,7 @@ from storage.tables.approvals import StoredPerson
 from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.languages import Wording, utc
+from web.routes.bulk import delegate_rows, open_rows
 from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -62,11 +63,19 @@ async def go_away(request: Request, here: Here, visitor: SignedIn) -> Response:
             spans.append(_span(entries, visitor.wording))
         except InputInvalid as error:
             return await _page(request, here, visitor, error=error, entries=entries)
+    moves = bool(entries.text("move")) and not removed
     try:
+        if moves and not spans[-1]["substitute"]:
+            raise InputInvalid.at("/substitute", visitor.wording.say("Choose the substitute who gets your open tasks."))
         facts = _with_away(stored, spans)
         await put_person(here.context, visitor.principal, stored.id, facts)
     except InputInvalid as error:
         return await _page(request, here, visitor, error=error, entries=entries)
+    if moves:
+        rows = await here.context.database.read(open_rows, here, visitor)
+        if rows:
+            to, reason = f"user:{spans[-1]['substitute']}", visitor.wording.say("Out of office")
+            return await delegate_rows(request, here, visitor, rows, to, reason, entries.text("key"), "/me")
     return see_other("/me", "saved")
 
 
@@ -163,6 +172,7 @@ async def _page(
         section="me",
         status=200 if error is None else 422,
         **judged(fields, error),
+        move=entries is not None and bool(entries.text("move")),
         substitute=entries.text("substitute") if entries is not None else "",
         languages=_LANGUAGES,
         timezones=sorted(available_timezones()),

@@ -151,10 +151,8 @@ def read_inbox(
     names = names_of(
         connection, [*(row.requester for row in page.items), *(row.assignee for row in page.items), *behalf]
     )
-    given = inbox_queries.inputs_of(connection, {row.request_id for row in page.items})
     rows = tuple(
-        row_of(row, blueprints[row.template_id], given[row.request_id], principal, names, wording, tab=chosen.tab)
-        for row in page.items
+        row_of(row, blueprints[row.template_id], principal, names, wording, tab=chosen.tab) for row in page.items
     )
     if chosen.tab == "watching":
         viewer = None if principal.sees_all else seen
@@ -176,10 +174,9 @@ def counted(number: int) -> str:
     return f"{COUNTED}+" if number > COUNTED else str(number)
 
 
-def row_of(  # noqa: PLR0917
+def row_of(
     row: ListedTask,
     version: Version,
-    given: Mapping[str, Any],
     principal: Principal,
     names: Names,
     wording: Wording,
@@ -187,9 +184,14 @@ def row_of(  # noqa: PLR0917
     tab: Tab,
 ) -> InboxRow:
     """Make the row of a task."""
-    amount = next(iter(facts_named(version.variables, given, [version.amount or ""], wording)), None)
-    others = (name for name in row.summary if name != version.amount)
-    facts = facts_named(version.variables, row.summary, others, wording)
+    amount = next(
+        iter(
+            facts_named(version.variables, {version.amount or "": row.values.amount}, [version.amount or ""], wording)
+        ),
+        None,
+    )
+    others = (name for name in row.values.summary if name != version.amount)
+    facts = facts_named(version.variables, row.values.summary, others, wording)
     quick, why_not = _quick(row, version, principal, wording, tab=tab)
     sla = "none" if row.due_at is None else row.sla_state
     return InboxRow(

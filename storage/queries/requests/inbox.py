@@ -17,12 +17,6 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask
 _select: Any = select  # it has no type for so many columns
 
 
-def inputs_of(connection: Connection, ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return the inputs of these requests, by id."""
-    query = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(sorted(ids)))
-    return {row.id: row.input for row in connection.execute(query)}
-
-
 def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
     """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
     open_tasks = select(col(ApprovalTask.id)).where(col(ApprovalTask.status) == "open", is_claimed(claimed=claimed))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -47,17 +48,34 @@ _SUMMARY_VARIABLES: PublishedFact[tuple[str, ...]] = PublishedFact(
 )
 
 
-def summaries(connection: Connection, request_ids: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Return the summary of each request whose process has one: the values by variable, in the declared order."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListValues:
+    """What a list shows of a request's input: its summary by variable in the declared order, its amount as given."""
+
+    summary: dict[str, Any] = field(default_factory=dict)
+    amount: Any = None
+
+
+def list_values(connection: Connection, request_ids: Collection[str]) -> dict[str, ListValues]:
+    """Return what a list shows of each request whose process has a summary or an amount."""
     place = select(col(ApprovalRequest.id), col(ApprovalRequest.template_id))
     rows = connection.execute(place.where(col(ApprovalRequest.id).in_(set(request_ids)))).all()
-    named = _SUMMARY_VARIABLES.of(connection, {row.template_id for row in rows})
-    wanted = {row.id: named[row.template_id] for row in rows if named.get(row.template_id)}
+    templates = {row.template_id for row in rows}
+    named, amounts = _SUMMARY_VARIABLES.of(connection, templates), AMOUNT_VARIABLES.of(connection, templates)
+    wanted = {
+        row.id: (summary, amount)
+        for row in rows
+        for summary, amount in ((named.get(row.template_id, ()), amounts.get(row.template_id)),)
+        if summary or amount is not None
+    }
     if not wanted:
         return {}
     given = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(wanted))
     return {
-        row.id: {name: row.input[name] for name in wanted[row.id] if name in row.input}
+        row.id: ListValues(
+            summary={name: row.input[name] for name in wanted[row.id][0] if name in row.input},
+            amount=row.input.get(wanted[row.id][1] or ""),
+        )
         for row in connection.execute(given)
     }
 

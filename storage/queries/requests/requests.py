@@ -28,7 +28,7 @@ from storage.database import of_rows
 from storage.prepared import Prepared
 from storage.queries import cursor as cursors
 from storage.queries.ordering import order_of_requests, order_of_tasks
-from storage.queries.requests.list_fields import summaries
+from storage.queries.requests.list_fields import ListValues, list_values
 from storage.queries.requests.visibility import Visibility, searches_for, seen_in_lists, visible, visible_now
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 from storage.tables.reading import Watch
@@ -103,7 +103,7 @@ class ListedTask(TaskRow):
     template: str
     template_id: str
     requester: str
-    summary: dict[str, Any]  # `settings.summary`, read for the page as a whole
+    values: ListValues  # read for the page as a whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,22 +325,22 @@ def task_page(
     places: dict[str, tuple[str | datetime, ...]] = {}
     for row in connection.execute(query):
         *facts, sorted_by = row
-        task = ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True)), summary={})
+        task = ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True)), values=_NO_VALUES)
         found[task.id] = task
         places[task.id] = order.place(sorted_by, task.id)
     page = cursors.page(list(found.values())[: limit + 1], limit, lambda row: places[row.id])
     ids = {row.request_id for row in page.items}
-    values = summaries(connection, ids)
-    items = tuple(replace(row, summary=values.get(row.request_id, {})) for row in page.items)
+    values = list_values(connection, ids)
+    items = tuple(replace(row, values=values.get(row.request_id, _NO_VALUES)) for row in page.items)
     return cursors.Page(items=items, next_cursor=page.next_cursor)
 
 
 def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTask]:
     """Return these tasks as lists show them, in no order."""
     rows = connection.execute(_LISTED_TASKS.where(col(ApprovalTask.id).in_(sorted(ids)))).all()
-    found = [ListedTask(**dict(zip(_LISTED_FIELDS, row, strict=True)), summary={}) for row in rows]
-    values = summaries(connection, {row.request_id for row in found})
-    return [replace(row, summary=values.get(row.request_id, {})) for row in found]
+    found = [ListedTask(**dict(zip(_LISTED_FIELDS, row, strict=True)), values=_NO_VALUES) for row in rows]
+    values = list_values(connection, {row.request_id for row in found})
+    return [replace(row, values=values.get(row.request_id, _NO_VALUES)) for row in found]
 
 
 def waits_for_answer(requester: str) -> ColumnElement[bool]:
@@ -398,10 +398,11 @@ def _tasks(connection: Connection, request_ids: list[str]) -> dict[str, tuple[Ta
     return found
 
 
+_NO_VALUES = ListValues()
 _REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
 _TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
 _REQUEST_FIELDS = tuple(field.name for field in fields(RequestRow))
-_LISTED_FIELDS = tuple(field.name for field in fields(ListedTask) if field.name != "summary")
+_LISTED_FIELDS = tuple(field.name for field in fields(ListedTask) if field.name != "values")
 _LISTED_TASKS = select(
     *_TASK_COLUMNS, *(getattr(ApprovalRequest, name) for name in _LISTED_FIELDS[len(_TASK_COLUMNS) :])
 ).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
