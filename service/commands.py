@@ -21,6 +21,7 @@ from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
 from placet.tasks.permissions import require_not_operating_own
+from service import mentions
 from service.context import Context
 from service.engine import client as engine
 from service.engine.client import Command
@@ -78,6 +79,9 @@ async def act_on_request(
     """Offer an event about a request; raises NotFound, NotPermitted, the core's refusal, Busy, or Unavailable."""
     stored = await context.database.read(see_request, principal, request_id, context.now())
     require_not_operating_own(event, stored.request.requester)
+    if isinstance(event, mentions.MENTIONING) and "@" in event.text:
+        told = await context.database.read(mentions.told, request_id, event.text, context.now())
+        event = replace(event, mentions=told)
     return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
 
 

@@ -9,6 +9,7 @@ from placet.audit.chain import moment
 from placet.audit.sealed import sealed
 from placet.definition.json_schema.forms import check_text, has_words
 from placet.engine.events import AnswerQuestion, AskQuestion, Comment, Remind
+from placet.engine.mentions import mentioned_in
 from placet.engine.run import Run
 from placet.engine.state import Question, Task
 from placet.errors import InputInvalid, NotPermitted, Refused, TooSoon, UnknownQuestion
@@ -28,9 +29,12 @@ def comment(run: Run, event: Comment) -> None:
     text = check_text(event.text, "/text", optional=False)
     if run.rules.requires_words_in_comments and not has_words(text):
         raise InputInvalid.at("/text", "write some text")
-    run.record("commented", actor=event.by.name, why=sealed(text))
+    mentioned = _mentioned(event, text)
+    run.record("commented", actor=event.by.name, why=sealed(text), mentioned=_as_users(mentioned))
+    run.notify("mentioned", *mentioned, text=text, by=event.by.name)
     people = [run.state.requester, *(p for t in run.open_tasks() for p in (t.assignee, *t.delegates))]
-    run.notify("commented", *(p for p in people if p != event.by.person), text=text, by=event.by.name)
+    others = (person for person in people if person not in {event.by.person, *mentioned})
+    run.notify("commented", *others, text=text, by=event.by.name)
 
 
 def ask(run: Run, event: AskQuestion) -> None:
@@ -49,8 +53,17 @@ def ask(run: Run, event: AskQuestion) -> None:
         text=text,
     )
     run.set(questions=(*questions, asked))
-    run.record("question_asked", actor=event.by.name, task=task, question=asked.n, why=sealed(text))
+    mentioned = [person for person in _mentioned(event, text) if person != run.state.requester]
+    run.record(
+        "question_asked",
+        actor=event.by.name,
+        task=task,
+        question=asked.n,
+        why=sealed(text),
+        mentioned=_as_users(mentioned),
+    )
     run.notify("question_asked", run.state.requester, task=task, text=text, by=event.by.name, question=asked.n)
+    run.notify("mentioned", *mentioned, text=text, by=event.by.name)
 
 
 def answer(run: Run, event: AnswerQuestion) -> None:
@@ -68,11 +81,21 @@ def answer(run: Run, event: AnswerQuestion) -> None:
     answered = replace(asked, answered_at=run.now, answer=text)
     run.set(questions=(*questions[: asked.n - 1], answered, *questions[asked.n :]))
     task = run.tasks.get(asked.task_id or "")
-    run.record("question_answered", actor=event.by.name, task=task, question=asked.n, why=sealed(text))
-    others = task.people if task is not None and task.status == "open" else ()
+    holders = task.people if task is not None and task.status == "open" else ()
+    told = [person for person in (asked.asked_by, *holders) if person != event.by.person]
+    mentioned = [person for person in _mentioned(event, text) if person not in told]
+    run.record(
+        "question_answered",
+        actor=event.by.name,
+        task=task,
+        question=asked.n,
+        why=sealed(text),
+        mentioned=_as_users(mentioned),
+    )
+    run.notify("mentioned", *mentioned, text=text, by=event.by.name)
     run.notify(
         "question_answered",
-        *(person for person in (asked.asked_by, *others) if person != event.by.person),
+        *told,
         task=task,
         text=text,
         asked=asked.text,
@@ -92,6 +115,8 @@ def remind(run: Run, event: Remind) -> None:
         again_at = last + REMIND_AGAIN
         raise TooSoon(f"You have reminded people already; you can again from {moment(again_at)} on.", again_at=again_at)
     tasks = run.open_tasks()
+    if not tasks and (until := max((t.undo_until for t in run.tasks.values() if t.undo_until), default=None)):
+        raise Refused(f"The request waits for nobody while a decision may be undone, until {moment(until)}.")
     if not tasks:
         raise Refused("The request waits for nobody's decision now.")
     run.set(reminded_at=run.now)
@@ -124,6 +149,16 @@ def _may_take(run: Run, task: Task, person: str) -> bool:
     if task.assignee is None:
         return person in eligible_candidates(run, task)
     return represented_person(run, task, person) is not None
+
+
+def _mentioned(event: Comment | AskQuestion | AnswerQuestion, text: str | None) -> list[str]:
+    """Return whom a text mentions of those who may see the request, but for whoever wrote it."""
+    allowed = {*event.mentions} - {event.by.person}
+    return [person for person in mentioned_in(text or "") if person in allowed]
+
+
+def _as_users(people: list[str]) -> list[str] | None:
+    return [f"user:{person}" for person in people] or None
 
 
 def _words(given: str) -> str:

@@ -138,10 +138,14 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comment:
-    """Comment on the request."""
+    """Comment on the request.
+
+    `mentions` are the people whom the text mentions and who may see the request, by the API; they are notified.
+    """
 
     by: Actor
     text: str
+    mentions: tuple[str, ...] = ()
     key: str | None = None
 
 
@@ -155,6 +159,7 @@ class AskQuestion:
     by: Actor
     text: str
     task_id: str | None = None
+    mentions: tuple[str, ...] = ()  # as of a comment
     key: str | None = None
 
 
@@ -165,6 +170,7 @@ class AnswerQuestion:
     by: Actor
     n: int
     text: str
+    mentions: tuple[str, ...] = ()  # as of a comment
     key: str | None = None
 
 

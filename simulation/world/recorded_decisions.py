@@ -288,12 +288,13 @@ def _without_undone(entries: Sequence[TimelineEvent]) -> list[TimelineEvent]:
 def _request_event(entry: TimelineEvent) -> Event | None:
     by = _actor(entry)
     why = personal_words(entry.detail)
+    mentions = tuple(person_id(person) for person in entry.detail.get("mentioned") or ())
     if entry.kind == "commented" and why:
-        return Comment(by=by, text=why)
+        return Comment(by=by, text=why, mentions=mentions)
     if entry.kind == "question_asked" and why:
-        return AskQuestion(by=Actor(person=by.person, admin=True), text=why)
+        return AskQuestion(by=Actor(person=by.person, admin=True), text=why, mentions=mentions)
     if entry.kind == "question_answered" and why:
-        return AnswerQuestion(by=by, n=entry.detail["question"], text=why)
+        return AnswerQuestion(by=by, n=entry.detail["question"], text=why, mentions=mentions)
     if entry.kind == "withdrawn":
         return Withdraw(by=by, reason=why)
     if entry.kind == "cancelled":

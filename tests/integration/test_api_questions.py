@@ -8,11 +8,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest_asyncio
+from sqlalchemy import select
+from sqlmodel import col
 from temporalio.client import Client
 
 from storage.database import Database
+from storage.tables.approvals import Outbox
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import EXPENSE, worker
+from tests.stored import reading
 from tests.web_desk import browser_of
 from worker.jobs import presence_job
 
@@ -173,3 +177,24 @@ async def test_a_requester_reminds_once_a_day_and_the_page_says_when_again(desk:
     items = (await desk.get(f"/workflow/requests/{request['id']}/timeline/")).json()["items"]
     (entry,) = (one for one in items if one["kind"] == "reminded")
     assert (entry["actor"], entry["detail"]["to"]) == ("user:ann", ["user:bob"])
+
+
+async def test_a_mention_tells_who_may_see_the_request_and_the_writer_who_was_not_told(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    address = f"/workflow/requests/{request['id']}"
+    text = "@bob and @olivia, @zoe, @nobody: <look>"
+    async with browser_of(desk, "ann") as ann:
+        sent = await ann.post(f"/requests/{request['id']}/comment", {"text": text})
+        location = sent.headers["location"]
+        assert location == f"/requests/{request['id']}?untold=zoe%2Cnobody&done=comment#conversation"
+        page = (await ann.get(location)).text
+        assert "Zoe was not told, and may not see this request." in page
+        assert "Nobody has the id nobody." in page
+        assert "was not told" not in (await ann.get(f"/requests/{request['id']}")).text
+    items = (await desk.get(f"{address}/timeline/")).json()["items"]
+    (entry,) = (one for one in items if one["kind"] == "commented")
+    assert entry["detail"]["mentioned"] == ["user:bob", "user:olivia"]
+    with reading(desk.database) as session:
+        rows = session.execute(select(col(Outbox.person)).where(col(Outbox.event) == "mentioned")).scalars().all()
+    assert sorted(rows) == ["bob", "olivia"]
+    assert (await desk.get(f"{address}/", as_="zoe")).status_code == 404  # a mention lets nobody see

@@ -10,7 +10,8 @@ import pytest
 from placet.audit.reasons import why_of
 from placet.directory import Person
 from placet.engine.conversation import LONGEST_QUESTION, MOST_QUESTIONS
-from placet.engine.events import Actor, AnswerQuestion, AskQuestion, Claim, Event, Remind, Resubmit, Withdraw
+from placet.engine.events import Actor, AnswerQuestion, AskQuestion, Claim, Comment, Event, Remind, Resubmit, Withdraw
+from placet.engine.mentions import MOST_MENTIONS, mentioned_in, with_names
 from placet.engine.recording import recording_of
 from placet.errors import (
     AlreadyDecided,
@@ -234,3 +235,45 @@ def test_nobody_is_reminded_while_the_request_is_returned_or_waits_for_nobody() 
     waiting = case({"approvers": ["user:mo"]}, graph_spec=graph(*edges, nodes=nodes))
     with pytest.raises(Refused, match="waits for nobody"):
         waiting.do(Remind(by=RITA))
+
+
+@pytest.mark.parametrize(
+    ("text", "people"),
+    [
+        ("@mo, @dh: look", ["mo", "dh"]),
+        ("(@mo) and @mo again.", ["mo"]),
+        ("@anna.b@example.org.", ["anna.b@example.org"]),
+        ("write to mo@example.org or a@b", []),  # addresses
+        ("@ @- @@mo", []),
+        (" ".join(f"@p{n}" for n in range(30)), [f"p{n}" for n in range(MOST_MENTIONS)]),
+    ],
+)
+def test_a_text_mentions_whom_it_names_with_an_at(text: str, people: list[str]) -> None:
+    assert mentioned_in(text) == people
+
+
+def test_whoever_is_mentioned_is_told_once_and_only_if_the_event_allows_them() -> None:
+    request = case({"approvers": ["user:mo"]})
+    text = "@mo @cid @ann @rita: look"
+    (entry,) = request.do(Comment(by=RITA, text=text, mentions=("mo", "cid", "rita", "ben")))
+    assert entry.detail["mentioned"] == ["user:mo", "user:cid"]  # ann may not see it, ben is not named, rita wrote it
+    assert (request.told("mentioned"), request.told("commented")) == (["mo", "cid"], [])
+    (entry,) = request.do(AskQuestion(by=by("mo"), text="why, @rita and @cid?", mentions=("rita", "cid")))
+    assert entry.detail["mentioned"] == ["user:cid"]
+    assert (request.told("question_asked"), request.told("mentioned")) == (["rita"], ["mo", "cid", "cid"])
+    (entry,) = request.do(AnswerQuestion(by=RITA, n=1, text="ask @ann, @mo", mentions=("ann", "mo")))
+    assert entry.detail["mentioned"] == ["user:ann"]
+    assert request.told("question_answered") == ["mo"]
+    (entry,) = request.do(Comment(by=RITA, text="nobody"))
+    assert "mentioned" not in entry.detail
+
+
+def test_names_stand_in_the_place_of_ids_when_a_text_is_read() -> None:
+    assert with_names("@mo. and @ann, mo@ann", {"mo": "Mo <b>", "x": "X"}) == "@Mo <b>. and @ann, mo@ann"
+
+
+def test_nobody_is_reminded_while_a_decision_may_be_undone() -> None:
+    request = case({"approvers": ["user:mo"], "undo_seconds": 60})
+    request.decide("mo")
+    with pytest.raises(Refused, match="may be undone, until"):
+        request.do(Remind(by=RITA))

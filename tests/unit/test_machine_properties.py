@@ -365,7 +365,7 @@ def perform(case: Case, action: str, who: int, which: int, how: int, orgs: list[
         case "add":
             case.do(AddApprover(by=by, task_id=task_id, to=to, reason="Please look." if how % 7 else " ", key=key))
         case "comment":
-            case.do(Comment(by=by, text="a word" if how % 4 else " ", key=key))
+            case.do(Comment(by=by, text=f"a word, @{to}" if how % 4 else " ", mentions=(to, "mo"), key=key))
         case "ask":
             about = task_id if how % 3 else None
             case.do(AskQuestion(by=by, text="which?" if how % 4 else " ", task_id=about, key=key))

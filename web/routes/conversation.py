@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from placet.engine.conversation import LONGEST_QUESTION
 from placet.engine.events import AnswerQuestion, AskQuestion, Comment, Remind
-from service import watching
-from web.routes.common import Here, act, entries_of, see_other
+from placet.engine.mentions import mentioned_in
+from service import mentions, watching
+from web.routes.common import Here, WebContext, act, entries_of, see_other
 from web.security import PageRoute, local_path
-from web.visitor import SignedIn
+from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/requests/{request_id}", route_class=PageRoute)
 
@@ -30,7 +32,7 @@ async def comment(request: Request, here: Here, visitor: SignedIn, request_id: R
         return see_other(back)
     event = Comment(by=visitor.principal.actor, text=text)
     await act(here, visitor, event, entries, "comment", request_id=request_id)
-    return see_other(back, "comment")
+    return see_other(await _telling(here, visitor, request_id, text, back), "comment")
 
 
 @router.post("/questions")
@@ -45,7 +47,7 @@ async def ask(request: Request, here: Here, visitor: SignedIn, request_id: Reque
     by = visitor.principal.actor
     event = AskQuestion(by=by, text=text, task_id=task)
     await act(here, visitor, event, entries, "ask", request_id=request_id)
-    return see_other(back, "ask")
+    return see_other(await _telling(here, visitor, request_id, text, back), "ask")
 
 
 @router.post("/questions/{n}")
@@ -59,7 +61,7 @@ async def answer(request: Request, here: Here, visitor: SignedIn, request_id: Re
     by = visitor.principal.actor
     event = AnswerQuestion(by=by, n=n, text=text)
     await act(here, visitor, event, entries, "answer", request_id=request_id)
-    return see_other(back, "answer")
+    return see_other(await _telling(here, visitor, request_id, text, back), "answer")
 
 
 @router.post("/remind")
@@ -80,3 +82,14 @@ async def watch(request: Request, here: Here, visitor: SignedIn, request_id: Req
         return see_other(back, "unwatch")
     await watching.watch(here.context, visitor.principal, request_id)
     return see_other(back, "watch")
+
+
+async def _telling(here: WebContext, visitor: Visitor, request_id: str, text: str, back: str) -> str:
+    """Return the address of a page that says whom of those mentioned nobody has told."""
+    named = mentioned_in(text)
+    if not named:
+        return back
+    missed = await here.context.database.read(mentions.untold, request_id, named, visitor.wording.now)
+    page, mark, place = back.partition("#")
+    query = urlencode({"untold": ",".join(missed)})
+    return f"{page}{'&' if '?' in page else '?'}{query}{mark}{place}" if missed else back

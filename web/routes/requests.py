@@ -34,6 +34,7 @@ from web.routes.common import (
 )
 from web.security import PageRoute
 from web.views import words
+from web.views.conversation import untold_in
 from web.views.files import limits_of
 from web.views.inbox import read_inbox_count
 from web.views.request import RequestPage, read_request, read_requests
@@ -221,11 +222,12 @@ def _given(page: RequestPage) -> dict[str, Any]:
 
 
 async def _page(request: Request, here: WebContext, visitor: Visitor, request_id: str) -> HTMLResponse:
-    def read(connection: Connection) -> tuple[RequestPage, str | None]:
+    def read(connection: Connection) -> tuple[RequestPage, str | None, tuple[str, ...]]:
         page = _read(connection, here, visitor, request_id)
-        return page, read_inbox_count(connection, visitor.principal, visitor.wording)
+        untold = untold_in(connection, request.query_params, request_id, visitor.wording)
+        return page, read_inbox_count(connection, visitor.principal, visitor.wording), untold
 
-    page, badge = await here.context.database.read(read)
+    page, badge, untold = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, request_id, page.files))
     answer = shown(
         request,
@@ -233,6 +235,7 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
         section="requests",
         badge=badge,
         page=page,
+        untold=untold,
         upload_key=fresh_key(),
         limits=limits_of(page.version, here.context.attachment_bytes, len(page.files), visitor.wording),
     )

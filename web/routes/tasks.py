@@ -40,6 +40,7 @@ from web.routes.common import (
     shown,
 )
 from web.security import PageRoute, local_path
+from web.views.conversation import untold_in
 from web.views.inbox import read_inbox_count
 from web.views.task import TaskPage, read_task
 from web.views.values import changes_of
@@ -161,13 +162,13 @@ async def _page(
     entries: Entries | None = None,
     form: dict[str, Any] | None = None,
 ) -> HTMLResponse:
-    def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]]]:
+    def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]], tuple[str, ...]]:
         page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form)
         listed = people.colleagues(connection) if page.may_hand_over or page.may_add else []
         badge = read_inbox_count(connection, visitor.principal, visitor.wording)
-        return page, badge, listed
+        return page, badge, listed, untold_in(connection, request.query_params, page.request_id, visitor.wording)
 
-    page, badge, listed = await here.context.database.read(read)
+    page, badge, listed, untold = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, page.request_id, page.files))
     invalid = isinstance(error, InputInvalid)
     status = 200 if error is None else 422 if invalid else 409
@@ -177,6 +178,7 @@ async def _page(
         status=status,
         badge=badge,
         page=page,
+        untold=untold,
         conflict=None if error is None or invalid else _conflict(error, page, visitor),
         **judged(page.form, error if invalid else None),
         entered=entries.text if entries is not None else lambda _: "",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import Connection
+
+from placet.definition.assignees import is_person
 from placet.engine.conversation import REMIND_AGAIN
+from placet.engine.mentions import MOST_MENTIONS, mentioned_in
+from service import mentions
 from service.principal import Principal
 from storage.queries.requests.requests import RequestRow, TaskRow, TimelineRow
 from web.languages import Wording
-from web.views.people import Names
+from web.views.people import Names, names_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +38,8 @@ def questions_of(request: RequestRow, names: Names) -> tuple[QuestionLine, ...]:
             n=one["n"],
             by=names(one["asked_by"]),
             at=datetime.fromisoformat(one["asked_at"]),
-            text=one["text"] or "",
-            answer=one["answer"],
+            text=names.in_text(one["text"] or ""),
+            answer=names.in_text(one["answer"]) if one["answer"] else None,
             answered_at=datetime.fromisoformat(one["answered_at"]) if one["answered_at"] else None,
             open=one["answered_at"] is None and request.status == "pending",
         )
@@ -43,8 +48,12 @@ def questions_of(request: RequestRow, names: Names) -> tuple[QuestionLine, ...]:
 
 
 def people_asking(request: RequestRow) -> list[str]:
-    """Return the ids of the people who asked something."""
-    return [one["asked_by"] for one in request.questions or ()]
+    """Return the ids of the people who asked something, or are mentioned there."""
+    said = (one[field] or "" for one in request.questions or () for field in ("text", "answer"))
+    return [
+        *(one["asked_by"] for one in request.questions or ()),
+        *(who for text in said for who in mentioned_in(text)),
+    ]
 
 
 def may_answer(request: RequestRow, principal: Principal) -> bool:
@@ -78,3 +87,15 @@ def refused_reminder(
     if last is not None and wording.now < (again := last + REMIND_AGAIN):
         return say("You have reminded people; you can again from {moment} on.").format(moment=wording.moment(again))
     return None
+
+
+def untold_in(connection: Connection, query: Mapping[str, str], request_id: str, wording: Wording) -> tuple[str, ...]:
+    """Return in words who of those that the address names as mentioned was not told, and why."""
+    given = query.get("untold", "")[:2_000].split(",")[:MOST_MENTIONS]
+    missed = mentions.untold(connection, request_id, [one for one in given if is_person(one)], wording.now)
+    names = names_of(connection, missed)
+    say = {
+        "unknown": wording.say("Nobody has the id {person}."),
+        "unseen": wording.say("{person} was not told, and may not see this request."),
+    }
+    return tuple(say[why].format(person=names(person)) for person, why in missed.items())

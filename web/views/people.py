@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import Connection
 
+from placet.engine.mentions import with_names
 from storage.queries.people import people
 
 
@@ -21,6 +22,10 @@ class Names:
             return ""
         ident = person.removeprefix("user:")
         return self._known.get(ident) or ident
+
+    def in_text(self, text: str) -> str:
+        """Return a text that people wrote, with those whom it mentions by name."""
+        return with_names(text, self._known) if "@" in text else text
 
 
 def names_of(connection: Connection, ids: Iterable[str | None]) -> Names:

@@ -62,7 +62,7 @@ def people_in(rows: Iterable[TimelineRow]) -> set[str]:
     found: set[str] = set()
     for row in rows:
         found.add(row.actor)
-        for key in ("assignee", "before", "after", "to", "candidates", "on_behalf_of"):
+        for key in ("assignee", "before", "after", "to", "candidates", "on_behalf_of", "mentioned"):
             found |= _people(row.detail.get(key))
     return {one.removeprefix("user:") for one in found if one.startswith("user:")}
 
@@ -108,7 +108,7 @@ def _line(number: int, row: TimelineRow, version: Version, names: Names, wording
         tone=_TONES.get(row.kind, _tone_of(detail)),
         actor=None if system else names(row.actor),
         sentence=words.entry(wording.say, row.kind, _facts(row, names, wording)),
-        said=_said(detail.get("why")),
+        said=names.in_text(said) if (said := _said(detail.get("why"))) else None,
         changes=changes_of(version.variables, changes, wording) if isinstance(changes, list) else (),
         secondary=words.is_secondary(row.kind),
         system=system,
