@@ -269,7 +269,7 @@ def _insert(
     entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
     _PUT_ENTRY.run_all(connection, entries)
     _PUT_REQUEST.run_all(connection, [_request(part.recording, named) for part in fresh])
-    tasks = [_task(part.recording, task) for part in fresh for task in part.tasks]
+    tasks = [_task(part.recording, task, named) for part in fresh for task in part.tasks]
     if tasks:
         _PUT_TASK.run_all(connection, tasks)
         people = [
@@ -341,11 +341,15 @@ def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[
         "ended_at": recording.ended_at,
         "questions": [question.stored for question in recording.questions] or None,
         "open_questions": recording.open_questions,
-        "amount": list_fields.amount(recording.input, amount_of.get(recording.template_id)),
+        "amount": _amount(recording, amount_of),
     }
 
 
-def _task(recording: Recording, task: Task) -> dict[str, Any]:
+def _amount(recording: Recording, amount_of: Mapping[str, str | None]) -> float | None:
+    return list_fields.amount(recording.input, amount_of.get(recording.template_id))
+
+
+def _task(recording: Recording, task: Task, amount_of: Mapping[str, str | None]) -> dict[str, Any]:
     return {
         "id": task.id,
         "request_id": recording.request_id,
@@ -372,6 +376,7 @@ def _task(recording: Recording, task: Task) -> dict[str, Any]:
         "undo_until": task.undo_until,
         "revision": task.revision,
         "content_digest": task.content_digest or None,
+        "amount": _amount(recording, amount_of),
     }
 
 

@@ -9,12 +9,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Index, Text, UniqueConstraint, text
+from sqlalchemy import Column, Index, Text, TextClause, UniqueConstraint, text
 from sqlmodel import Field, SQLModel
 
 from storage.tables.columns import json_column, moment_column
 
 _SOMETIMES_AWAY = text("CAST(away AS VARCHAR) != '[]'")
+_UNCLAIMED = text("status = 'open' AND assignee IS NULL AND queue IS NOT NULL")
+
+
+def _only(name: str, *columns: str, where: TextClause) -> Index:
+    """Return an index of only those rows."""
+    return Index(name, *columns, sqlite_where=where, postgresql_where=where)
 
 
 class DefinitionVersion(SQLModel, table=True):
@@ -43,7 +49,13 @@ class ApprovalRequest(SQLModel, table=True):
     """The projection of one request, as `record` last wrote it from the state."""
 
     __tablename__ = "approval_request"
-    __table_args__ = (Index("ix_approval_request_started", "started_at", "id"),)
+    __table_args__ = (
+        Index("ix_approval_request_started", "started_at", "id"),
+        Index("ix_approval_request_asked", "requester", "started_at", "id"),
+        Index("ix_approval_request_status", "status", "started_at", "id"),
+        Index("ix_approval_request_ended", "status", "ended_at", "id"),
+        Index("ix_approval_request_amount", "status", "amount", "id"),
+    )
 
     id: str = Field(primary_key=True)
     template_id: str = Field(index=True)
@@ -51,9 +63,9 @@ class ApprovalRequest(SQLModel, table=True):
     version: str
     title: str
     input: dict[str, Any] = json_column()
-    requester: str = Field(index=True)
+    requester: str
     owner: str | None = Field(default=None, index=True)
-    status: str = Field(index=True)
+    status: str
     outcome: str | None = None
     stage: str | None = None
     round: int = 1
@@ -82,7 +94,17 @@ class ApprovalTask(SQLModel, table=True):
         Index("ix_approval_task_assignee", "assignee", "status", "opened_at", "id"),
         Index("ix_approval_task_queue", "queue", "status"),
         Index("ix_approval_task_sla", "status", "sla_state"),
-        Index("ix_approval_task_opened", "opened_at", "id"),
+        # What waits for somebody, in the orders in which it is listed.
+        Index("ix_approval_task_assignee_due", "assignee", "status", "due_at", "id"),
+        Index("ix_approval_task_assignee_amount", "assignee", "status", "amount", "id"),
+        _only("ix_approval_task_queue_opened", "queue", "opened_at", "id", where=_UNCLAIMED),
+        _only("ix_approval_task_queue_due", "queue", "due_at", "id", where=_UNCLAIMED),
+        _only("ix_approval_task_queue_amount", "queue", "amount", "id", where=_UNCLAIMED),
+        # The same of everything, for who sees all; and what somebody has decided.
+        Index("ix_approval_task_opened", "status", "opened_at", "id"),
+        Index("ix_approval_task_due", "status", "due_at", "id"),
+        Index("ix_approval_task_amount", "status", "amount", "id"),
+        _only("ix_approval_task_decided", "decided_by", "decided_at", "id", where=text("decided_by IS NOT NULL")),
     )
 
     id: str = Field(primary_key=True)
@@ -106,6 +128,7 @@ class ApprovalTask(SQLModel, table=True):
     comment: str | None = None
     form: dict[str, Any] | None = json_column(nullable=True)
     queue: str | None = None  # role:r or group:g, whose current members may claim it
+    amount: float | None = None  # the request's as the task was last recorded, to sort tasks by
     on_behalf_of: str | None = None
     undo_until: datetime | None = moment_column(nullable=True)  # while the decision may be undone
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})

@@ -11,13 +11,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.bench import approvals, bombs, check, growth, guard, idle, lateness, options, scanner, simulation, starts
+from tests.bench import (
+    approvals,
+    bombs,
+    check,
+    growth,
+    guard,
+    idle,
+    inbox,
+    lateness,
+    options,
+    scanner,
+    simulation,
+    starts,
+)
 
 BENCHMARKS = Path(__file__).parents[2] / "docs" / "BENCHMARKS.md"
 SECTIONS: dict[str, Any] = {
     "approvals": approvals,
     "starts": starts,
     "growth": growth,
+    "inbox": inbox,
     "lateness": lateness,
     "scanner": scanner,
     "simulation": simulation,

@@ -213,7 +213,11 @@ def _fill_inboxes(connection: Connection) -> None:
     base: dict[str, Any] = {"template_id": "t1", "template": "Expense", "version": "1.0.0", "title": "A", "input": {}}
     base |= {"requester": "rita", "owner": "p0", "round": 1, "returned": False, "seq": 3, "status": "pending"}
     began = [NOW - timedelta(minutes=n) for n, _ in enumerate(whose)]
-    requests_of = [base | {"id": f"r{n}", "head": "h", "started_at": at} for n, at in enumerate(began)]
+    # Half of them have no amount, and half of the tasks no deadline.
+    amounts = [None if n % 2 else float(n) for n, _ in enumerate(whose)]
+    requests_of = [
+        base | {"id": f"r{n}", "head": "h", "started_at": at, "amount": amounts[n]} for n, at in enumerate(began)
+    ]
     connection.execute(insert(ApprovalRequest), requests_of)
     task: dict[str, Any] = {"position": 1, "stage": "Manager", "round": 1, "candidates": [], "delegates": []}
     task |= {"assigned_via": "approver", "status": "open", "escalation_level": 0, "sla_state": "ok"}
@@ -221,7 +225,11 @@ def _fill_inboxes(connection: Connection) -> None:
     connection.execute(
         insert(ApprovalTask),
         [
-            task | blank | its | {"id": f"r{n}-1", "request_id": f"r{n}", "opened_at": began[n]}
+            task
+            | blank
+            | its
+            | {"id": f"r{n}-1", "request_id": f"r{n}", "opened_at": began[n], "amount": amounts[n]}
+            | {"due_at": None if n % 2 else began[n] + timedelta(days=2)}
             for n, its in enumerate(whose)
         ],
     )
@@ -271,3 +279,74 @@ async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(
     with reading(database) as session:
         page = many(session.connection())
     assert [row.id for row in page.items] == [f"r{n}-1" for n in range(50)]
+
+
+BOSS = Visibility(person="boss")
+# Lists of who has or sees very many, each with the indexes that have them in their order.
+ORDERED: dict[str, tuple[Ask, set[str]]] = {
+    "theirs by due": (
+        lambda s: requests.task_page(s, limit=50, waits_for=BOSS, status="open", claimed=True, sort="due"),
+        {"ix_approval_task_assignee_due", "ix_approval_task_due"},
+    ),
+    "theirs by amount": (
+        lambda s: requests.task_page(s, limit=50, waits_for=BOSS, status="open", claimed=True, sort="amount"),
+        {"ix_approval_task_assignee_amount", "ix_approval_task_amount"},
+    ),
+    "theirs in any status by due": (
+        lambda s: requests.task_page(s, limit=50, waits_for=BOSS, sort="due"),
+        {"ix_approval_task_assignee_due", "ix_approval_task_due"},
+    ),
+    "all by due": (lambda s: requests.task_page(s, limit=50, sort="due"), {"ix_approval_task_due"}),
+    "all open by amount": (
+        lambda s: requests.task_page(s, limit=50, status="open", sort="amount"),
+        {"ix_approval_task_amount"},
+    ),
+    "all open by age": (
+        lambda s: requests.task_page(s, limit=50, status="open", sort="age"),
+        {"ix_approval_task_opened"},
+    ),
+    "requests by amount": (lambda s: requests.page(s, limit=50, sort="amount"), {"ix_approval_request_amount"}),
+    "requests by their end": (lambda s: requests.page(s, limit=50, sort="ended"), {"ix_approval_request_ended"}),
+    "requests by their first deadline": (lambda s: requests.page(s, limit=50, sort="due"), {"ix_approval_task_due"}),
+}
+
+
+async def test_a_page_of_very_many_is_read_in_its_order_by_as_many_statements_as_one_of_few(database: Database) -> None:
+    await database.write(_fill_inboxes)
+    if database.dialect == "postgresql":
+        await database.write(lambda connection: connection.execute(text("ANALYZE")))
+    for what, (ask, indexes) in ORDERED.items():
+        lines = await plans(database, ask)
+        assert any(index in line for line in lines for index in indexes), (what, lines)
+        # PostgreSQL reads the one candidate that there is without an index.
+        assert [line for line in scanned(database.dialect, lines) if "task_candidate" not in line] == [], (what, lines)
+        sorts = [int(rows) for line in lines for rows in re.findall(r"Sort .*rows=(\d+)", line)]
+        assert max(sorts, default=0) < MANY / 4, (what, lines)
+    asked: list[str] = []
+    keep = lambda _c, _cursor, statement, *_: asked.append(statement)  # noqa: E731
+    event.listen(database._reader, "before_cursor_execute", keep)
+    for reader in (FEW, BOSS):
+        asked.clear()
+        await database.read(requests.task_page, limit=50, waits_for=reader, status="open", sort="due")
+        assert len(asked) <= 4, asked  # ids with a deadline, those without, the rows, and blueprints not read before
+    event.remove(database._reader, "before_cursor_execute", keep)
+
+
+@pytest.mark.parametrize("sort", ["due", "amount"])
+async def test_pages_in_an_order_hold_each_task_once_with_those_without_a_value_last(
+    database: Database, sort: str
+) -> None:
+    await database.write(_fill_inboxes)
+    found, cursor_ = [], None
+    for _ in range(MANY // 500 + 1):
+        page = await database.read(
+            requests.task_page, limit=500, waits_for=BOSS, status="open", sort=sort, cursor=cursor_
+        )
+        found += page.items
+        cursor_ = page.next_cursor
+    assert cursor_ is None
+    assert len({row.id for row in found}) == len(found) == MANY + 1
+    valued = [row for row in found if int(row.id[1:-2]) % 2 == 0]
+    assert found[: len(valued)] == valued
+    numbers = [int(row.id[1:-2]) for row in valued]
+    assert numbers == sorted(numbers, reverse=True)

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select, union
 from sqlmodel import col
 
-from storage.queries.requests.requests import is_claimed, waits_for_answer
+from storage.queries.requests.requests import waits_for_answer
 from storage.queries.requests.visibility import Visibility, searches_for
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
@@ -19,9 +19,9 @@ _select: Any = select  # it has no type for so many columns
 
 def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
     """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
-    open_tasks = select(col(ApprovalTask.id)).where(col(ApprovalTask.status) == "open", is_claimed(claimed=claimed))
-    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
-    found = union(*(select(search.c.id) for search in searches)).limit(most).subquery()
+    searches = searches_for(waits_for, select(col(ApprovalTask.id)), status="open", claimed=claimed)
+    pages = [search.query.limit(most).subquery() for search in searches]
+    found = union(*(select(page.c.id) for page in pages)).limit(most).subquery()
     return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
 
 
@@ -36,14 +36,14 @@ def waiting_mark(connection: Connection, waits_for: Visibility, *, most: int = 1
 
     The mark changes with them. It is made of the `most` newest tasks in each way in which they wait.
     """
-    open_tasks: Select[Any] = _select(
+    tasks: Select[Any] = _select(
         col(ApprovalTask.id), col(ApprovalTask.assignee), col(ApprovalTask.sla_state), col(ApprovalTask.revision)
-    ).where(col(ApprovalTask.status) == "open")
+    )
     newest = col(ApprovalTask.opened_at).desc()
     rows = {
         tuple(row)
-        for search in searches_for(waits_for, open_tasks)
-        for row in connection.execute(search.order_by(newest).limit(most))
+        for search in searches_for(waits_for, tasks, status="open")
+        for row in connection.execute(search.query.order_by(newest).limit(most))
     }
     digest = hashlib.sha256(json.dumps(sorted(rows, key=str)).encode()).hexdigest()[:16]
     return digest, min(most, len({row[0] for row in rows if row[1] is not None}))
@@ -51,10 +51,9 @@ def waiting_mark(connection: Connection, waits_for: Visibility, *, most: int = 1
 
 def still_waiting(connection: Connection, waits_for: Visibility, ids: Collection[str]) -> set[str]:
     """Return those of these tasks that are open and wait for somebody."""
-    named = select(col(ApprovalTask.id)).where(
-        col(ApprovalTask.id).in_(sorted(ids)), col(ApprovalTask.status) == "open"
-    )
-    return {one for search in searches_for(waits_for, named) for one in connection.scalars(search)}
+    named = select(col(ApprovalTask.id)).where(col(ApprovalTask.id).in_(sorted(ids)))
+    searches = searches_for(waits_for, named, status="open")
+    return {one for search in searches for one in connection.scalars(search.query)}
 
 
 def templates_waiting(connection: Connection, waits_for: Visibility, *, most: int = 1000) -> tuple[str, ...]:
@@ -63,7 +62,7 @@ def templates_waiting(connection: Connection, waits_for: Visibility, *, most: in
         select(col(ApprovalRequest.template))
         .select_from(ApprovalTask)
         .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-        .where(col(ApprovalTask.status) == "open")
     )
-    searches = [search.limit(most).subquery() for search in searches_for(waits_for, open_tasks)]
-    return tuple(sorted(connection.scalars(union(*(select(search.c.template) for search in searches)))))
+    searches = searches_for(waits_for, open_tasks, status="open")
+    pages = [search.query.limit(most).subquery() for search in searches]
+    return tuple(sorted(connection.scalars(union(*(select(page.c.template) for page in pages)))))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, select
 from sqlmodel import col
 
 from placet.definition.model import amount_variable
-from storage.tables.approvals import ApprovalRequest, DefinitionVersion
+from storage.tables.approvals import DefinitionVersion
 
 Fact = TypeVar("Fact")
 _MOST = 1000  # versions whose fact is kept in memory
@@ -56,28 +56,17 @@ class ListValues:
     amount: Any = None
 
 
-def list_values(connection: Connection, request_ids: Collection[str]) -> dict[str, ListValues]:
-    """Return what a list shows of each request whose process has a summary or an amount."""
-    place = select(col(ApprovalRequest.id), col(ApprovalRequest.template_id))
-    rows = connection.execute(place.where(col(ApprovalRequest.id).in_(set(request_ids)))).all()
-    templates = {row.template_id for row in rows}
+def list_values(connection: Connection, given: Collection[tuple[str, Mapping[str, Any]]]) -> list[ListValues]:
+    """Return what a list shows of each of these requests: the version of its process, and its input."""
+    templates = {template for template, _ in given}
     named, amounts = _SUMMARY_VARIABLES.of(connection, templates), AMOUNT_VARIABLES.of(connection, templates)
-    wanted = {
-        row.id: (summary, amount)
-        for row in rows
-        for summary, amount in ((named.get(row.template_id, ()), amounts.get(row.template_id)),)
-        if summary or amount is not None
-    }
-    if not wanted:
-        return {}
-    given = select(col(ApprovalRequest.id), col(ApprovalRequest.input)).where(col(ApprovalRequest.id).in_(wanted))
-    return {
-        row.id: ListValues(
-            summary={name: row.input[name] for name in wanted[row.id][0] if name in row.input},
-            amount=row.input.get(wanted[row.id][1] or ""),
+    return [
+        ListValues(
+            summary={name: values[name] for name in named.get(template, ()) if name in values},
+            amount=values.get(amounts.get(template) or ""),
         )
-        for row in connection.execute(given)
-    }
+        for template, values in given
+    ]
 
 
 AMOUNT_VARIABLES: PublishedFact[str | None] = PublishedFact(amount_variable)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
-from dataclasses import dataclass, fields, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     BindParameter,
@@ -23,13 +23,22 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.audit.reasons import readable_detail
+from placet.engine.state import Status, TaskStatus
 from placet.errors import NotFound
 from storage.database import of_rows
-from storage.prepared import Prepared
+from storage.prepared import Prepared, among
 from storage.queries import cursor as cursors
-from storage.queries.ordering import order_of_requests, order_of_tasks
+from storage.queries.ordering import Search, SortOrder, hidden, order_of_requests, order_of_tasks
 from storage.queries.requests.list_fields import ListValues, list_values
-from storage.queries.requests.visibility import Visibility, searches_for, seen_in_lists, visible, visible_now
+from storage.queries.requests.visibility import (
+    Visibility,
+    claimed_rules,
+    in_status,
+    searches_for,
+    seen_in_lists,
+    visible,
+    visible_now,
+)
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 from storage.tables.reading import Watch
 
@@ -103,7 +112,7 @@ class ListedTask(TaskRow):
     template: str
     template_id: str
     requester: str
-    values: ListValues  # read for the page as a whole
+    values: ListValues
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,12 +214,11 @@ def page(
     `title` is a part of it, in any case. `sort` is one of storage.queries.ordering. `waits_for_answer_of` is the
     requester of those that wait for an answer of theirs, `watched_by` who watches them.
     """
-    query, order = select(*_REQUEST_COLUMNS), order_of_requests(sort)
-    if viewer is not None:
+    query, order, few = select(col(ApprovalRequest.id)), order_of_requests(sort), False
+    if viewer is not None and requester != viewer.person:
         rule, few = seen_in_lists(connection, viewer, col(ApprovalRequest.id))
-        query, order = query.where(rule), order.of_few() if few else order
+        query = query.where(rule)
     for column, value in (
-        (ApprovalRequest.status, status),
         (ApprovalRequest.outcome, outcome),
         (ApprovalRequest.template, template),
         (ApprovalRequest.requester, requester),
@@ -223,17 +231,36 @@ def page(
         query = query.where(waits_for_answer(waits_for_answer_of))
     if watched_by is not None:
         watched = select(col(Watch.request_id)).where(col(Watch.person) == watched_by)
-        query = query.where(col(ApprovalRequest.id).in_(watched))
+        query, few = query.where(col(ApprovalRequest.id).in_(watched)), True
     query = query.where(*started.holds(col(ApprovalRequest.started_at)), *ended.holds(col(ApprovalRequest.ended_at)))
-    places: dict[str, tuple[str | datetime, ...]] = {}
-    found = []
-    for row in connection.execute(order.of(query, cursor=cursor, limit=limit)):
-        *facts, sorted_by = row
-        found.append(RequestRow(**dict(zip(_REQUEST_FIELDS, facts, strict=True))))
-        places[found[-1].id] = order.place(sorted_by, found[-1].id)
-    tasks = _tasks(connection, [request.id for request in found[:limit]])
-    rows = [RequestWithTasks(request=request, tasks=tasks.get(request.id, ())) for request in found]
+    if requester is not None:  # theirs have an index by when they were started
+        few = few or sort in {"due", "ended", "amount"}
+    known = few or requester is not None  # what finds them finds fewer than their status
+    of_status = hidden(col(ApprovalRequest.status)) if known else col(ApprovalRequest.status)
+    if status is not None:
+        searches = [Search(query=query.where(of_status == status), few=few)]
+    elif few or sort not in {"ended", "amount"}:
+        searches = [Search(query=query, few=few)]
+    else:  # the indexes of these orders begin with the status
+        searches = [Search(query=query.where(of_status == one)) for one in get_args(Status)]
+    ids, places = _found(connection, order, searches, cursor=cursor, limit=limit)
+    stored = {row.id: RequestRow(**row._asdict()) for row in _READ_REQUESTS.rows(connection, ids=ids)} if ids else {}
+    tasks = _tasks(connection, ids[:limit])
+    rows = [RequestWithTasks(request=stored[one], tasks=tasks.get(one, ())) for one in ids]
     return cursors.page(rows, limit, lambda row: places[row.request.id])
+
+
+def _found(
+    connection: Connection, order: SortOrder, searches: Sequence[Search], *, cursor: str | None, limit: int
+) -> tuple[list[str], dict[str, tuple[str | datetime, ...]]]:
+    """Return the ids of a page and one more row, and the place of each in the order."""
+    places: dict[str, tuple[str | datetime, ...]] = {}  # what two searches find is there once
+    for query in order.pages(searches, cursor=cursor, limit=limit):
+        for row in connection.execute(query):
+            places[row.id] = order.place(row.sorted_by, row.id)
+        if len(places) > limit:
+            break
+    return list(places)[: limit + 1], places
 
 
 def read_task(connection: Connection, task_id: str, viewer: str | Visibility | None = None) -> TaskRow:
@@ -290,17 +317,15 @@ def task_page(
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue). `claimed` False are those in queues. `title` is a part of the request's, in any case.
     """
-    rules: list[ColumnElement[bool]] = []
-    order = order_of_tasks(sort)
+    rules: list[ColumnElement[bool]] = [*due.holds(col(ApprovalTask.due_at))]
+    few = False
     if viewer is not None and waits_for is not None:
         rules.append(visible_now(viewer))
     elif viewer is not None:
         rule, few = seen_in_lists(connection, viewer, col(ApprovalTask.request_id))
         rules.append(rule)
-        order = order.of_few() if few else order
     for column, value in (
         (ApprovalTask.assignee, assignee),
-        (ApprovalTask.status, status),
         (ApprovalTask.sla_state, sla_state),
         (ApprovalTask.request_id, request_id),
         (ApprovalTask.decided_by, decided_by),
@@ -308,49 +333,41 @@ def task_page(
     ):
         if value is not None:
             rules.append(col(column) == value)
-    if claimed is not None:
-        rules.append(is_claimed(claimed=claimed))
     if title is not None:
         rules.append(col(ApprovalRequest.title).icontains(title, autoescape=True))
-    rules += due.holds(col(ApprovalTask.due_at))
-    if waits_for is None:
-        query = order.of(_LISTED_TASKS.where(*rules), cursor=cursor, limit=limit)
+    tasks = select(col(ApprovalTask.id)).where(*rules)
+    if template is not None or title is not None or (viewer is not None and not few):
+        tasks = tasks.join(ApprovalRequest, _ITS_REQUEST)
+    if waits_for is not None:
+        searches = searches_for(waits_for, tasks, status=status, claimed=claimed)
     else:
-        # Of each way in which tasks wait for them, the page can hold no more than a page of its own. Each brings whole
-        # rows: a database that is given ids may find it cheaper to read all tasks than to look so many up.
-        searches = searches_for(waits_for, _LISTED_TASKS.where(*rules))
-        pages = (order.of(search, cursor=cursor, limit=limit).subquery() for search in searches)
-        query = order.merged([select(page) for page in pages])
-    found: dict[str, ListedTask] = {}  # a task that waits for them in two ways is there once
-    places: dict[str, tuple[str | datetime, ...]] = {}
-    for row in connection.execute(query):
-        *facts, sorted_by = row
-        task = ListedTask(**dict(zip(_LISTED_FIELDS, facts, strict=True)), values=_NO_VALUES)
-        found[task.id] = task
-        places[task.id] = order.place(sorted_by, task.id)
-    page = cursors.page(list(found.values())[: limit + 1], limit, lambda row: places[row.id])
-    ids = {row.request_id for row in page.items}
-    values = list_values(connection, ids)
-    items = tuple(replace(row, values=values.get(row.request_id, _NO_VALUES)) for row in page.items)
-    return cursors.Page(items=items, next_cursor=page.next_cursor)
+        tasks = tasks.where(*claimed_rules(claimed))
+        if status is not None:
+            rule = hidden(col(ApprovalTask.status)) == status if few else in_status(status)
+            searches = [Search(query=tasks.where(rule), few=few)]
+        elif few or request_id is not None or decided_by is not None:
+            searches = [Search(query=tasks, few=few)]
+        else:  # the indexes of these orders begin with the status
+            searches = [Search(query=tasks.where(in_status(one))) for one in get_args(TaskStatus)]
+    ids, places = _found(connection, order_of_tasks(sort), searches, cursor=cursor, limit=limit)
+    listed = {row.id: row for row in tasks_listed(connection, ids)}
+    return cursors.page([listed[one] for one in ids], limit, lambda row: places[row.id])
 
 
 def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTask]:
     """Return these tasks as lists show them, in no order."""
-    rows = connection.execute(_LISTED_TASKS.where(col(ApprovalTask.id).in_(sorted(ids)))).all()
-    found = [ListedTask(**dict(zip(_LISTED_FIELDS, row, strict=True)), values=_NO_VALUES) for row in rows]
-    values = list_values(connection, {row.request_id for row in found})
-    return [replace(row, values=values.get(row.request_id, _NO_VALUES)) for row in found]
+    rows = _LISTED.rows(connection, ids=sorted(ids)) if ids else []
+    values = list_values(connection, [(row.template_id, row.input) for row in rows])
+    return [
+        ListedTask(**{name: getattr(row, name) for name in _LISTED_FIELDS}, values=its)
+        for row, its in zip(rows, values, strict=True)
+    ]
 
 
 def waits_for_answer(requester: str) -> ColumnElement[bool]:
     """Build the rule for requests that wait for their requester: a question is open, or changes are asked for."""
     waits = or_(col(ApprovalRequest.open_questions) > 0, col(ApprovalRequest.returned))
-    return and_(col(ApprovalRequest.requester) == requester, col(ApprovalRequest.status) == "pending", waits)
-
-
-def is_claimed(*, claimed: bool) -> ColumnElement[bool]:
-    return col(ApprovalTask.assignee).is_not(None) if claimed else col(ApprovalTask.assignee).is_(None)
+    return and_(col(ApprovalRequest.requester) == requester, hidden(col(ApprovalRequest.status)) == "pending", waits)
 
 
 @of_rows
@@ -386,26 +403,37 @@ def _happened(row: AuditEntry | Delivery, actor: str) -> TimelineRow:
 
 
 def _tasks(connection: Connection, request_ids: list[str]) -> dict[str, tuple[TaskRow, ...]]:
-    query = (
-        select(*_TASK_COLUMNS)
-        .where(col(ApprovalTask.request_id).in_(request_ids))
-        .order_by(col(ApprovalTask.request_id), col(ApprovalTask.position))
-    )
     found: dict[str, tuple[TaskRow, ...]] = {}
-    for row in connection.execute(query):
-        one = TaskRow(**row._mapping)
+    for row in _TASKS_OF.rows(connection, requests=request_ids) if request_ids else ():
+        one = TaskRow(**row._asdict())
         found[one.request_id] = (*found.get(one.request_id, ()), one)
     return found
 
 
-_NO_VALUES = ListValues()
 _REQUEST_COLUMNS = tuple(getattr(ApprovalRequest, field.name) for field in fields(RequestRow))
 _TASK_COLUMNS = tuple(getattr(ApprovalTask, field.name) for field in fields(TaskRow))
-_REQUEST_FIELDS = tuple(field.name for field in fields(RequestRow))
 _LISTED_FIELDS = tuple(field.name for field in fields(ListedTask) if field.name != "values")
-_LISTED_TASKS = select(
-    *_TASK_COLUMNS, *(getattr(ApprovalRequest, name) for name in _LISTED_FIELDS[len(_TASK_COLUMNS) :])
-).join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+_ITS_REQUEST = col(ApprovalRequest.id) == col(ApprovalTask.request_id)
+_LISTED = Prepared(
+    lambda dialect: (
+        select(
+            *_TASK_COLUMNS,
+            *(getattr(ApprovalRequest, name) for name in (*_LISTED_FIELDS[len(_TASK_COLUMNS) :], "input")),
+        )
+        .join(ApprovalRequest, _ITS_REQUEST)
+        .where(among(dialect, col(ApprovalTask.id), "ids"))
+    )
+)
+_READ_REQUESTS = Prepared(
+    lambda dialect: select(*_REQUEST_COLUMNS).where(among(dialect, col(ApprovalRequest.id), "ids"))
+)
+_TASKS_OF = Prepared(
+    lambda dialect: (
+        select(*_TASK_COLUMNS)
+        .where(among(dialect, col(ApprovalTask.request_id), "requests"))
+        .order_by(col(ApprovalTask.request_id), col(ApprovalTask.position))
+    )
+)
 _VIEWER: BindParameter[str] = bindparam("viewer", type_=String())
 _REQUEST = select(*_REQUEST_COLUMNS).where(col(ApprovalRequest.id) == bindparam("sought"))
 _READ_REQUEST = Prepared(_REQUEST)
@@ -422,6 +450,5 @@ _OWNER = Prepared(
     .where(col(ApprovalTask.id) == bindparam("sought"))
 )
 _TASK = select(*_TASK_COLUMNS).where(col(ApprovalTask.id) == bindparam("sought"))
-_ITS_REQUEST = col(ApprovalRequest.id) == col(ApprovalTask.request_id)
 _READ_TASK = Prepared(_TASK)
 _READ_TASK_SEEN = Prepared(_TASK.join(ApprovalRequest, _ITS_REQUEST).where(visible(_VIEWER)))

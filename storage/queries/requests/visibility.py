@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import (
     BindParameter,
@@ -20,9 +20,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import aliased
 from sqlmodel import col
 
+from placet.engine.state import TaskStatus
+from storage.queries.ordering import OPEN, Search, hidden
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, Participant, TaskCandidate
 
 FEW = 1_000  # requests that are looked up one by one for a list
+_MOST_APART = 30  # queues, or people that somebody stands in for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,9 @@ def visible_now(visibility: Visibility) -> ColumnElement[bool]:
             col(waiting.queue).in_(visibility.queues),  # also once somebody of the queue has claimed or decided it
             (col(waiting.status) == "open") & col(waiting.assignee).in_(visibility.absent),
         )
-        waits = select(col(waiting.request_id)).where(theirs)
-        rules.append(col(ApprovalRequest.id).in_(waits))
+        # Asked of each request that is looked at: for an EXISTS, PostgreSQL first reads all such tasks.
+        one = select(col(waiting.id)).where(col(waiting.request_id) == col(ApprovalRequest.id), theirs).limit(1)
+        rules.append(one.correlate(ApprovalRequest).scalar_subquery().is_not(None))
     if visibility.delegated:
         rules.append(col(ApprovalRequest.id).in_(sorted({request for _, request in visibility.delegated})))
     return or_(*rules)
@@ -107,29 +111,68 @@ def _seen_by(connection: Connection, visibility: Visibility, *, most: int) -> li
 def waiting_for(visibility: Visibility) -> ColumnElement[bool]:
     """Build the rule of whom a task waits for now: see `searches_for`."""
     tasks = select(col(ApprovalTask.id)).correlate(None)
-    return col(ApprovalTask.id).in_(union_all(*searches_for(visibility, tasks)))
+    return col(ApprovalTask.id).in_(union_all(*(search.query for search in searches_for(visibility, tasks))))
 
 
-def searches_for(visibility: Visibility, tasks: Select[Any]) -> list[Select[Any]]:
-    """Narrow a query of tasks to those that wait for somebody now, as one query for each way in which they do.
+def searches_for(
+    visibility: Visibility, tasks: Select[Any], *, status: str | None = None, claimed: bool | None = None
+) -> list[Search]:
+    """Narrow a query of tasks to those that wait for somebody now, as one search for each way in which they do.
 
     A task waits for whoever has it, for its delegates, for who stands in for one of them, and for the people of its
-    queue, but for who asked. Each of the queries finds its rows by an index of its own; one condition with `OR` makes
-    the databases look at all tasks that are open. A task may be found twice.
+    queue, but for who asked. Each of the searches finds its rows by an index of its own, which has them in the orders
+    of lists; one condition with `OR` makes the databases look at all tasks that are open. A task may be found twice.
+    `status` None stands for any status, `claimed` False for tasks that nobody has yet.
     """
     person = visibility.person
-    of_candidates = tasks.join(TaskCandidate, col(TaskCandidate.task_id) == col(ApprovalTask.id))
-    found = [
-        tasks.where(col(ApprovalTask.assignee) == person),
-        of_candidates.where(col(TaskCandidate.person) == person),
-    ]
-    own = select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == person).correlate(None)
-    # What is settled waits for nobody, and stays with those whose it was.
-    others = tasks.where(col(ApprovalTask.status) == "open", col(ApprovalTask.request_id).not_in(own))
-    if visibility.queues:
-        found.append(others.where(col(ApprovalTask.assignee).is_(None), col(ApprovalTask.queue).in_(visibility.queues)))
-    if visibility.absent:
-        found.append(others.where(col(ApprovalTask.assignee).in_(visibility.absent)))
+    found: list[Search] = []
+
+    def find(*rules: ColumnElement[bool], few: bool = False) -> None:
+        found.append(Search(query=tasks.where(*rules), few=few))
+
+    if claimed is not False:
+        for one in get_args(TaskStatus) if status is None else (status,):
+            find(col(ApprovalTask.assignee) == person, in_status(one))
+    candidate = select(col(TaskCandidate.task_id)).where(col(TaskCandidate.person) == person).correlate(None)
+    theirs = [col(ApprovalTask.id).in_(candidate), *claimed_rules(claimed, few=True)]
+    find(*theirs, *([] if status is None else [hidden(col(ApprovalTask.status)) == status]), few=True)
+    if status not in {None, "open"}:  # what is settled waits for nobody, and stays with those whose it was
+        return found
+    asker = aliased(ApprovalRequest)
+    own = exists().where(col(asker.id) == col(ApprovalTask.request_id), col(asker.requester) == person)
+    others = ~own.correlate(ApprovalTask)
+    if claimed is not True:
+        for some in _apart(visibility.queues):
+            find(in_status("open"), col(ApprovalTask.assignee).is_(None), _among(ApprovalTask.queue, some), others)
+    if claimed is not False:
+        for some in _apart(visibility.absent):
+            find(in_status("open"), _among(ApprovalTask.assignee, some), others)
     if visibility.delegated:
-        found.append(others.where(col(ApprovalTask.id).in_([task for task, _ in visibility.delegated])))
+        theirs = [
+            col(ApprovalTask.id).in_([task for task, _ in visibility.delegated]),
+            *claimed_rules(claimed, few=True),
+        ]
+        find(*theirs, hidden(col(ApprovalTask.status)) == OPEN, others, few=True)
     return found
+
+
+def claimed_rules(claimed: bool | None, *, few: bool = False) -> tuple[ColumnElement[bool], ...]:
+    """Build the rules for tasks that somebody has, or that nobody has yet; None: none."""
+    if claimed is None:
+        return ()
+    assignee = hidden(col(ApprovalTask.assignee)) if few else col(ApprovalTask.assignee)
+    return (assignee.is_not(None) if claimed else assignee.is_(None),)
+
+
+def in_status(status: str) -> ColumnElement[bool]:
+    """Build the rule for tasks of this status, such that partial indexes of open tasks are known."""
+    return col(ApprovalTask.status) == (OPEN if status == "open" else status)
+
+
+def _apart(names: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Return names such that each is looked for by itself, in the order of the list; together where they are many."""
+    return [(name,) for name in names] if len(names) <= _MOST_APART else [names]
+
+
+def _among(column: Any, names: tuple[str, ...]) -> ColumnElement[bool]:
+    return col(column) == names[0] if len(names) == 1 else col(column).in_(names)
