@@ -96,6 +96,10 @@ class Wording:
         """Write a moment in the reader's time zone."""
         return str(dates.format_datetime(at.astimezone(self.zone), "d MMM y, HH:mm", locale=self.locale))
 
+    def clock(self, at: datetime) -> str:
+        """Write a time of today to the second, in the reader's time zone."""
+        return str(dates.format_time(at.astimezone(self.zone), "HH:mm:ss", locale=self.locale))
+
     def zone_name(self, at: datetime) -> str:
         """Write the short name of the reader's time zone at a moment."""
         return str(dates.get_timezone_name(at.astimezone(self.zone), width="short", locale=self.locale))

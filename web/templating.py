@@ -51,6 +51,7 @@ def render(
         "section": None,
         "faults": (),
         "conflict": None,
+        "undo": None,
         "static": static,
     }
     html = _environment(wording.language).get_template(template).render({**known, **(values or {})})

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from activities.notifications.channels.channel import Message
-from placet.audit.chain import Entry, first_bad, genesis
+from placet.audit.chain import Entry, first_bad, genesis, moment
 from placet.engine.recording import Recording
 from placet.engine.state import Notification
 from placet.errors import AlreadyDecided, Ended, Gone, PlacetError
@@ -89,6 +89,7 @@ class Checker:
             known.notifications += recording.notifications
             known.recording[run.run_id, activity] = recording.seq
             self._escalations(run.workflow_id, known.entries)
+            self._standing(run.workflow_id, known.entries)
         for activity, _, _ in task.results:
             seq = known.recording.pop((run.run_id, activity), None)
             if seq is not None:
@@ -228,6 +229,18 @@ class Checker:
                 raise Violation(f"the notification {key} is {status} at the end")
             if status == "sent" and _message_id(key, hash_) not in self.sent:
                 raise Violation(f"the notification {key} counts as sent, and nobody got it")
+
+    def _standing(self, request_id: str, entries: list[Entry]) -> None:
+        """Nothing is undone after its time, and a decision stands once, at its time, unless it was undone."""
+        until: dict[str | None, str] = {}
+        for entry in entries:
+            at = moment(entry.at)
+            if "undo_until" in entry.detail:
+                until[entry.task_id] = entry.detail["undo_until"]
+            elif entry.kind == "decision_undone" and at >= until.pop(entry.task_id, ""):
+                raise Violation(f"the decision on {entry.task_id} of {request_id} is undone after its time")
+            elif entry.kind == "decision_stands" and at < until.pop(entry.task_id, "there is none"):
+                raise Violation(f"the decision on {entry.task_id} of {request_id} stands and should not")
 
     def _escalations(self, request_id: str, entries: list[Entry]) -> None:
         levels = Counter((e.task_id, str(e.detail.get("level"))) for e in entries if e.kind == "escalated")

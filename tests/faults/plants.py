@@ -19,6 +19,7 @@ from placet.engine.events import Event
 from placet.engine.state import State, Transition
 from placet.errors import Conflict
 from placet.plan.plan import Plan
+from placet.tasks import decisions
 from storage.queries.notifications import delivery_queue
 from storage.recording import outbox, record
 from storage.tables.approvals import Outbox
@@ -178,6 +179,13 @@ def _ends_are_not_told() -> list[Any]:
     return [patch.object(message_sender.MessageSender, "_compose", compose)]
 
 
+def _decisions_stand_early() -> list[Any]:
+    def next_to_stand(run: Any) -> Any:
+        return next((task for task in run.tasks.values() if task.provisional), None)
+
+    return [patch.object(decisions, "next_to_stand", next_to_stand)]
+
+
 PLANTS: dict[str, Plant] = {
     "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
     "keys-lost": Plant(
@@ -192,6 +200,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 20),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
+    "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),
     "dropped-for-good": Plant(
         "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 40
     ),

@@ -40,8 +40,14 @@ PROCESSES: tuple[dict[str, Any], ...] = (
     {
         "name": "Two steps",
         "process_steps": [
-            {"stage_name": "Manager", "approvers": ["user:mo"], "sla_hours": 4},
-            {"stage_name": "Board", "approvers": ["user:dh", "user:ceo"], "quorum": "all", "rejection": "any"},
+            {"stage_name": "Manager", "approvers": ["user:mo"], "sla_hours": 4, "undo_seconds": 60},
+            {
+                "stage_name": "Board",
+                "approvers": ["user:dh", "user:ceo"],
+                "quorum": "all",
+                "rejection": "any",
+                "undo_seconds": 600,
+            },
         ],
     },
     {

@@ -18,6 +18,7 @@ from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, by, desk, store_people, worker
 from tests.integration.test_workflow import kinds_of, rows_of, standing, state_of
+from tests.pages import browser_of, send
 from tests.waiting import until
 from worker.converter import DATA_CONVERTER
 from worker.jobs import presence_job
@@ -103,6 +104,33 @@ async def test_an_undone_decision_is_open_again_for_who_decided_and_nobody_else(
     assert [item["kind"] for item in timeline][-2:] == ["decided", "decision_undone"]
     checked = (await there.get(f"/workflow/requests/{request['id']}/audit/verify/")).json()
     assert checked["ok"] is True, checked
+
+
+async def test_a_form_that_is_sent_again_after_an_undo_decides_nothing(
+    there: ApiDesk,
+) -> None:
+    request = await there.start(await there.publish(UNDOABLE), amount=1)
+    task = request["tasks"][0]["id"]
+    form = {"decision": "approve", "revision": "1", "key": "of this page"}
+    browser = await browser_of(there, "bob")
+    sent = await send(browser, f"/tasks/{task}/decide", **form)
+    assert (sent.status_code, sent.headers["location"]) == (303, f"/?done=approve&undo={task}")
+    notice = (await browser.get(sent.headers["location"])).text
+    assert f'action="/tasks/{task}/undo"' in notice
+    undone = await send(browser, f"/tasks/{task}/undo", back="/?tab=mine")
+    assert (undone.status_code, undone.headers["location"]) == (303, "/?tab=mine&done=undo")
+    again = await send(browser, f"/tasks/{task}/decide", **form)
+    assert again.status_code == 409
+    assert "You have undone this decision" in again.text
+    late = await send(browser, f"/tasks/{task}/undo")
+    assert late.status_code == 409
+    assert "There is nothing to undo" in late.text
+    other = await send(browser, f"/tasks/{task}/decide", **(form | {"key": "of another page"}))
+    assert "undo=" in other.headers["location"]
+    browser = await browser_of(there, "dora")
+    hers = await browser.get("/", params={"undo": task})
+    assert hers.status_code == 200
+    assert f"/tasks/{task}/undo" not in hers.text
 
 
 async def test_after_its_time_an_undo_is_answered_with_what_stands(there: ApiDesk) -> None:

@@ -23,6 +23,7 @@ from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import PAGE, InboxRow, row_of
 from web.views.people import names_of
+from web.views.undo import may_undo
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/tasks", route_class=PageRoute)
@@ -108,7 +109,9 @@ async def _carried_out(  # noqa: PLR0917
             await record(here, visitor, verb, outcome, task_id=row.id)
     results = [_result(row, outcome, done, visitor) for row, outcome in zip(rows, outcomes, strict=True)]
     count = sum(1 for outcome in outcomes if not isinstance(outcome, PlacetError))
-    values: dict[str, Any] = {"rows": rows, "results": results, "done": count, "back": back}
+    tasks = [task for one in outcomes if not isinstance(one, PlacetError) for task in one.tasks]
+    undoable = verb == "decide" and any(may_undo(task, visitor.principal, visitor.wording.now) for task in tasks)
+    values: dict[str, Any] = {"rows": rows, "results": results, "done": count, "back": back, "undoable": undoable}
     return shown(request, "bulk.html", section="inbox", verb=verb, key="", faults=(), **values)
 
 

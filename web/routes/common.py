@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import structlog
@@ -22,6 +23,7 @@ from service.attachments.attachments import missing
 from service.engine.client import Command
 from storage.queries.requests import reading_marks
 from storage.queries.requests.reading_marks import Mark
+from storage.queries.requests.requests import RequestWithTasks
 from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.templating import render
@@ -81,11 +83,14 @@ def noting(
     return BackgroundTask(note)
 
 
-def see_other(address: str, done: str | None = None) -> RedirectResponse:
-    """Send the browser on after a form; `done` names what was done, for a notice there."""
+def see_other(address: str, done: str | None = None, *, undo: str | None = None) -> RedirectResponse:
+    """Send the browser on after a form; `done` names what was done, for a notice there.
+
+    `undo` is the task whose decision the notice offers to undo.
+    """
     page, mark, place = address.partition("#")
     if done:
-        page += ("&" if "?" in page else "?") + f"done={done}"
+        page += ("&" if "?" in page else "?") + urlencode({"done": done, **({"undo": undo} if undo else {})})
     return RedirectResponse(page + mark + place, 303)
 
 
@@ -135,20 +140,21 @@ async def act(
     *,
     request_id: str | None = None,
     usual: str | None = None,
-) -> None:
+) -> RequestWithTasks:
     """Offer what a form asks for: about the event's task, or about a request. A refusal is stored as `action`.
 
-    The form's key makes it count once, or the `usual` one where it has none.
+    The form's key makes it count once, or the `usual` one where it has none. The form of a list has one key for all
+    that can be done in it.
     """
-    key = done_key(visitor, entries.text("key") or usual or fresh_key())
+    given, about = entries.text("key"), usual or f"{action}:{request_id or getattr(event, 'task_id', None)}"
+    key = done_key(visitor, f"{given}:{about}" if given else usual or fresh_key())
     event = replace(event, key=key)
     task_id: str | None = getattr(event, "task_id", None)
     try:
         if request_id is None:
             assert task_id is not None  # noqa: S101 - who names no request has an event of a task
-            await commands.act_on_task(here.context, visitor.principal, task_id, event, key=key)
-        else:
-            await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
+            return await commands.act_on_task(here.context, visitor.principal, task_id, event, key=key)
+        return await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
     except PlacetError as error:
         await record(here, visitor, action, error, task_id=task_id, request_id=request_id)
         raise

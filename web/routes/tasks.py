@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from placet.engine.events import AddApprover, Claim, Decide, Delegate, Reassign, Release
+from placet.engine.events import AddApprover, Claim, Decide, Delegate, Reassign, Release, Undo
 from placet.errors import (
     AlreadyDecided,
     ContentChanged,
@@ -81,10 +81,35 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
         revision=revision,
     )
     try:
-        await act(here, visitor, event, entries, "decide", usual=f"{task_id}:{revision}:{decision}")
+        stored = await act(here, visitor, event, entries, "decide", usual=f"{task_id}:{revision}:{decision}")
     except (ContentChanged, AlreadyDecided, Returned, Ended, InputInvalid) as error:
         return await _page(request, here, visitor, task_id, error=error, entries=entries, form=form)
-    return see_other(local_path(entries.text("back")), decision)
+    task = next((one for one in stored.tasks if one.id == task_id), None)
+    if task is not None and task.status == "open":  # the same form once more, after its decision was undone
+        say = visitor.wording.say
+        undone = {"title": say("You have undone this decision"), "text": say("Decide again."), "changes": ()}
+        return await _page(request, here, visitor, task_id, conflict=undone)
+    undo = task_id if task is not None and task.undo_until is not None else None
+    return see_other(local_path(entries.text("back")), decision, undo=undo)
+
+
+@router.post("/{task_id}/undo")
+async def undo(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> Response:
+    """Undo a decision of one's own that does not stand yet."""
+    entries = await entries_of(request, visitor)
+    event = Undo(by=visitor.principal.actor, task_id=task_id)
+    try:  # under a key of its own: after another decision the same form undoes that one
+        await act(here, visitor, event, entries, "undo", usual=fresh_key())
+    except NotPermitted:
+        raise
+    except Refused as error:
+        say = visitor.wording.say
+        if isinstance(error, AlreadyDecided | Ended):
+            title, text = say("This can no longer be undone"), say("The time for that is over.")
+        else:
+            title, text = say("There is nothing to undo"), say("The task is open.")
+        return await _page(request, here, visitor, task_id, conflict={"title": title, "text": text, "changes": ()})
+    return see_other(local_path(entries.text("back")), "undo")
 
 
 @router.post("/{task_id}/claim")
@@ -161,6 +186,7 @@ async def _page(
     error: PlacetError | None = None,
     entries: Entries | None = None,
     form: dict[str, Any] | None = None,
+    conflict: dict[str, Any] | None = None,
 ) -> HTMLResponse:
     def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]], tuple[str, ...]]:
         page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form)
@@ -171,7 +197,7 @@ async def _page(
     page, badge, listed, untold = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, page.request_id, page.files))
     invalid = isinstance(error, InputInvalid)
-    status = 200 if error is None else 422 if invalid else 409
+    status = 200 if error is None and conflict is None else 422 if invalid else 409
     answer = shown(
         request,
         "task.html",
@@ -179,7 +205,7 @@ async def _page(
         badge=badge,
         page=page,
         untold=untold,
-        conflict=None if error is None or invalid else _conflict(error, page, visitor),
+        conflict=conflict if error is None or invalid else _conflict(error, page, visitor),
         **judged(page.form, error if invalid else None),
         entered=entries.text if entries is not None else lambda _: "",
         key=fresh_key(),

@@ -10,6 +10,20 @@ const rows = () => all("[data-row-id]");
 one("[data-focus]")?.focus();
 for (const toast of all("[data-toast]")) setTimeout(() => toast.remove(), 8000);
 
+// --- undoing a decision: the seconds that are left, counted from the moment at which the server made the page ---------
+for (const box of all("[data-undo]")) {
+  const end = Date.now() + Number(box.dataset.undo) * 1000, left = one("[data-undo-left]", box);
+  const tick = () => {
+    const seconds = Math.ceil((end - Date.now()) / 1000);
+    if (seconds > 0) {
+      if (seconds <= 120) left.textContent = ` ${left.dataset.text.replace("{seconds}", seconds)}`;
+      setTimeout(tick, 500);
+    } else if (box.closest(".toast")) box.closest(".toast").remove();
+    else for (const button of box.matches("button") ? [box] : all("button", box)) { button.disabled = true; left.textContent = ""; }
+  };
+  tick();
+}
+
 // --- a time zone that the server can write times in ----------------------------------------------------------------
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone && !document.cookie.includes(`placet_zone=${encodeURIComponent(zone)}`))
@@ -57,6 +71,7 @@ document.addEventListener("keydown", (event) => {
     n: () => one("[data-palette-list] a[data-keys=n]")?.click(),
     x: () => { const pick = row && one("[data-pick]", row); if (pick) { pick.checked = !pick.checked; count(); } },
     a: () => (row ? one("[data-quick=approve]", row) ?? one("[data-open-row]", row) : one("[data-decision=approve]:not(:disabled)"))?.click(),
+    u: () => ((row && one("[data-undo-button]", row)) ?? one("[data-undo-button]:not(:disabled)"))?.click(),
     r: () => {
       if (row) location.assign(one("[data-open-row]", row).href + "#decide");
       else if (one("[data-decide]")) one("#comment")?.focus();

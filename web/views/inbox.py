@@ -19,6 +19,7 @@ from storage.queries.requests.requests import ListedTask
 from web.languages import Wording
 from web.views import words
 from web.views.people import Names, names_of
+from web.views.undo import undoable_of
 from web.views.values import Fact, facts_named
 from web.views.versions import Version, Versions
 
@@ -100,6 +101,7 @@ class InboxRow:
     decided_at: datetime | None
     behalf: str | None
     escalated: bool
+    undo_seconds: float | None  # that are left to undo the reader's decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,6 +196,7 @@ def row_of(
     facts = facts_named(version.variables, row.values.summary, others, wording)
     quick, why_not = _quick(row, version, principal, wording, tab=tab)
     sla = "none" if row.due_at is None else row.sla_state
+    undo = undoable_of(row, row.title, principal, wording)
     return InboxRow(
         id=row.id,
         request_id=row.request_id,
@@ -215,6 +218,7 @@ def row_of(
         decided_at=row.decided_at,
         behalf=names(row.assignee) if row.assignee not in {None, principal.person} else None,
         escalated=row.escalation_level > 0,
+        undo_seconds=undo.seconds if undo is not None else None,
     )
 
 

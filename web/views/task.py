@@ -29,6 +29,7 @@ from web.views.files import FileLine, files_of
 from web.views.news import News, news_of
 from web.views.people import Names, names_of
 from web.views.timeline import Line, changes_since, conversation, lines_of, people_in
+from web.views.undo import Undoable, undoable_of
 from web.views.values import ChangedFact, Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
 
@@ -58,6 +59,7 @@ class Seat:
     comment: str | None
     current: bool
     outdated: bool  # it was decided on an earlier revision
+    provisional: bool  # whoever decided may undo it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +105,7 @@ class TaskPage:
     policy: str | None
     why_asked: str
     who: str
+    undo: Undoable | None
     choices: tuple[Choice, ...]
     form: tuple[Field, ...]
     refused: str | None
@@ -213,6 +216,7 @@ def page_of(  # noqa: PLR0917
         policy=step.description if step is not None else None,
         why_asked=words.why_asked(wording.say, task.assigned_via, names),
         who=names(task.assignee) if task.assignee else ", ".join(sorted(map(names, task.candidates))),
+        undo=undoable_of(task, request.title, principal, wording),
         choices=_choices(step, wording),
         form=schemas.fields_of(step.form if step is not None else None, given or {}, wording),
         refused=refused,
@@ -309,6 +313,7 @@ def _seat(one: TaskRow, current: TaskRow, revision: int, names: Names, wording: 
         comment=one.comment,
         current=one.id == current.id,
         outdated=one.status == "decided" and one.revision < revision,
+        provisional=one.undo_until is not None,
     )
 
 

@@ -30,6 +30,7 @@ NOTICES = {
     "delegate": _("Delegated."),
     "add": _("Added. Their approval is needed as well."),
     "reassign": _("Reassigned."),
+    "undo": _("Undone. The task is open again."),
     "comment": _("Your comment was sent."),
     "ask": _("Your question was sent."),
     "answer": _("Your answer was sent."),
@@ -58,6 +59,13 @@ DECIDED = {
     "request_changes": _("Changes requested"),
     "abstain": _("Abstained"),
 }
+YOU = {
+    "approve": _("You approved “{title}”."),
+    "reject": _("You rejected “{title}”."),
+    "request_changes": _("You requested changes to “{title}”."),
+    "abstain": _("You abstained on “{title}”."),
+}
+"""What the reader has decided."""
 OUTCOMES = {
     "approved": _("Approved"),
     "rejected": _("Rejected"),

@@ -23,6 +23,7 @@ from placet.engine.events import (
     Extend,
     Reassign,
     Resubmit,
+    Undo,
     Withdraw,
 )
 from placet.errors import Gone, PlacetError, Unavailable
@@ -127,6 +128,11 @@ def event_for(world: World, request_id: str, key: str) -> Any:
     """Draw something that somebody wants."""
     choices = world.choices
     tasks = world.store.raw("SELECT id, assignee, status FROM approval_task WHERE request_id = ?", request_id)
+    query = "SELECT id, decided_by FROM approval_task WHERE request_id = ? AND undo_until IS NOT NULL ORDER BY id"
+    undoable = world.store.raw(query, request_id)
+    if undoable and choices.happens(0.5):
+        undone, decider = choices.one(undoable)
+        return Undo(by=Actor(person=decider), task_id=undone, key=key)
     opened = [task for task in tasks if task[2] == "open"] or tasks
     task_id, assignee = choices.one(opened)[:2] if opened else (f"{request_id}.1", "mo")
     by = Actor(person=assignee or "mo")
