@@ -35,6 +35,7 @@ _EFFECTS: dict[str, tuple[str, ...]] = {
     "AnswerQuestion": ("question_answered",),
     "Reassign": ("reassigned",),
     "Extend": ("extended",),
+    "AddApprover": ("approver_added",),
     "Delegate": ("delegated",),
     "Resubmit": ("resubmitted",),
     "Withdraw": ("withdrawn",),

@@ -14,6 +14,7 @@ from activities.actions.builtin import BUILT_IN
 from activities.decision_tokens import DecisionTokens
 from placet.definition.model import parse_definition
 from placet.engine.events import (
+    AddApprover,
     Claim,
     Comment,
     Decide,
@@ -120,6 +121,18 @@ async def hands(desk: Desk) -> Handle:
     await handle.execute_update(ApprovalWorkflow.delegate, Delegate(by=by("dora"), task_id=task, to="user:carl"))
     await handle.execute_update(ApprovalWorkflow.extend, Extend(by=by("olivia", admin=True), seconds=18_000))
     await _decide(handle, 1, "carl")
+    return handle
+
+
+async def approvers(desk: Desk) -> Handle:
+    """Add an approver, who is asked again in the next round."""
+    handle = await desk.start(blueprint({"approvers": ["user:bob"]}))
+    event = AddApprover(by=by("bob"), task_id=f"{handle.id}.1", to="user:carl", reason="Carl signs for it.")
+    await handle.execute_update(ApprovalWorkflow.add_approver, event)
+    await _decide(handle, 2, "carl", decision="request_changes", comment="Which one?")
+    await handle.execute_update(ApprovalWorkflow.resubmit, Resubmit(by=by("ann"), input={"amount": "90"}))
+    await _decide(handle, 3, "bob")
+    await _decide(handle, 4, "carl")
     return handle
 
 
@@ -373,6 +386,7 @@ SCENARIOS: dict[str, Scenario] = {
         quorum,
         rework,
         hands,
+        approvers,
         queue,
         branch,
         withdrawn,

@@ -14,6 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.decision_tokens import DecisionTokens
 from placet.engine.events import (
     Actor,
+    AddApprover,
     AnswerQuestion,
     AskQuestion,
     Claim,
@@ -149,11 +150,17 @@ def event_for(world: World, request_id: str, key: str) -> Any:
         _words(by, requester, task_id, key),
         Claim(by=by, task_id=task_id, key=key),
         Reassign(by=operator, task_id=task_id, to=f"user:{other}", reason=key, key=key),
-        Delegate(by=by, task_id=task_id, to=f"user:{other}", reason=key, key=key),
+        _handed_on(by, task_id, other, key),
         Extend(by=operator, task_id=task_id, seconds=3600.0, reason=key, key=key),
         Resubmit(by=requester, comment=key, title="Another title", key=key),
         Withdraw(by=requester, how="withdrawn", reason=key, key=key),
     )[kind - 5]
+
+
+def _handed_on(by: Actor, task_id: str, other: str, key: str) -> Any:
+    """Return how somebody brings another person in, by the key likewise."""
+    kind = AddApprover if crc32(key.encode()) % 4 == 0 else Delegate
+    return kind(by=by, task_id=task_id, to=f"user:{other}", reason=key, key=key)
 
 
 def _words(by: Actor, requester: Actor, task_id: str, key: str) -> Any:
