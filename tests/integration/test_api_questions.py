@@ -198,3 +198,22 @@ async def test_a_mention_tells_who_may_see_the_request_and_the_writer_who_was_no
         rows = session.execute(select(col(Outbox.person)).where(col(Outbox.event) == "mentioned")).scalars().all()
     assert sorted(rows) == ["bob", "olivia"]
     assert (await desk.get(f"{address}/", as_="zoe")).status_code == 404  # a mention lets nobody see
+
+
+async def test_the_page_says_why_nobody_is_reminded_while_a_request_is_returned_or_a_decision_may_be_undone(
+    desk: ApiDesk,
+) -> None:
+    step = {"stage_name": "Manager", "approvers": ["user:bob"]}
+    returned = await desk.start(await desk.publish(EXPENSE, process_steps=[step]), amount="10")
+    undoable = await desk.start(await desk.publish(EXPENSE, process_steps=[step | {"undo_seconds": 600}]), amount="10")
+    for request, decision, reason in (
+        (returned, {"decision": "request_changes", "comment": "less"}, "The request is with you for changes"),
+        (undoable, {"decision": "approve"}, "A decision may still be undone until"),
+    ):
+        task = request["tasks"][0]["id"]
+        answer = await desk.post(f"/workflow/tasks/{task}/decide/", decision, as_="bob")
+        assert answer.status_code == 200, answer.text
+        assert (await desk.post(f"/workflow/requests/{request['id']}/remind/")).status_code == 409
+        async with browser_of(desk, "ann") as ann:
+            page = (await ann.get(f"/requests/{request['id']}")).text
+        assert re.search(rf"disabled[^>]*>Remind them</button>[^\n]*{reason}", page)

@@ -77,10 +77,14 @@ def refused_reminder(
     request: RequestRow, tasks: Iterable[TaskRow], rows: Iterable[TimelineRow], wording: Wording
 ) -> str | None:
     """Return in words why the requester cannot remind people now; None where they can. The core asks again."""
-    say = wording.say
+    say, tasks = wording.say, list(tasks)
     if request.returned:
         return say("The request is with you for changes, and waits for nobody else.")
     if all(task.status != "open" for task in tasks):
+        until = max((task.undo_until for task in tasks if task.undo_until is not None), default=None)
+        if until is not None and until > wording.now:
+            told = say("A decision may still be undone until {moment}; the request waits for nobody meanwhile.")
+            return told.format(moment=wording.moment(until))
         return say("The request waits for nobody's decision now.")
     own = f"user:{request.requester}"
     last = max((row.at for row in rows if row.kind == "reminded" and row.actor == own), default=None)
