@@ -26,7 +26,11 @@ from placet.engine.events import (
 )
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, UnknownTask
 from placet.frozen import evolve
+from placet.proofs import check
+from simulation.report.costs import usage_in
 from tests.unit.core import HOUR, REFUSALS, START, STATES, Case, away, blueprint, case, graph, office, plan_of
+from tests.unit.test_backtest import again, put, run
+from tests.unit.test_backtest import case as past_request
 
 SECOND = timedelta(seconds=1)
 WINDOW = 10 * SECOND
@@ -457,3 +461,29 @@ def test_a_state_from_before_there_was_an_undo_has_no_decision_that_may_be_undon
     for task in raw["tasks"]:
         del task["undo_until"]
     assert STATES.validate_python(raw) == request.state
+
+
+def test_a_script_undoes_a_decision_and_a_replay_of_it_takes_what_the_person_decided_then() -> None:
+    raw = blueprint({"undo_seconds": 3600})
+    script = [
+        {"on": "Stage 1", "by": "mo", "decision": "approve", "at_hours": 1},
+        {"on": "Stage 1", "by": "mo", "do": "undo", "after_hours": 0.5},
+        {"on": "Stage 1", "by": "mo", "decision": "reject", "at_hours": 4},
+    ]
+    past = run(raw, *script)
+    kinds = [e.kind for e in past.entries]
+    assert kinds[2:6] == ["decided", "decision_undone", "decided", "decision_stands"]
+    assert past.duration == 5 * HOUR
+    assert again(blueprint({}), past).state.outcome == past.state.outcome == "rejected"
+    (row,) = put(raw, past_request(past))
+    assert (row.unknown, row.changed, row.before.approvers) == (None, (), ("mo",))
+    assert usage_in(past.entries, notices=0, duration=past.duration).decisions == {"mo": 1}
+
+
+def test_a_time_for_undoing_beyond_the_deadline_is_a_finding() -> None:
+    def codes(seconds: int) -> list[tuple[str, str]]:
+        found = check(blueprint({"sla_hours": 1, "undo_seconds": seconds}, variables=[])).findings
+        return [(f.code, f.pointer) for f in found if f.code == "undo_outlasts_deadline"]
+
+    assert codes(3601) == [("undo_outlasts_deadline", "/process_steps/0/undo_seconds")]
+    assert codes(3600) == []
