@@ -201,8 +201,13 @@ async def test_a_list_costs_what_its_reader_sees_and_shows_the_same_to_who_sees_
 MANY = 10_000  # tasks that wait for one person; few wait for others
 # What finds the tasks of somebody: their own, those of their queues, and by id those that they are candidates of.
 THEIRS = {
-    "ix_approval_task_assignee", "ix_approval_task_queue", "approval_task_pkey", "sqlite_autoindex_approval_task_1"
+    "ix_approval_task_assignee", "ix_approval_task_assignee_due", "ix_approval_task_assignee_amount",
+    "ix_approval_task_queue", "ix_approval_task_queue_due", "ix_approval_task_queue_opened",
+    "approval_task_pkey", "sqlite_autoindex_approval_task_1", "ix_approval_task_request",
 }  # fmt: skip
+# With statistics of empty tables, PostgreSQL takes any index that begins with the status for as good, until it has
+# looked at the tables again, as it does a minute after they have grown.
+UNTIL_IT_LOOKS = {"ix_approval_task_amount", "ix_approval_task_due", "ix_approval_task_opened", "ix_approval_task_sla"}
 FEW = Visibility(person="few", queues=("role:rare",), absent=("away",))
 
 
@@ -267,7 +272,7 @@ async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(
             s, limit=50, waits_for=FEW, status="open", viewer=FEW, sort=by
         )
         lines = await plans(database, inbox)
-        assert read_by(lines) <= THEIRS, lines
+        assert read_by(lines) <= (THEIRS if statistics == "of now" else THEIRS | UNTIL_IT_LOOKS), lines
         with reading(database) as session:
             found = inbox(session.connection())
         assert {row.id for row in found.items} == {f"r{MANY + n}-1" for n in range(4)}
@@ -275,7 +280,7 @@ async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(
     many: Ask = lambda s: requests.task_page(s, limit=50, waits_for=boss, status="open", viewer=boss)  # noqa: E731
     lines = await plans(database, many)
     # In the order of the page, so that it ends with the page: where nearly all are theirs, also by that order alone.
-    assert read_by(lines) <= {*THEIRS, "ix_approval_task_opened"}, lines
+    assert read_by(lines) <= THEIRS | UNTIL_IT_LOOKS, lines
     with reading(database) as session:
         page = many(session.connection())
     assert [row.id for row in page.items] == [f"r{n}-1" for n in range(50)]
