@@ -56,6 +56,8 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/tasks/{task_id}/": EVERYBODY,
     # For approvers, and for designers who own the process of the task; service.commands checks that.
     "GET /workflow/tasks/{task_id}/consequences/": NOT_AUDITORS,
+    "GET /workflow/decisions/{task_id}/receipt/": EVERYBODY,
+    "GET /workflow/receipt-keys/": EVERYBODY,
     "POST /workflow/tasks/decide/": NOT_AUDITORS,
     "POST /workflow/tasks/delegate/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": NOT_AUDITORS,

@@ -27,6 +27,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /tasks/{task_id}/approvers": NOT_AUDITORS,
     "GET /tasks/{task_id}/consequences": NOT_AUDITORS,
     "POST /tasks/{task_id}/undo": NOT_AUDITORS,
+    "GET /tasks/{task_id}/receipt": EVERYBODY,
     "POST /tasks/{task_id}/claim": NOT_AUDITORS,
     "POST /tasks/{task_id}/release": NOT_AUDITORS,
     "POST /tasks/{task_id}/delegate": NOT_AUDITORS,

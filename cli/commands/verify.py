@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,9 +14,12 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import EXIT_FAILED, errors_as_messages, out, print_json, progress
+from placet.audit.receipts import fault_of
 from placet.errors import NotFound, Unavailable
 from service.verification import verify_many
 from worker.settings import Settings
+
+_LONGEST_RECEIPT = 1_000_000  # bytes; a comment is the longest part of one
 
 
 async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
@@ -66,13 +71,59 @@ def _why(result: dict[str, Any]) -> list[str]:
     return found
 
 
+def _verify_receipt(file: Path, key: str | None, *, as_json: bool) -> None:
+    """Say whether a receipt holds; the exit code is 1 where it does not."""
+    read: Any = None
+    fault: str | None
+    if file.stat().st_size > _LONGEST_RECEIPT:
+        fault = f"The file is longer than {_LONGEST_RECEIPT:,} bytes, so it is no receipt."
+    else:
+        try:
+            read = json.loads(file.read_bytes(), object_pairs_hook=_once)
+            fault = fault_of(read)
+        except (ValueError, RecursionError) as error:
+            fault = f"It is no JSON: {error}"
+    signed_with = read["key_id"] if fault is None else None
+    if fault is None and key is not None and key != signed_with:
+        fault = f"It is signed with the key {signed_with}, and not with {key}."
+    if as_json:
+        print_json({"ok": fault is None, "key_id": signed_with, "why": fault})
+    elif fault is None:
+        out.print(f"The receipt holds. It is signed with the key {signed_with}.", soft_wrap=True)
+        if key is None:
+            out.print(
+                "Compare that with what `GET /api/v1/workflow/receipt-keys/` lists, or give --key.", soft_wrap=True
+            )
+    if fault is not None:
+        if not as_json:
+            out.print(f"The receipt does not hold: {fault}", markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands twice in one object")
+    return found
+
+
 def verify_command(
     requests: Annotated[
         list[str] | None, typer.Argument(help="Ids of requests; without them, all requests are verified.")
     ] = None,
+    receipt: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A receipt to verify instead; it needs no database and no network."
+        ),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The key_id that the receipt has to be signed with.")] = None,
     as_json: Json = False,
 ) -> None:
     """Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken."""
+    if receipt is not None:
+        _verify_receipt(receipt, key, as_json=as_json)
+        return
     results, unknown = run(verify(settings_with(), requests or []))
     well = all(r["ok"] for r in results)
     if as_json:

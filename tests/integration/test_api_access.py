@@ -41,6 +41,8 @@ REFUSED: dict[str, set[str]] = {
     "POST /workflow/action-catalog/": {"designer"},  # the example hands out a secret
     "PUT /workflow/action-catalog/{action}/": {"designer"},  # as above
     # no approver, and no owner of the process: there is no such task
+    "GET /workflow/tasks/{task_id}/consequences/": {"requester", "designer"},
+    "GET /tasks/{task_id}/consequences": {"requester", "designer"},
     "POST /workflow/tasks/{task_id}/decide/": {"requester", "designer"},
     "POST /workflow/tasks/{task_id}/claim/": {"requester", "designer"},
     "POST /workflow/tasks/{task_id}/token/": {"requester", "designer"},

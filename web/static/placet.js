@@ -241,6 +241,12 @@ one("[data-palette-input]")?.addEventListener("keydown", (event) => {
   }
 });
 
+// --- printing ---------------------------------------------------------------------------------------------------------
+for (const button of all("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
 // --- what each decision leads to: fetched after the page, since it is worked out by the running workflow --------------
 for (const place of all("[data-consequences]")) {
   fetch(one("a", place).href).then(async (answer) => {
@@ -264,8 +270,6 @@ for (const drawing of all("[data-drawing]")) {
     svg.setAttribute("height", String(Math.round(svg.viewBox.baseVal.height * size)));
   };
   one("[data-zoom]", drawing).hidden = false;
-  one("[data-print]", drawing).hidden = false;
-  one("[data-print]", drawing).addEventListener("click", () => print());
   for (const button of all("[data-zoom-by]", drawing)) button.addEventListener("click", () => zoom(Number(button.dataset.zoomBy)));
   canvas.addEventListener("keydown", (event) => {
     const by = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 }[event.key];

@@ -1,0 +1,61 @@
+"""Receipts and the keys that verify them, as the API shows them."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import Any, Literal
+
+from pydantic import ConfigDict
+
+from api.schemas.common import Shown, View
+from storage.queries.receipt_keys import PublicKey
+
+
+class ReceiptBody(View):
+    """What a receipt says: what was decided on, by whom, on whose behalf, and how they came to it."""
+
+    request_id: str
+    task_id: str
+    stage: str
+    round: int
+    revision: int
+    content_digest: str | None
+    template: str
+    version: str
+    blueprint_digest: str
+    certificate_digest: str | None
+    decision: Literal["approve", "reject", "request_changes", "abstain"]
+    comment: str | None
+    decided_by: str
+    on_behalf_of: str | None
+    assigned_via: str
+    via: str | None
+    decided_at: str
+    seq: int
+    entry_hash: str
+
+
+class ReceiptView(View):
+    """A signed receipt of one decision. The signature is over everything but itself and `inclusion`."""
+
+    format: Literal[1]
+    body: ReceiptBody
+    key_id: str
+    public_key: str
+    signature: str
+    inclusion: dict[str, Any] | None
+
+
+class ReceiptKeyView(View):
+    """A public key that receipts were signed with, in base64, and since when."""
+
+    model_config = ConfigDict(frozen=True)
+
+    key_id: str
+    public_key: str
+    since: Shown
+
+    @classmethod
+    def of(cls, key: PublicKey) -> ReceiptKeyView:
+        """Show a key."""
+        return cls(key_id=key.id, public_key=b64encode(key.key).decode(), since=key.since)

@@ -1,0 +1,48 @@
+"""Verify a receipt of Placet without Placet: python verify_receipt.py RECEIPT.json [KEY_ID]
+
+It needs the package `cryptography` alone. KEY_ID is the key that the installation has told you; without it, the script
+says only that whoever has the key in the receipt has signed exactly this.
+"""
+
+import base64
+import hashlib
+import json
+import pathlib
+import sys
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+PREFIX = b"placet receipt 1\n"
+SIGNED = ("format", "body", "key_id", "public_key")
+
+
+def canonical(value):
+    """Write JSON as RFC 8785 does; a receipt has only texts, whole numbers, null and objects with ASCII names."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def fault_of(receipt, key_id=None):
+    """Return what is wrong with a receipt; None where nothing is."""
+    if set(receipt) != {*SIGNED, "signature", "inclusion"} or receipt["inclusion"] is not None:
+        return "it is no receipt of format 1"
+    if type(receipt["format"]) is not int or receipt["format"] != 1:
+        return "its format is not 1"
+    try:
+        public = base64.b64decode(receipt["public_key"], validate=True)
+        signature = base64.b64decode(receipt["signature"], validate=True)
+        signed = canonical({name: receipt[name] for name in SIGNED})
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, PREFIX + signed)
+    except (InvalidSignature, ValueError, TypeError):
+        return "its signature does not fit"
+    if receipt["key_id"] != hashlib.sha256(public).hexdigest()[:32]:
+        return "its key_id is not that of its public key"
+    if key_id is not None and receipt["key_id"] != key_id:
+        return "it is signed with another key"
+    return None
+
+
+if __name__ == "__main__":
+    fault = fault_of(json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8")), *sys.argv[2:3])
+    sys.stdout.write("the receipt holds\n" if fault is None else f"the receipt does not hold: {fault}\n")
+    sys.exit(fault is not None)

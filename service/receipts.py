@@ -1,0 +1,94 @@
+"""Receipts of decisions: what was decided on, by whom and how, signed with the installation's key."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import rfc8785
+from sqlalchemy import Connection
+
+from placet.audit.chain import exact, moment
+from placet.audit.receipts import ReceiptKey
+from placet.errors import Conflict
+from service.context import Context
+from service.principal import Principal
+from service.visibility import see_request, seen_task
+from storage.queries import receipt_keys
+from storage.queries.definitions import definitions
+from storage.queries.receipt_keys import PublicKey
+from storage.queries.requests import requests
+from storage.queries.requests.requests import TimelineRow
+
+_DECIDES = {"decided", "changes_requested"}
+
+
+async def receipt_of(context: Context, principal: Principal, task_id: str, secret: str) -> dict[str, Any]:
+    """Return the receipt of the decision on a task; raises NotFound, and Conflict where there is no decision yet."""
+    key = ReceiptKey(secret)
+    body, kept = await context.database.read(_read, context, principal, task_id, key.id)
+    if not kept:
+        await context.database.write(receipt_keys.keep, PublicKey(id=key.id, key=key.public, since=context.now()))
+    return key.sign(body)
+
+
+async def keys(context: Context) -> list[PublicKey]:
+    """Return every public key that receipts were signed with, oldest first."""
+    return await context.database.read(receipt_keys.listed)
+
+
+def _read(
+    connection: Connection, context: Context, principal: Principal, task_id: str, key_id: str
+) -> tuple[dict[str, Any], bool]:
+    return _body(connection, context, principal, task_id), receipt_keys.is_kept(connection, key_id)
+
+
+def _body(connection: Connection, context: Context, principal: Principal, task_id: str) -> dict[str, Any]:
+    now = context.now()
+    task = seen_task(connection, principal, task_id, now)
+    if task.undo_until is not None:
+        raise Conflict(f"The decision can be undone until {moment(task.undo_until)}; its receipt is there after that.")
+    if task.decision is None:
+        raise Conflict("Nobody has decided this task, so there is no receipt of a decision.")
+    request = see_request(connection, principal, task.request_id, now).request
+    rows = requests.timeline(connection, task.request_id)
+    entry = next(row for row in reversed(rows) if row.task_id == task_id and row.kind in _DECIDES)
+    version = definitions.find(connection, request.template, _version_at(rows, entry.seq) or request.version)
+    detail = entry.detail
+    return {
+        "request_id": task.request_id,
+        "task_id": task_id,
+        "stage": task.stage,
+        "round": task.round,
+        "revision": detail.get("revision", task.revision),
+        "content_digest": detail.get("content_digest"),
+        "template": request.template,
+        "version": version.version,
+        "blueprint_digest": version.digest,
+        "certificate_digest": None if version.certificate is None else _digest(version.certificate),
+        "decision": task.decision,
+        "comment": detail.get("why"),
+        "decided_by": entry.actor,
+        "on_behalf_of": detail.get("on_behalf_of"),
+        "assigned_via": task.assigned_via,
+        "via": detail.get("via"),
+        "decided_at": moment(entry.at),
+        "seq": entry.seq,
+        "entry_hash": entry.hash,
+    }
+
+
+def _version_at(rows: Sequence[TimelineRow], seq: int) -> str | None:
+    """Return the version of its process that a request followed at an entry; None where its entries do not say."""
+    version: Any = None
+    for row in rows:
+        if row.kind == "started":
+            version = row.detail.get("version")
+        elif row.kind == "migrated" and row.seq < seq:
+            version = (row.detail.get("after") or {}).get("version", version)
+    return version if isinstance(version, str) else None
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(rfc8785.dumps(exact(value))).hexdigest()

@@ -1,0 +1,19 @@
+"""What verifies receipts."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from storage.tables.columns import moment_column
+
+
+class ReceiptKey(SQLModel, table=True):
+    """A public key that receipts were signed with, in hex. The private key is derived from the secret and not kept."""
+
+    __tablename__ = "receipt_key"
+
+    id: str = Field(primary_key=True)
+    public_key: str
+    since: datetime = moment_column()

@@ -1,0 +1,83 @@
+"""Receipts over HTTP: of decisions that stand, for whoever may see them, and verified by the command line offline."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+from temporalio.client import Client
+from typer.testing import CliRunner
+
+from cli.main import app
+from placet.audit.receipts import fault_of
+from storage.database import Database
+from tests.api_desk import ApiDesk, api_desk
+from tests.approvals import EXPENSE, worker
+from tests.pages import browser_of
+from worker.jobs import presence_job
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
+    queue = f"receipts-{uuid.uuid4().hex[:8]}"
+    async with (
+        worker(client, database, queue),
+        presence_job(database, client, queue),
+        api_desk(database, client, task_queue=queue) as it,
+    ):
+        yield it
+
+
+async def test_a_decision_has_a_receipt_that_is_verified_without_network_and_database(
+    desk: ApiDesk, tmp_path: Path
+) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    path = f"/workflow/decisions/{task['id']}/receipt/"
+    assert (await desk.get(path, as_="bob")).status_code == 409, "nobody has decided yet"
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve", "comment": "well"}, as_="bob")
+    answer = await desk.get(path, as_="bob")
+    assert answer.status_code == 200, answer.text
+    receipt = answer.json()
+    assert fault_of(receipt) is None
+    assert receipt["format"] == 1
+    assert receipt["inclusion"] is None
+    body = receipt["body"]
+    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/", as_="bob")).json()["items"]
+    (entry,) = (one for one in timeline if one["kind"] == "decided")
+    assert (body["seq"], body["entry_hash"], body["decided_at"]) == (entry["seq"], entry["hash"], entry["at"])
+    assert (body["decision"], body["comment"], body["decided_by"]) == ("approve", "well", "user:bob")
+    assert (body["revision"], body["content_digest"]) == (1, request["content_digest"])
+    assert (body["template"], body["version"], body["via"]) == (request["template"], "1.0.0", "api")
+    listed = (await desk.get("/workflow/receipt-keys/", as_="ann")).json()["items"]
+    assert [(one["key_id"], one["public_key"]) for one in listed] == [(receipt["key_id"], receipt["public_key"])]
+    file = tmp_path / "receipt.json"
+    file.write_text(json.dumps(receipt))
+    said = CliRunner().invoke(app, ["verify", "--receipt", str(file), "--key", receipt["key_id"], "--json"])
+    assert (said.exit_code, json.loads(said.stdout)["ok"]) == (0, True), said.output
+    file.write_text(json.dumps({**receipt, "body": {**body, "decision": "reject"}}))
+    said = CliRunner().invoke(app, ["verify", "--receipt", str(file), "--json"])
+    assert (said.exit_code, json.loads(said.stdout)["ok"]) == (1, False)
+    page = (await (await browser_of(desk, "bob")).get(f"/tasks/{task['id']}/receipt")).text
+    assert receipt["signature"].replace("+", "&#43;") in page or receipt["signature"] in page
+
+
+async def test_a_decision_that_can_be_undone_has_no_receipt_yet(desk: ApiDesk) -> None:
+    steps = [{**EXPENSE["process_steps"][0], "undo_seconds": 600}]
+    request = await desk.start(await desk.publish(EXPENSE, process_steps=steps), amount="10")
+    (task,) = request["tasks"]
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="bob")
+    answer = await desk.get(f"/workflow/decisions/{task['id']}/receipt/", as_="bob")
+    assert (answer.status_code, "undone" in answer.json()["detail"]) == (409, True)
+
+
+async def test_a_receipt_is_seen_by_whoever_may_see_the_request(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="bob")
+    path = f"/workflow/decisions/{task['id']}/receipt/"
+    found = {person: (await desk.get(path, as_=person)).status_code for person in ("ann", "bob", "audrey", "zoe")}
+    assert found == {"ann": 200, "bob": 200, "audrey": 200, "zoe": 404}

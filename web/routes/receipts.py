@@ -1,0 +1,32 @@
+"""The receipt of a decision, as a page to print."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import HTMLResponse
+
+from service.receipts import receipt_of
+from storage.queries.people import people
+from web.routes.common import Here, shown
+from web.security import PageRoute
+from web.views import words
+from web.visitor import SignedIn
+
+router = APIRouter(route_class=PageRoute)
+
+
+@router.get("/tasks/{task_id}/receipt")
+async def receipt(
+    request: Request, here: Here, visitor: SignedIn, task_id: Annotated[str, Path(max_length=200)]
+) -> HTMLResponse:
+    """Show the receipt of the decision on a task."""
+    signed = await receipt_of(here.context, visitor.principal, task_id, here.context.secret)
+    body = signed["body"]
+    ids = [str(one).removeprefix("user:") for one in (body["decided_by"], body["on_behalf_of"]) if one]
+    names = await here.context.database.read(people.names, ids)
+    decided = words.DECIDED[body["decision"]]
+    return shown(
+        request, "receipt.html", section="inbox", receipt=signed, names=names, decision=visitor.wording.say(decided)
+    )
