@@ -203,7 +203,8 @@ MANY = 10_000  # tasks that wait for one person; few wait for others
 THEIRS = {
     "ix_approval_task_assignee", "ix_approval_task_assignee_due", "ix_approval_task_assignee_amount",
     "ix_approval_task_queue", "ix_approval_task_queue_due", "ix_approval_task_queue_opened",
-    "ix_approval_task_queue_amount", "approval_task_pkey", "sqlite_autoindex_approval_task_1", "ix_approval_task_request",
+    "ix_approval_task_queue_amount", "approval_task_pkey", "sqlite_autoindex_approval_task_1",
+    "ix_approval_task_request",
 }  # fmt: skip
 # With statistics of empty tables, PostgreSQL takes any index that begins with the status for as good, until it has
 # looked at the tables again, as it does a minute after they have grown.
