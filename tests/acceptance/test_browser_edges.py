@@ -218,3 +218,15 @@ def test_a_file_that_cannot_be_attached_is_told_where_it_was_chosen(
     expect(page.locator(".files img")).to_be_visible()
     expect(page.locator("#files")).to_contain_text("as many files as its process allows")
     expect(attach).to_have_count(0)
+
+
+def test_on_a_phone_what_is_asked_for_comes_before_the_decision_and_the_rest_after_it(
+    placet: Placet, visit: Visitors
+) -> None:
+    request = started(placet, "From top to bottom")
+    (task,) = open_tasks(request).values()
+    page = visit("max", width=360).go(f"/tasks/{task}")
+    tops = [page.locator(one).bounding_box() for one in (".lead", ".asked", "#decide", "#conversation")]
+    places = [box["y"] for box in tops if box is not None]
+    assert places == sorted(places)
+    assert len(places) == 4

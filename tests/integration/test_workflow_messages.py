@@ -39,7 +39,7 @@ from activities.subprocesses import SubprocessResultReader, SubprocessResultSign
 from placet.audit.reasons import WORDS
 from placet.definition.model import parse_definition
 from placet.engine import machine
-from placet.engine.events import Comment, Decide, Delegate, Reassign
+from placet.engine.events import AddApprover, Comment, Decide, Delegate, Reassign
 from placet.engine.recording import Recording
 from placet.engine.state import ChildCall, State
 from placet.errors import Conflict, Unavailable
@@ -536,8 +536,12 @@ async def test_a_token_says_nothing_once_its_person_has_left(office: Desk, chang
 @pytest.mark.parametrize("to", ["user:x\0y", "user:" + "x" * 100_000, "", "role:cfo", "manager_of(user:bob)"])
 async def test_an_update_that_names_no_person_is_refused_and_stops_nothing(office: Desk, to: str) -> None:
     handle = await office.start()
-    for offer, kind in ((ApprovalWorkflow.reassign, Reassign), (ApprovalWorkflow.delegate, Delegate)):
-        event = kind(by=by("bob"), task_id=f"{handle.id}.1", to=to)
+    named = {"by": by("bob"), "task_id": f"{handle.id}.1", "to": to, "reason": "So."}
+    for offer, event in (
+        (ApprovalWorkflow.reassign, Reassign(**named)),
+        (ApprovalWorkflow.delegate, Delegate(**named)),
+        (ApprovalWorkflow.add_approver, AddApprover(**named)),
+    ):
         with pytest.raises(WorkflowUpdateFailedError):
             await handle.execute_update(offer, event)
     with pytest.raises(WorkflowUpdateFailedError):
