@@ -44,8 +44,10 @@ REFUSED: dict[str, set[str]] = {
     "GET /workflow/tasks/{task_id}/consequences/": {"requester", "designer"},
     "GET /tasks/{task_id}/consequences": {"requester", "designer"},
     "POST /workflow/tasks/{task_id}/decide/": {"requester", "designer"},
+    "POST /workflow/tasks/{task_id}/undo/": {"requester", "designer"},
     "POST /workflow/tasks/{task_id}/claim/": {"requester", "designer"},
     "POST /workflow/tasks/{task_id}/token/": {"requester", "designer"},
+    "POST /tasks/{task_id}/undo": {"requester", "designer"},
     "POST /tasks/{task_id}/claim": {"requester", "designer"},
 }
 # Pages that do not end for those who may open them.
