@@ -329,12 +329,14 @@ async def test_a_page_of_very_many_is_read_in_its_order_by_as_many_statements_as
         sorts = [int(rows) for line in lines for rows in re.findall(r"Sort .*rows=(\d+)", line)]
         assert max(sorts, default=0) < MANY / 4, (what, lines)
     asked: list[str] = []
+    many: list[int] = []
     keep = lambda _c, _cursor, statement, *_: asked.append(statement)  # noqa: E731
     event.listen(database._reader, "before_cursor_execute", keep)
-    for reader in (FEW, BOSS):
+    for reader in (FEW, FEW, BOSS):  # the first also reads what is then kept of blueprints
         asked.clear()
         await database.read(requests.task_page, limit=50, waits_for=reader, status="open", sort="due")
-        assert len(asked) <= 4, asked  # ids with a deadline, those without, the rows, and blueprints not read before
+        many.append(len(asked))
+    assert max(many[1:]) <= 3, asked  # ids with a deadline, those without, and the rows
     event.remove(database._reader, "before_cursor_execute", keep)
 
 
