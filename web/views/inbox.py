@@ -25,7 +25,7 @@ from web.views.versions import Version, Versions
 
 Tab = Literal["mine", "queues", "decided", "watching"]
 Sort = Literal["due", "age", "amount"]
-PAGE = 50
+PAGE = 25
 COUNTED = 99
 """Counts stop here, and are shown as `99+`: nobody counts further, and the query stays cheap."""
 

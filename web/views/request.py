@@ -26,7 +26,7 @@ from web.views.timeline import Line, conversation, lines_of, people_in
 from web.views.values import Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
 
-PAGE = 50
+PAGE = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
