@@ -22,7 +22,7 @@ from storage.database import Database
 from storage.queries import api_calls
 from storage.recording import outbox
 from storage.tables.approvals import IdempotentCall
-from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
+from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
@@ -97,6 +97,7 @@ async def test_request_is_approved_by_one_after_the_other(desk: ApiDesk) -> None
 async def test_notices_leave_once_history_holds_what_they_are_about(desk: ApiDesk) -> None:
     request = await desk.start(await desk.publish(), amount=1)
     await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", {"decision": "reject"}, as_="bob")
+    await context_of(desk).confirmations.flush()  # written soon after the answer, with those of others
     with reading(desk.database) as session:
         assert request["id"] not in outbox.held(
             session.connection(), before=datetime.now(UTC) + timedelta(hours=1), limit=100
