@@ -19,6 +19,7 @@ from sqlalchemy import (
     Connection,
     Dialect,
     Executable,
+    Float,
     Insert,
     SQLColumnExpression,
     String,
@@ -33,6 +34,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 _Process = Callable[[Any], Any] | None
+_FLOAT8 = 701  # what PostgreSQL calls the type of a float column, which SQLAlchemy asks the driver for
 
 
 class Prepared:
@@ -164,7 +166,10 @@ def _compile(statement: Executable, dialect: Dialect, columns: list[str]) -> _Co
             fixed[name] = value if process is None else process(value)
     names = compiled.positiontup if compiled.positional else list(binds)
     results = list(getattr(statement, "exported_columns", ()))
-    converts = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in results]
+    converts = [
+        column.type.dialect_impl(dialect).result_processor(dialect, _FLOAT8 if isinstance(column.type, Float) else None)
+        for column in results
+    ]
     row: Any = namedtuple("Row", [column.key for column in results]) if results else None
     return _Compiled(
         text=compiled.string,

@@ -204,6 +204,7 @@ ACTS: dict[str, Act] = {
         step={"comment_required": ["reject"]},
         reason="asks for a comment",
         status=422,
+        code="at /comment",
     ),
     "a form against its schema": Act(
         form={"cost": "far too long"},

@@ -39,6 +39,8 @@ NAMES = [
     "content_digest",
     "opened",
     "changed",
+    "questions",
+    "open_questions",
 ]
 
 
