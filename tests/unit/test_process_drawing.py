@@ -17,7 +17,7 @@ from tests import gallery
 from tests.unit.core import Case, office, plan_of
 from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
 from tests.unit.test_revisions_properties import formless, play
-from web.graph.drawing import draw, reading_order
+from web.graph.drawing import draw
 from web.graph.layout import GAP, Box, Layout, arrange, crossings
 from web.graph.process_graph import ProcessGraph, graph_of
 from web.graph.progress import progress_of
@@ -118,12 +118,13 @@ def test_neighbours_keep_their_distance() -> None:
 @pytest.mark.parametrize("file", gallery.FILES, ids=lambda file: file.stem)
 def test_every_process_of_the_gallery_is_drawn_with_all_its_nodes_and_edges(file: Any) -> None:
     graph = read(gallery.raw(file.stem))
-    drawing = ET.fromstring(draw(graph, None, name="A process"))
+    drawn = draw(graph, None, name="A process")
+    drawing = ET.fromstring(drawn.svg)
     space = "{http://www.w3.org/2000/svg}"
     nodes = [g.get("data-node") for g in drawing.iter(f"{space}g")]
     assert sorted(str(name) for name in nodes) == sorted(graph.node)
     assert len([p for p in drawing.iter(f"{space}path") if "edge" in (p.get("class") or "")]) == len(graph.edges)
-    assert sorted(reading_order(graph)) == sorted(graph.node)
+    assert sorted(drawn.order) == sorted(graph.node)
 
 
 def test_what_a_blueprint_says_is_written_as_text() -> None:
@@ -133,7 +134,7 @@ def test_what_a_blueprint_says_is_written_as_text() -> None:
         "version": "1.0.0",
         "process_steps": [{"stage_name": name, "approvers": ["user:max"]}],
     }
-    drawn = draw(read(raw), None, name=name)
+    drawn = draw(read(raw), None, name=name).svg
     assert "<script>" not in drawn
     assert ET.fromstring(drawn).get("aria-label") == name
 

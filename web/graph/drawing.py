@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
@@ -20,6 +21,14 @@ _NAMESPACE = "http://www.w3.org/2000/svg"
 _STYLE = Path(__file__).with_name("export.css")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """The SVG of a process, and its nodes in the order in which that shows them, from top to bottom."""
+
+    svg: str
+    order: tuple[str, ...]
+
+
 def draw(
     graph: ProcessGraph,
     progress: Progress | None,
@@ -27,8 +36,8 @@ def draw(
     name: str,
     marks: Mapping[str, str] | None = None,
     standalone: bool = False,
-) -> str:
-    """Return the SVG; `name` is read out for it, `marks` are short texts in nodes, such as when they were passed.
+) -> Drawing:
+    """Draw a process; `name` is read out for it, `marks` are short texts in nodes, such as when they were passed.
 
     A `standalone` drawing carries its style along, for a file.
     """
@@ -47,14 +56,7 @@ def draw(
     lower = _lower(graph, layout)
     parts += [_label(graph.edges[n], layout.routes[n], lower=n in lower) for n in order if graph.edges[n].label]
     parts += [_node(node, layout.places[node.id], size[node.id], progress, marks or {}) for node in graph.nodes]
-    return "".join([*parts, "</svg>"])
-
-
-def reading_order(graph: ProcessGraph) -> tuple[str, ...]:
-    """Return the nodes in the order in which the drawing shows them, from top to bottom."""
-    boxes = [_box(node, marked=False) for node in graph.nodes]
-    layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
-    return tuple(name for row in layout.rows for name in row)
+    return Drawing(svg="".join([*parts, "</svg>"]), order=tuple(name for row in layout.rows for name in row))
 
 
 def _box(node: ProcessNode, *, marked: bool) -> Box:

@@ -14,8 +14,8 @@ from placet.errors import NotFound, PlacetError
 from service.principal import Principal
 from service.visibility import see_request
 from storage.queries.requests import requests
-from web.graph.drawing import draw, reading_order
-from web.graph.process_graph import ProcessGraph, graph_of
+from web.graph.drawing import draw
+from web.graph.process_graph import ProcessGraph, approver_names, graph_of
 from web.graph.progress import Progress, Visit, progress_of
 from web.languages import Wording
 from web.views import words
@@ -133,8 +133,8 @@ def _page(
         name=definition.name,
         version=definition.version,
         description=definition.description,
-        drawing=Markup(drawing),  # noqa: S704 - web.graph.drawing escapes every text
-        outline=tuple(_line(graph, node, progress, wording) for node in reading_order(graph)),
+        drawing=Markup(drawing.svg),  # noqa: S704 - web.graph.drawing escapes every text
+        outline=tuple(_line(graph, node, progress, wording) for node in drawing.order),
         request_id=request_id,
         title=title,
         status=status,
@@ -181,8 +181,7 @@ def _names(connection: Connection, definition: ProcessDefinition) -> Names:
     """Read the names of the people whom a blueprint names."""
     found: set[str] = set()
     for step in definition.process_steps:
-        for one in step.approvers:
-            text = one if isinstance(one, str) else getattr(one, "who", "")
+        for text in approver_names(step):
             try:
                 root = parse_assignee(text).root
             except PlacetError:

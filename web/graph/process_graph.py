@@ -99,7 +99,7 @@ def _texts(node: NodeDefinition, steps: dict[str, Step], say: Translate, named: 
     match node:
         case ApprovalNode():
             step = steps.get(node.step)
-            return node.step, ", ".join(_approvers(step, say, named)) if step else "", node.step
+            return node.step, ", ".join(_people(approver_names(step), say, named)) if step else "", node.step
         case ActionNode():
             return node.action, say("Action"), None
         case SubprocessNode():
@@ -119,9 +119,10 @@ def _texts(node: NodeDefinition, steps: dict[str, Step], say: Translate, named: 
     return {"trigger": say("Start"), "fork": say("All of these"), "join": say("Together again")}[node.type], "", None
 
 
-def _approvers(step: Step, say: Translate, named: Named) -> list[str]:
+def approver_names(step: Step) -> list[str]:
+    """Return the names (see placet.definition.assignees) of whom a step asks, without those that expressions choose."""
     names = [one if isinstance(one, str) else getattr(one, "who", None) for one in step.approvers]
-    return _people([name for name in names if name], say, named)
+    return [name for name in names if name]
 
 
 def _people(names: list[str] | tuple[str, ...], say: Translate, named: Named) -> list[str]:
