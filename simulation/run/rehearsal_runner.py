@@ -23,6 +23,8 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from placet.engine.events import (
     AddApprover,
+    AnswerQuestion,
+    AskQuestion,
     Attach,
     Claim,
     Comment,
@@ -32,6 +34,7 @@ from placet.engine.events import (
     Happened,
     Reassign,
     Release,
+    Remind,
     Resubmit,
     Undo,
     Withdraw,
@@ -70,6 +73,9 @@ _UPDATES: dict[type[Any], Any] = {
     Claim: ApprovalWorkflow.claim,
     Release: ApprovalWorkflow.release,
     Comment: ApprovalWorkflow.comment,
+    AskQuestion: ApprovalWorkflow.ask_question,
+    AnswerQuestion: ApprovalWorkflow.answer_question,
+    Remind: ApprovalWorkflow.remind,
     Extend: ApprovalWorkflow.extend,
     Resubmit: ApprovalWorkflow.resubmit,
     Attach: ApprovalWorkflow.attach,

@@ -4,8 +4,9 @@ A line is `{"on": stage, "by": person, "after_hours": 3, "decision": "approve", 
 who has a task of that stage decides it so many hours after it was opened. `by` restricts the line to one person.
 `{"at_hours": 5, …}` counts from the start of the request instead. `do` is `decide` (the default), `comment`,
 `withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, `undo` (its `after_hours` counts
-from the decision), or `wait` (the stage is left alone). Other lines set the results of what is not run: an action will
-`answer` (with an `output`) or `fail`, an outside event will `happen`, or `wait` and never come
+from the decision), `add_approver`, `ask` (a question to the requester), `answer_question` (its `after_hours` counts
+from the question), `remind`, or `wait` (the stage is left alone). Other lines set the results of what is not run: an
+action will `answer` (with an `output`) or `fail`, an outside event will `happen`, or `wait` and never come
 (simulation.world.answers). The approver model decides all other tasks (simulation.scenario.approver_model); by default
 everyone approves.
 """
@@ -27,7 +28,14 @@ MOST_LINES = 1000
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 ON_TASKS = {"decide", "undo", "reassign", "delegate", "claim", "release", "wait"}
+BESIDE = {"add_approver", "ask"}  # what whoever has a task does besides deciding it
 OUTSIDE = {"answer", "fail", "happen"}  # lines about actions and events, not about people
+
+_SAYS = {
+    "add_approver": "why they are asked as well",
+    "ask": "the question",
+    "answer_question": "the answer",
+}
 
 
 class ScriptLine(Model):
@@ -45,6 +53,10 @@ class ScriptLine(Model):
         "release",
         "undo",
         "extend",
+        "add_approver",
+        "ask",
+        "answer_question",
+        "remind",
         "wait",
         "answer",
         "fail",
@@ -75,7 +87,7 @@ class ScriptLine(Model):
             raise ValueError('give "at_hours" or "after_hours", not both')
         if self.do == "decide" and self.decision is None:
             raise ValueError('a line that decides needs a "decision": approve, reject, request_changes or abstain')
-        if self.do in {"reassign", "delegate"} and self.to is None:
+        if self.do in {"reassign", "delegate", "add_approver"} and self.to is None:
             raise ValueError(f'a line that does "{self.do}" needs "to", a person')
         if self.do == "extend" and self.hours is None:
             raise ValueError('a line that extends needs "hours"')
@@ -89,6 +101,8 @@ class ScriptLine(Model):
             raise ValueError('"output" needs "do": "answer" (for an action) or "do": "happen" (for an event)')
         if self.do == "comment" and not (self.comment and self.by):
             raise ValueError('a line that comments needs "by" and "comment"')
+        if self.do in _SAYS and not self.comment:
+            raise ValueError(f'a line that does "{self.do}" needs "comment": {_SAYS[self.do]}')
         return self
 
     @property
@@ -129,8 +143,11 @@ _LINES = TypeAdapter(Annotated[tuple[ScriptLine, ...], Field(max_length=MOST_LIN
 
 def concerns(line: ScriptLine, task: Task) -> bool:
     """Whether a line applies to a task, so that the approver model does not decide it."""
-    if line.do not in ON_TASKS:
-        return False
+    return line.do in ON_TASKS and is_about(line, task)
+
+
+def is_about(line: ScriptLine, task: Task) -> bool:
+    """Whether a task is of the stage and of the person that a line names."""
     if line.on is not None:
         return line.on in {task.stage, task.node}
     return line.person is None or line.person in task.people

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 from placet.engine.events import (
     Actor,
+    AddApprover,
+    AnswerQuestion,
+    AskQuestion,
     Claim,
     Comment,
     Decide,
@@ -18,17 +21,18 @@ from placet.engine.events import (
     Extend,
     Reassign,
     Release,
+    Remind,
     Resubmit,
     Undo,
     Withdraw,
 )
-from placet.engine.state import Decision, State, Task
+from placet.engine.state import Decision, Question, State, Task
 from placet.plan.graph import Node
 from placet.plan.plan import Plan
 from simulation.run.driver import PlannedEvent
 from simulation.scenario.approver_model import WITHOUT_DEADLINE, ApproverModel
 from simulation.scenario.samples import sample_decision
-from simulation.scenario.script import ON_TASKS, OUTSIDE, ScriptLine, concerns
+from simulation.scenario.script import BESIDE, ON_TASKS, OUTSIDE, ScriptLine, concerns, is_about
 
 
 @dataclass(kw_only=True)
@@ -60,7 +64,7 @@ class ScriptedPeople:
             if line.do in {"wait", *OUTSIDE} or (index,) in self.done:
                 continue
             why = "nothing that it applies to occurred"
-            if line.person is not None and line.do in ON_TASKS:
+            if line.person is not None and line.do in ON_TASKS | BESIDE:
                 why = f"{line.person} never had a task" + (f" of {line.on}" if line.on else "")
             yield f"line {index + 1} of the script was not used: {why}"
 
@@ -68,18 +72,8 @@ class ScriptedPeople:
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
         open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []
         for index, line in enumerate(self.lines):
-            if line.do in OUTSIDE or self.done.get((index,), 0) >= line.at_most:
-                continue
-            if line.do == "undo":
-                for task in state.tasks:
-                    if task.provisional and (index, task.id) not in self.done and concerns(line, task):
-                        yield self._undo(state, line, index, task, now)
-            elif line.do in ON_TASKS:
-                for task in open_tasks:
-                    if (index, task.id) not in self.done and concerns(line, task):
-                        yield from self._on_task(state, line, index, task, now)
-            elif line.do != "resubmit" or returned:
-                yield from self._on_request(state, line, index, min(returned, default=None), now)
+            if line.do not in OUTSIDE and self.done.get((index,), 0) < line.at_most:
+                yield from self._of_line(state, line, index, open_tasks, min(returned, default=None), now)
         for task in open_tasks:
             yield from self._default_decision(task, now)
         if (
@@ -91,6 +85,30 @@ class ScriptedPeople:
             mark = ("resubmit", state.round)
             if mark not in self.done:
                 yield PlannedEvent(at=max(at, now), event=Resubmit(by=Actor(person=state.requester)), mark=mark)
+
+    def _of_line(  # noqa: PLR0917 - a line and where the request stands
+        self,
+        state: State,
+        line: ScriptLine,
+        index: int,
+        open_tasks: Sequence[Task],
+        returned_at: datetime | None,
+        now: datetime,
+    ) -> Iterator[PlannedEvent]:
+        if line.do == "undo":
+            for task in state.tasks:
+                if task.provisional and (index, task.id) not in self.done and is_about(line, task):
+                    yield self._undo(state, line, index, task, now)
+        elif line.do in ON_TASKS | BESIDE:
+            for task in open_tasks:
+                if (index, task.id) not in self.done and is_about(line, task):
+                    yield from self._on_task(state, line, index, task, now)
+        elif line.do == "answer_question":
+            for question in state.open_questions:
+                if (index, question.n) not in self.done:
+                    yield self._answer(state, line, index, question, now)
+        elif line.do != "resubmit" or returned_at is not None:
+            yield from self._on_request(state, line, index, returned_at, now)
 
     def _on_task(self, state: State, line: ScriptLine, index: int, task: Task, now: datetime) -> Iterator[PlannedEvent]:
         if line.do == "wait":
@@ -114,6 +132,14 @@ class ScriptedPeople:
         event = Undo(by=Actor(person=line.person or task.decided_by or ""), task_id=task.id)
         return PlannedEvent(at=max(at, now), event=event, mark=(index, task.id))
 
+    def _answer(self, state: State, line: ScriptLine, index: int, question: Question, now: datetime) -> PlannedEvent:
+        at = question.asked_at + timedelta(hours=line.after_hours or 0)
+        if line.at_hours is not None:
+            at = state.started_at + timedelta(hours=line.at_hours)
+        by = Actor(person=line.person or state.requester)
+        event = AnswerQuestion(by=by, n=question.n, text=line.comment or "")
+        return PlannedEvent(at=max(at, now), event=event, mark=(index, question.n))
+
     def _on_request(
         self, state: State, line: ScriptLine, index: int, returned_at: datetime | None, now: datetime
     ) -> Iterator[PlannedEvent]:
@@ -129,8 +155,8 @@ class ScriptedPeople:
     def _event_time(self, state: State, line: ScriptLine, task: Task) -> datetime:
         if line.at_hours is not None:
             return state.started_at + timedelta(hours=line.at_hours)
-        if line.after_hours is not None:
-            return task.opened_at + timedelta(hours=line.after_hours)
+        if line.after_hours is not None or line.do in BESIDE:
+            return task.opened_at + timedelta(hours=line.after_hours or 0)
         stage = self.plan.nodes[task.node].asked
         return self.approver_model.decision_time(self.plan, stage, task) if stage is not None else task.opened_at
 
@@ -182,6 +208,11 @@ def _task_event(line: ScriptLine, task: Task, person: str) -> Event:
         return Reassign(by=Actor(person=person, admin=True), task_id=task.id, to=line.to or "", reason=line.comment)
     if line.do == "delegate":
         return Delegate(by=by, task_id=task.id, to=line.to or "", reason=line.comment)
+    if line.do == "add_approver":
+        away = person not in task.people
+        return AddApprover(by=by, task_id=task.id, to=line.to or "", reason=line.comment or "", stands_in=away)
+    if line.do == "ask":
+        return AskQuestion(by=by, task_id=task.id, text=line.comment or "")
     if line.do == "claim":
         return Claim(by=by, task_id=task.id)
     if line.do == "release":
@@ -203,6 +234,8 @@ def _request_event(line: ScriptLine, state: State) -> Event:
         return Comment(by=Actor(person=person), text=line.comment or "")
     if line.do == "resubmit":
         return Resubmit(by=Actor(person=person), input=line.input, title=line.title, comment=line.comment)
+    if line.do == "remind":
+        return Remind(by=Actor(person=person))
     if line.do == "extend":
         return Extend(by=Actor(person=person, admin=True), seconds=(line.hours or 0) * 3600, reason=line.comment)
     how: Literal["withdrawn", "cancelled"] = "withdrawn" if line.do == "withdraw" else "cancelled"

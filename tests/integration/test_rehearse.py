@@ -151,3 +151,20 @@ def gallery_people() -> Directory:
             for row in rows
         )
     )
+
+
+async def test_approver_is_added_and_the_requester_asked_in_a_rehearsal(stage: RehearsalEngine) -> None:
+    script = parse_script(
+        [
+            {"do": "add_approver", "on": "Stage 1", "to": "ann", "after_hours": 1, "comment": "she knows"},
+            {"do": "ask", "by": "mo", "after_hours": 2, "comment": "Which client?"},
+            {"do": "answer_question", "after_hours": 1, "comment": "Acme."},
+            {"do": "remind", "at_hours": 4},
+        ]
+    )
+    found = await rehearse(stage, ask(blueprint({"approvers": ["user:mo"], "sla_hours": 20}), script=script))
+    assert found.extra["agrees_with_explore"] is True, found.extra["differences"]
+    kinds = [step.kind for step in found.execution_path]
+    assert kinds.index("approver_added") < kinds.index("question_asked") < kinds.index("question_answered")
+    assert found.outcome == "approved"
+    assert not found.refused

@@ -56,6 +56,10 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
                 "reassign",
                 "delegate",
                 "extend",
+                "add_approver",
+                "ask",
+                "answer_question",
+                "remind",
                 "resubmit",
                 "answer",
                 "fail",
@@ -64,7 +68,7 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
         )
     )
     line: dict[str, Any] = {"do": do}
-    if do in {"decide", "undo", "wait", "reassign", "delegate"}:
+    if do in {"decide", "undo", "wait", "reassign", "delegate", "add_approver", "ask"}:
         line["on"] = draw(STAGES)
     if do in {"answer", "fail", "happen"}:
         line["on"] = "go" if do == "happen" else "look"
@@ -76,11 +80,11 @@ def lines(draw: st.DrawFn) -> dict[str, Any]:
     if do == "decide":
         line["decision"] = draw(st.sampled_from(["approve", "approve", "reject", "request_changes", "abstain"]))
         line["form"] = draw(st.sampled_from([None, {"ok": True}]))
-    if do in {"reassign", "delegate"}:
+    if do in {"reassign", "delegate", "add_approver"}:
         line["to"] = draw(st.sampled_from(EVERYBODY))
     if do == "extend":
         line["hours"] = draw(HOURS)
-    if do == "comment":
+    if do in {"comment", "add_approver", "ask", "answer_question"}:
         line["comment"] = "a word"
     if do == "resubmit":  # what is approved changes, and is asked for again
         line |= {"input": draw(st.sampled_from([None, {"amount": "1"}, {"amount": "9000"}])), "after_hours": 0.37}

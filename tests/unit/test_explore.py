@@ -519,3 +519,45 @@ def test_facts_about_the_requester_decide_in_a_simulation_as_in_a_request() -> N
     )
     assert {b.outcome for b in explore(ask(raw)).branch_explorations} == {"far", "near"}
     assert {b.outcome for b in explore(ask(raw, requester="dh")).branch_explorations} == {"near"}
+
+
+def test_script_adds_an_approver_whose_approval_is_needed_as_well() -> None:
+    script = parse_script(
+        [{"do": "add_approver", "on": "Stage 1", "to": "ann", "after_hours": 1, "comment": "she knows"}]
+    )
+    found = explore(ask(blueprint({"approvers": ["user:mo"]}), script=script))
+    assert [(link.assignee, link.decision) for link in found.approval_chain] == [
+        ("user:mo", "approve"),
+        ("user:ann", "approve"),
+    ]
+    assert [(step.kind, step.after_ms) for step in found.execution_path if step.kind == "approver_added"] == [
+        ("approver_added", HOUR_MS)
+    ]
+    assert found.outcome == "approved"
+
+
+def test_script_asks_the_requester_who_answers_and_reminds() -> None:
+    script = parse_script(
+        [
+            {"do": "ask", "on": "Stage 1", "after_hours": 1, "comment": "Which client?"},
+            {"do": "answer_question", "after_hours": 2, "comment": "Acme."},
+            {"do": "remind", "at_hours": 4},
+            {"on": "Stage 1", "decision": "approve", "after_hours": 5},
+        ]
+    )
+    found = explore(ask(blueprint({"approvers": ["user:mo"]}), script=script))
+    said = [(s.kind, s.actor, s.after_ms // HOUR_MS) for s in found.execution_path if s.actor != "system"]
+    assert said[1:] == [
+        ("question_asked", "user:mo", 1),
+        ("question_answered", "user:rita", 3),
+        ("reminded", "user:rita", 4),
+        ("decided", "user:mo", 5),
+    ]
+    assert not found.refused
+
+
+@pytest.mark.parametrize("do", ["add_approver", "ask", "answer_question"])
+def test_script_line_that_says_something_needs_its_words(do: str) -> None:
+    with pytest.raises(InputInvalid) as caught:
+        parse_script([{"do": do, "on": "Stage 1", "to": "ann"}])
+    assert '"comment"' in caught.value.problems[0].message
