@@ -49,6 +49,9 @@ COMMANDS = (
         "Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken.",
     ),
     LazyCommand(
+        "keys", "cli.commands.keys:keys_app", "List the keys that sign receipts and evidence, and rotate them."
+    ),
+    LazyCommand(
         "check",
         "cli.commands.definitions:check_command",
         "Prove that blueprints are sound, or show their faults. The exit code is 1 if there is an error.",

@@ -18,19 +18,21 @@ SIGNED = ("format", "body", "key_id", "public_key")
 
 
 def canonical(value):
-    """Write JSON as RFC 8785 does; a receipt has only texts, whole numbers, null and objects with ASCII names."""
+    """Write JSON as RFC 8785 does; a receipt has no numbers but whole ones, and its names are ASCII."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
 def fault_of(receipt, key_id=None):
     """Return what is wrong with a receipt; None where nothing is."""
     if set(receipt) != {*SIGNED, "signature", "inclusion"} or receipt["inclusion"] is not None:
-        return "it is no receipt of format 1"
+        return "it is no receipt"
     if type(receipt["format"]) is not int or receipt["format"] != 1:
         return "its format is not 1"
     try:
-        public = base64.b64decode(receipt["public_key"], validate=True)
-        signature = base64.b64decode(receipt["signature"], validate=True)
+        texts = [receipt["public_key"], receipt["signature"]]
+        public, signature = (base64.b64decode(text, validate=True) for text in texts)
+        if [base64.b64encode(raw).decode() for raw in (public, signature)] != texts:
+            return "its public key or its signature is not as base64 writes it"
         signed = canonical({name: receipt[name] for name in SIGNED})
         Ed25519PublicKey.from_public_bytes(public).verify(signature, PREFIX + signed)
     except (InvalidSignature, ValueError, TypeError):

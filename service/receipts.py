@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -15,33 +16,60 @@ from placet.errors import Conflict
 from service.context import Context
 from service.principal import Principal
 from service.visibility import see_request, seen_task
+from storage.database import Database
 from storage.queries import receipt_keys
 from storage.queries.definitions import definitions
 from storage.queries.receipt_keys import PublicKey
 from storage.queries.requests import requests
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.requests import RequestRow, TaskRow, TimelineRow
 
 _DECIDES = {"decided", "changes_requested"}
+PATH = frozenset({"task_opened", "claimed", "released", "reassigned", "delegated", "escalated"})
+"""The kinds of entries by which a task comes to whoever decides it."""
 
 
 async def receipt_of(context: Context, principal: Principal, task_id: str, secret: str) -> dict[str, Any]:
     """Return the receipt of the decision on a task; raises NotFound, and Conflict where there is no decision yet."""
-    key = ReceiptKey(secret)
-    body, kept = await context.database.read(_read, context, principal, task_id, key.id)
+    key = await signing_key(context.database, secret, context.now())
+    return key.sign(await context.database.read(_body, context, principal, task_id))
+
+
+async def signing_key(database: Database, secret: str, now: datetime) -> ReceiptKey:
+    """Return the key that signs now; its public key is kept before anything is signed with it."""
+
+    def read(connection: Connection) -> tuple[ReceiptKey, int, bool]:
+        generation = receipt_keys.generation(connection)
+        key = ReceiptKey(secret, generation)
+        return key, generation, receipt_keys.is_kept(connection, key.id)
+
+    key, generation, kept = await database.read(read)
     if not kept:
-        await context.database.write(receipt_keys.keep, PublicKey(id=key.id, key=key.public, since=context.now()))
-    return key.sign(body)
+        await database.write(receipt_keys.keep, _public(key, generation, now))
+    return key
+
+
+async def rotate(database: Database, secret: str, now: datetime) -> PublicKey:
+    """Sign with a new key from now on, and return it; those of before stay, and verify what they have signed."""
+
+    def write(connection: Connection) -> PublicKey:
+        before = receipt_keys.generation(connection)
+        first = ReceiptKey(secret, before)
+        if not receipt_keys.is_kept(connection, first.id):
+            receipt_keys.keep(connection, _public(first, before, now))
+        fresh = _public(ReceiptKey(secret, before + 1), before + 1, now)
+        receipt_keys.keep(connection, fresh)
+        return fresh
+
+    return await database.write(write)
+
+
+def _public(key: ReceiptKey, generation: int, now: datetime) -> PublicKey:
+    return PublicKey(id=key.id, key=key.public, since=now, generation=generation)
 
 
 async def keys(context: Context) -> list[PublicKey]:
     """Return every public key that receipts were signed with, oldest first."""
     return await context.database.read(receipt_keys.listed)
-
-
-def _read(
-    connection: Connection, context: Context, principal: Principal, task_id: str, key_id: str
-) -> tuple[dict[str, Any], bool]:
-    return _body(connection, context, principal, task_id), receipt_keys.is_kept(connection, key_id)
 
 
 def _body(connection: Connection, context: Context, principal: Principal, task_id: str) -> dict[str, Any]:
@@ -52,13 +80,17 @@ def _body(connection: Connection, context: Context, principal: Principal, task_i
     if task.decision is None:
         raise Conflict("Nobody has decided this task, so there is no receipt of a decision.")
     request = see_request(connection, principal, task.request_id, now).request
-    rows = requests.timeline(connection, task.request_id)
-    entry = next(row for row in reversed(rows) if row.task_id == task_id and row.kind in _DECIDES)
+    return body_of(connection, request, task, requests.timeline(connection, task.request_id))
+
+
+def body_of(connection: Connection, request: RequestRow, task: TaskRow, rows: Sequence[TimelineRow]) -> dict[str, Any]:
+    """Return what the receipt of a decided task says; `rows` is the timeline of its request."""
+    entry = next(row for row in reversed(rows) if row.task_id == task.id and row.kind in _DECIDES)
     version = definitions.find(connection, request.template, _version_at(rows, entry.seq) or request.version)
     detail = entry.detail
     return {
         "request_id": task.request_id,
-        "task_id": task_id,
+        "task_id": task.id,
         "stage": task.stage,
         "round": task.round,
         "revision": detail.get("revision", task.revision),
@@ -72,6 +104,11 @@ def _body(connection: Connection, context: Context, principal: Principal, task_i
         "decided_by": entry.actor,
         "on_behalf_of": detail.get("on_behalf_of"),
         "assigned_via": task.assigned_via,
+        "path": [
+            {"seq": row.seq, "kind": row.kind, "entry_hash": row.hash}
+            for row in rows
+            if row.task_id == task.id and row.kind in PATH and row.seq < entry.seq and not row.delivery
+        ],
         "via": detail.get("via"),
         "decided_at": moment(entry.at),
         "seq": entry.seq,

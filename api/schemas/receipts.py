@@ -11,6 +11,14 @@ from api.schemas.common import Shown, View
 from storage.queries.receipt_keys import PublicKey
 
 
+class ReceiptStep(View):
+    """An entry of the audit chain by which the task came to whoever decided: opened, delegated, escalated and so on."""
+
+    seq: int
+    kind: str
+    entry_hash: str
+
+
 class ReceiptBody(View):
     """What a receipt says: what was decided on, by whom, on whose behalf, and how they came to it."""
 
@@ -29,6 +37,7 @@ class ReceiptBody(View):
     decided_by: str
     on_behalf_of: str | None
     assigned_via: str
+    path: list[ReceiptStep]
     via: str | None
     decided_at: str
     seq: int

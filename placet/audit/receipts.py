@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from base64 import b64decode, b64encode
 from binascii import Error
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import rfc8785
@@ -25,10 +25,14 @@ _MEMBERS = frozenset({"format", "body", "key_id", "public_key", "signature", "in
 
 
 class ReceiptKey:
-    """The key that an installation signs receipts with. It is derived from its secret, and changes with that."""
+    """The key that an installation signs with. It is derived from its secret, and changes with that.
 
-    def __init__(self, secret: str) -> None:
-        seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
+    `generation` counts the keys of one secret from 1: the next one is another key.
+    """
+
+    def __init__(self, secret: str, generation: int = 1) -> None:
+        purpose = _PURPOSE if generation == 1 else b"%s %d" % (_PURPOSE, generation)
+        seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose).derive(secret.encode())
         self._key = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = self._key.public_key().public_bytes_raw()
         self.id = key_id(self.public)
@@ -41,8 +45,11 @@ class ReceiptKey:
             "key_id": self.id,
             "public_key": b64encode(self.public).decode(),
         }
-        signature = b64encode(self._key.sign(_PREFIX + rfc8785.dumps(signed))).decode()
-        return {**signed, "signature": signature, "inclusion": None}
+        return {**signed, "signature": self.signature(_PREFIX, signed), "inclusion": None}
+
+    def signature(self, prefix: bytes, document: Mapping[str, Any]) -> str:
+        """Sign a document; `prefix` says of what kind it is, so that none can stand for another."""
+        return b64encode(self._key.sign(prefix + rfc8785.dumps(document))).decode()
 
 
 def key_id(public: bytes) -> str:
@@ -61,13 +68,21 @@ def fault_of(receipt: object) -> str | None:
         return f"Its format is {receipt['format']!r:.40}; this version reads format {FORMAT}."
     if receipt["inclusion"] is not None:
         return "It says where it is in a log; there is none for receipts of this format."
+    return fault_of_signature(receipt, ("format", "body", "key_id", "public_key"), _PREFIX)
+
+
+def fault_of_signature(document: Mapping[str, Any], signed: Sequence[str], prefix: bytes) -> str | None:
+    """Return what is wrong with the signature over these members of a document; None where nothing is."""
     try:
-        public, signature = (b64decode(receipt[name], validate=True) for name in ("public_key", "signature"))
-        if receipt["key_id"] != key_id(public):
+        texts = (document["public_key"], document["signature"])
+        public, signature = (b64decode(text, validate=True) for text in texts)
+        if any(b64encode(raw).decode() != text for raw, text in zip((public, signature), texts, strict=True)):
+            return "Its public key or its signature is not written as base64 writes it."
+        if document["key_id"] != key_id(public):
             return "Its key_id is not that of its public key."
-        signed = {name: receipt[name] for name in ("format", "body", "key_id", "public_key")}
-        Ed25519PublicKey.from_public_bytes(public).verify(signature, _PREFIX + rfc8785.dumps(signed))
-    except (InvalidSignature, rfc8785.CanonicalizationError):
+        canonical = rfc8785.dumps({name: document[name] for name in signed})
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, prefix + canonical)
+    except (InvalidSignature, rfc8785.CanonicalizationError, RecursionError):
         return "Its signature does not fit: something in it was changed after it was signed."
     except (Error, ValueError, TypeError):
         return "Its public key or its signature cannot be read."

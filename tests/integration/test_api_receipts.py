@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 import uuid
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 from temporalio.client import Client
 from typer.testing import CliRunner
 
+from cli.commands.people import load
 from cli.main import app
 from placet.audit.receipts import fault_of
+from service.receipts import rotate
 from storage.database import Database
+from storage.retention.erasure import erase_content
 from tests.api_desk import ApiDesk, api_desk
-from tests.approvals import EXPENSE, worker
+from tests.approvals import EXPENSE, SECRET, worker
 from tests.pages import browser_of
 from worker.jobs import presence_job
+from worker.settings import Settings
 
 
 @pytest_asyncio.fixture
@@ -81,3 +89,63 @@ async def test_a_receipt_is_seen_by_whoever_may_see_the_request(desk: ApiDesk) -
     path = f"/workflow/decisions/{task['id']}/receipt/"
     found = {person: (await desk.get(path, as_=person)).status_code for person in ("ann", "bob", "audrey", "zoe")}
     assert found == {"ann": 200, "bob": 200, "audrey": 200, "zoe": 404}
+
+
+async def test_old_receipts_hold_after_the_key_was_rotated_and_new_ones_are_signed_with_the_new_key(
+    desk: ApiDesk, database: Database
+) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="bob")
+    path = f"/workflow/decisions/{task['id']}/receipt/"
+    old = (await desk.get(path, as_="bob")).json()
+    fresh = await rotate(database, SECRET, datetime.now(UTC))
+    new = (await desk.get(path, as_="bob")).json()
+    assert (new["key_id"], new["body"]) == (fresh.id, old["body"])
+    assert old["key_id"] != fresh.id
+    assert [fault_of(old), fault_of(new)] == [None, None]
+    listed = {one["key_id"]: one["public_key"] for one in (await desk.get("/workflow/receipt-keys/")).json()["items"]}
+    assert {old["key_id"], new["key_id"]} == listed.keys()
+    assert [listed[one["key_id"]] for one in (old, new)] == [old["public_key"], new["public_key"]]
+
+
+async def test_a_receipt_says_by_which_path_its_task_came_to_whoever_decided(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    handed = await desk.post(
+        f"/workflow/tasks/{task['id']}/delegate/", {"to": "user:dora", "reason": "Away."}, as_="bob"
+    )
+    assert handed.status_code == 200, handed.text
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="dora")
+    body = (await desk.get(f"/workflow/decisions/{task['id']}/receipt/", as_="dora")).json()["body"]
+    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/", as_="dora")).json()["items"]
+    hashes = {(one["seq"], one["kind"]): one["hash"] for one in timeline}
+    assert [step["kind"] for step in body["path"]] == ["task_opened", "delegated"]
+    assert all(hashes[step["seq"], step["kind"]] == step["entry_hash"] for step in body["path"])
+    assert (body["decided_by"], body["assigned_via"]) == ("user:dora", "delegation:bob")
+    page = (await (await browser_of(desk, "dora")).get(f"/tasks/{task['id']}/receipt")).text
+    assert re.search(r"\(assigned \S+ delegated\)", page)
+
+
+async def test_a_decision_whose_content_was_erased_still_has_a_receipt(desk: ApiDesk, database: Database) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "reject", "comment": "Too much."}, as_="bob")
+    await database.write(erase_content, request["id"], datetime.now(UTC))
+    answer = await desk.get(f"/workflow/decisions/{task['id']}/receipt/", as_="bob")
+    assert answer.status_code == 200, answer.text
+    body = answer.json()["body"]
+    assert (body["comment"], body["content_digest"], body["decision"]) == (None, None, "reject")
+
+
+def test_the_command_rotates_the_key_and_lists_which_one_signs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLACET_HOME", str(tmp_path))
+    asyncio.run(load(Settings(home=tmp_path), Path("blueprints/people.json")))
+    first = json.loads(CliRunner().invoke(app, ["keys", "list", "--json"]).stdout)
+    fresh = json.loads(CliRunner().invoke(app, ["keys", "rotate", "--json"]).stdout)
+    both = json.loads(CliRunner().invoke(app, ["keys", "list", "--json"]).stdout)
+    assert [one["signs"] for one in first] == [True]
+    assert [(one["key_id"], one["signs"]) for one in both] == [
+        (first[0]["key_id"], False),
+        (fresh["key_id"], True),
+    ]

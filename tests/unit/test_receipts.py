@@ -33,6 +33,10 @@ BODY: dict[str, Any] = {
     "decided_by": "user:max",
     "on_behalf_of": None,
     "assigned_via": "manager_of(requester)",
+    "path": [
+        {"seq": 2, "kind": "task_opened", "entry_hash": "01" * 32},
+        {"seq": 3, "kind": "escalated", "entry_hash": "23" * 32},
+    ],
     "via": "api",
     "decided_at": "2026-03-02T09:00:00.000000Z",
     "seq": 4,
@@ -46,22 +50,72 @@ def by_script(receipt: dict[str, Any], file: Path, *more: str) -> int:
     return subprocess.run([sys.executable, str(SCRIPT), str(file), *more], check=False, capture_output=True).returncode
 
 
+Place = tuple[str | int, ...]
+
+
+def places(value: Any, path: Place = ()) -> Iterator[Place]:
+    """Walk every place of a JSON value: objects, lists, and the leaves in them."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        yield (*path, name)
+        yield from places(one, (*path, name))
+
+
+def changed(value: Any) -> Iterator[tuple[str, Any]]:
+    """Change one value in ways that are easily overlooked: its type, its last character, its order."""
+    if isinstance(value, str):
+        yield "first character", ("A" if value[:1] != "A" else "B") + value[1:]
+        yield "longer", value + " "
+        last = value.rstrip("=")
+        # The last character of base64 has bits that nobody reads.
+        yield "last character", last[:-1] + chr(ord(last[-1]) ^ 1) + value[len(last) :]
+    elif isinstance(value, int):
+        yield "next", value + 1
+        yield "text", str(value)
+    elif isinstance(value, list):
+        yield "order", value[::-1]
+        yield "shorter", value[:-1]
+        yield "longer", [*value, value[-1]]
+    elif isinstance(value, dict):
+        yield "more", {**value, "more": 1}
+        yield "list", list(value.items())
+    yield "another type", [value]
+    if value is not None:
+        yield "nothing", None
+
+
 def altered() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Change each value of a receipt, one at a time; take each away, and add one."""
+    """Change each value of a receipt in each way, one at a time; take each away, and add one."""
     receipt = KEY.sign(BODY)
-    for path in [(name,) for name in receipt] + [("body", name) for name in BODY]:
+    for path in places(receipt):
         *outer, last = path
-        for how in ("change", "remove"):
-            other = copy.deepcopy(receipt)
-            place = other[outer[0]] if outer else other
-            value = place.pop(last)
-            if how == "change":
-                place[last] = value + 1 if isinstance(value, int) else "x" if value is None else {"k": 1}
-                if isinstance(value, str):
-                    place[last] = ("A" if value[:1] != "A" else "B") + value[1:]
-            yield f"{how} {'.'.join(path)}", other
+        value: Any = receipt
+        for name in path:
+            value = value[name]
+        for how, other in [*changed(value), ("removed", ...)]:
+            whole = copy.deepcopy(receipt)
+            place: Any = whole
+            for name in outer:
+                place = place[name]
+            if other is ...:
+                del place[last]
+            else:
+                place[last] = other
+            yield f"{'.'.join(map(str, path))}: {how}", whole
     yield "add", {**receipt, "more": 1}
-    yield "add to the body", {**receipt, "body": {**receipt["body"], "more": 1}}
+    yield "other format", {**receipt, "format": True}
+    yield "the signature of another key", {**receipt, "signature": ReceiptKey("another").sign(BODY)["signature"]}
+    yield "the signature of another body", {**receipt, "signature": KEY.sign({**BODY, "seq": 5})["signature"]}
+    yield (
+        "the next key's id and public key",
+        {
+            **receipt,
+            **{
+                name: ReceiptKey("a secret for the tests alone", 2).sign(BODY)[name]
+                for name in ("key_id", "public_key")
+            },
+        },
+    )
 
 
 def test_a_receipt_holds_for_placet_and_for_a_script_that_knows_nothing_of_it(tmp_path: Path) -> None:
@@ -88,6 +142,14 @@ def test_the_script_is_short_and_imports_nothing_of_placet() -> None:
     text = SCRIPT.read_text()
     assert len(text.splitlines()) <= 60
     assert not {line for line in text.splitlines() if "import" in line and "placet" in line}
+
+
+def test_the_next_key_of_a_secret_is_another_one_and_leaves_the_receipts_of_the_first_as_they_are() -> None:
+    receipt, following = KEY.sign(BODY), ReceiptKey("a secret for the tests alone", 2)
+    assert following.id not in {KEY.id, ReceiptKey("a secret for the tests alone", 3).id, ReceiptKey("another", 2).id}
+    assert fault_of(receipt) is None
+    assert fault_of(following.sign(BODY)) is None
+    assert following.sign(BODY)["key_id"] == following.id
 
 
 def test_a_receipt_that_somebody_else_signed_says_so_by_its_key() -> None:

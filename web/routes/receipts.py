@@ -26,7 +26,13 @@ async def receipt(
     body = signed["body"]
     ids = [str(one).removeprefix("user:") for one in (body["decided_by"], body["on_behalf_of"]) if one]
     names = await here.context.database.read(people.names, ids)
-    decided = words.DECIDED[body["decision"]]
+    say = visitor.wording.say
     return shown(
-        request, "receipt.html", section="inbox", receipt=signed, names=names, decision=visitor.wording.say(decided)
+        request,
+        "receipt.html",
+        section="inbox",
+        receipt=signed,
+        names=names,
+        decision=say(words.DECIDED[body["decision"]]),
+        steps=[say(words.STEPS[step["kind"]]) for step in body["path"]],
     )

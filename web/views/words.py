@@ -59,6 +59,15 @@ DECIDED = {
     "request_changes": _("Changes requested"),
     "abstain": _("Abstained"),
 }
+STEPS = {
+    "task_opened": _("assigned"),
+    "claimed": _("claimed"),
+    "released": _("released"),
+    "reassigned": _("reassigned"),
+    "delegated": _("delegated"),
+    "escalated": _("escalated"),
+}
+"""The steps by which a task came to whoever decided it, on its receipt."""
 YOU = {
     "approve": _("You approved “{title}”."),
     "reject": _("You rejected “{title}”."),
