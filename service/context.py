@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from service.identity.rate_limits import RateLimits
     from service.simulations.jobs import SimulationJobs
     from service.simulations.shadows import Shadows
+    from service.simulations.simulator import Simulator
 
 
 def utc_now() -> datetime:
@@ -122,16 +123,21 @@ class Context:
     def jobs(self) -> SimulationJobs:
         """The simulations that this process runs; those that run none, as workers, load nothing of it."""
         from service.simulations.jobs import SimulationJobs
+
+        return SimulationJobs(self.database, self.simulator, clock=self.clock)
+
+    @cached_property
+    def simulator(self) -> Simulator:
+        """What carries simulations out."""
         from service.simulations.simulator import Simulator
 
-        simulator = Simulator(
+        return Simulator(
             database=self.database,
             pool=self.pool,
             client=self.client,
             rehearsals=self.rehearsal_namespace,
             ui_url=self.ui_url,
         )
-        return SimulationJobs(self.database, simulator, clock=self.clock)
 
     @cached_property
     def shadows(self) -> Shadows:

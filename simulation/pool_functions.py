@@ -18,9 +18,10 @@ from placet.errors import BlueprintInvalid
 from placet.plan.compiler import compile_plan, digest
 from placet.plan.plan import Child
 from placet.proofs import prove
+from simulation.modes import backtest
 from simulation.modes.backtest import BacktestRow, Candidate, Case, backtest_all
-from simulation.modes.explore import explore
-from simulation.report.result import SimulationResult
+from simulation.modes.explore import BranchKey, explore, path_of_branch
+from simulation.report.result import PathStep, SimulationResult
 from simulation.scenario.prepared_scenario import prepare
 from simulation.scenario.scenario import CompiledDefinition, Scenario, compiled_of
 
@@ -131,6 +132,16 @@ def backtest_cases(
     """Simulate some of `of` past requests with a candidate, after `done` others; stops after so many seconds."""
     end = perf_counter() + seconds
     return backtest_all(candidate, cases, until=until, end=end, done=done, of=of, tell=tell)
+
+
+def both_timelines(candidate: Candidate, case: Case, start: datetime, until: datetime | None = None) -> dict[str, Any]:
+    """Return one request as recorded and with a candidate; `start` is when it began. Raises BlueprintInvalid."""
+    return backtest.both_timelines(compile_candidate(candidate, (start,)), case, until=until)
+
+
+def branch_path(scenario: Scenario, taken: BranchKey) -> tuple[PathStep, ...] | None:
+    """Return the path of a branch of an exploration, which is repeated for it; None where it is not found again."""
+    return path_of_branch(_compiled(scenario), taken)
 
 
 def shadow_cases(

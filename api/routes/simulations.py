@@ -60,6 +60,7 @@ SpecBody = Annotated[
         }
     ),
 ]
+Shown = Literal["changed", "outcome", "later", "earlier", "approvers", "route", "sla_state", "cost", "unknown", "same"]
 Prefer = Annotated[
     str | None, Header(description="`respond-async` answers before the simulation ends.", max_length=200)
 ]
@@ -105,12 +106,13 @@ async def list_rows(  # noqa: PLR0917 - FastAPI passes them by name
     limit: Limit = 50,
     cursor: Cursor = None,
     changed: bool | None = None,
+    shown: Annotated[Shown | None, Query(description="Rows that changed in one way, or are unknown.")] = None,
 ) -> Listed[dict[str, Any]]:
     """List the rows of a backtest or a shadow, one for each request. `changed` selects changed or unchanged ones."""
 
     def read(connection: Connection) -> Page[WorkflowSimulationRow]:
         simulations.get(connection, simulation_id, viewer=viewer_of(caller))
-        return simulation_rows.page(connection, simulation_id, limit=limit, cursor=cursor, changed=changed)
+        return simulation_rows.page(connection, simulation_id, limit=limit, cursor=cursor, changed=changed, shown=shown)
 
     page = await context.database.read(read)
     return Listed(items=[one.row for one in page.items], next_cursor=page.next_cursor)

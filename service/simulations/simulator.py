@@ -12,14 +12,13 @@ from typing import Any
 from sqlalchemy import Connection
 from temporalio.client import Client
 
-from placet.definition.model import parse_definition, parse_or_none
+from placet.definition.model import parse_or_none
 from service.pool.pool import ProcessPool
 from simulation import pool_functions
-from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, Case, hidden_warning, totals_of
+from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Case, hidden_warning, totals_of
 from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.modes.replay import check_history
 from simulation.scenario.load import (
-    candidate_of,
     case_of,
     cases_of,
     dependencies,
@@ -134,22 +133,15 @@ class Simulator:
         self, spec: SimulationSpec, viewer: str | None, now: datetime, tell: Tell | None
     ) -> dict[str, Any]:
         running = spec.mode == "shadow"
-        name, raw = await self.database.read(candidate_of, spec)
-        blueprint = await self.pool.run(parse_definition, raw)
+        name, candidate = await self._candidate(spec, now)
         wanted = (*spec.request_ids, *((spec.request_id,) if spec.request_id else ()))
 
-        def read(connection: Connection) -> tuple[Candidate, Sequence[ApprovalRequest], int]:
-            actions, children = dependencies(connection, blueprint, now)
-            requests, hidden = simulations.requests_of(
+        def read(connection: Connection) -> tuple[Sequence[ApprovalRequest], int]:
+            return simulations.requests_of(
                 connection, name, viewer=viewer, limit=spec.limit, running=running, only=wanted
             )
-            people = whole_directory(connection)
-            candidate = Candidate(
-                blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children
-            )
-            return candidate, requests, hidden
 
-        candidate, requests, hidden = await self.database.read(read)
+        requests, hidden = await self.database.read(read)
         # Errors of the candidate are raised also where there is no request.
         starts = candidate.uncompiled((now, *(request.started_at for request in requests)))
         candidate = await self.pool.run(pool_functions.compile_candidate, candidate, starts)
@@ -190,6 +182,32 @@ class Simulator:
             "validation_errors": [],
             "warnings": warnings,
         }
+
+    async def both_timelines(self, spec: SimulationSpec, request_id: str, now: datetime) -> dict[str, Any]:
+        """Return one request of a backtest or a shadow as recorded and with its candidate, worked out anew."""
+        _, candidate = await self._candidate(spec, now)
+        row, case = await self.database.read(case_of, request_id)
+        until = now if row.status == "pending" else None
+        return await self.pool.run(pool_functions.both_timelines, candidate, case, case.started_at, until)
+
+    async def branch_path(
+        self, spec: SimulationSpec, taken: BranchKey, *, requester: str, simulation_id: str, now: datetime
+    ) -> tuple[PathStep, ...] | None:
+        """Return the path of a branch of an exploration; None where it is not found again."""
+        scenario = await self._scenario(spec, requester, simulation_id, now)
+        return await self.pool.run(pool_functions.branch_path, scenario, taken, by=requester)
+
+    async def _candidate(self, spec: SimulationSpec, now: datetime) -> tuple[str, Candidate]:
+        """Return the candidate of a spec, and the name of the process whose requests it is compared with."""
+        name, raw = await self.database.read(candidate_of, spec)
+        blueprint = await self.pool.run(parse_definition, raw)
+
+        def read(connection: Connection) -> Candidate:
+            actions, children = dependencies(connection, blueprint, now)
+            people = whole_directory(connection)
+            return Candidate(blueprint=blueprint, people=people, prices=spec.prices, actions=actions, children=children)
+
+        return name, await self.database.read(read)
 
     async def _scenario(self, spec: SimulationSpec, requester: str, simulation_id: str, now: datetime) -> Scenario:
         return await scenario_of(

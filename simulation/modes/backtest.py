@@ -28,7 +28,7 @@ from placet.errors import InputInvalid
 from placet.nodes.registry import type_at
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
-from simulation.report.comparison import TimelineEvent
+from simulation.report.comparison import TimelineEvent, lines_of, side_by_side
 from simulation.report.costs import Prices, price, usage_in, with_catalog
 from simulation.report.result import json_value, milliseconds
 from simulation.run.driver import EventSource, ReadDirectory, Trace, directory_reader, drive, opening_for
@@ -142,14 +142,31 @@ class Candidate:
     def run_with_next_due(self, case: Case, *, until: datetime | None = None) -> tuple[BacktestRow, datetime | None]:
         """Simulate as `run` does, and also return when something is next due with the candidate."""
         before = _as_it_was(case, self._priced)
+        plan, trace, why = self.trace(case, until=until)
+        if trace is None:
+            return BacktestRow(request_id=case.id, before=before, after=None, unknown=why), None
+        due = machine.next_due(plan, trace.state) if trace.state.status == "pending" else None
+        if trace.stopped is not None and until is None:
+            return BacktestRow(request_id=case.id, before=before, after=None, unknown=_stopped(trace)), None
+        after = _side(trace, self._priced)
+        if trace.stopped is not None:
+            # It still runs on both sides: what has happened is compared, and the duration so far is the same.
+            after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
+            changed = _changed(before, after)
+            return BacktestRow(
+                request_id=case.id, before=before, after=after, unknown=_stopped(trace), changed=changed
+            ), due
+        return BacktestRow(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
+
+    def trace(self, case: Case, *, until: datetime | None = None) -> tuple[Plan, Trace | None, str | None]:
+        """Drive one past request through the candidate; without a trace where its input does not fit, and why."""
         plan = self.plan(case.started_at)
         read = self._read(case.started_at)
         try:
             given = accept_input(plan, self._known(case.given))
         except InputInvalid as error:
             places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
-            why = f"the input does not fit: {places}"
-            return BacktestRow(request_id=case.id, before=before, after=None, unknown=why), None
+            return plan, None, f"the input does not fit: {places}"
         opening = opening_for(
             plan,
             self.people,
@@ -174,18 +191,7 @@ class Candidate:
             horizon=HORIZON if until is None else min(HORIZON, max(until - case.started_at, timedelta(0))),
             most_entries=MOST_ENTRIES,
         )
-        due = machine.next_due(plan, trace.state) if trace.state.status == "pending" else None
-        if trace.stopped is not None and until is None:
-            return BacktestRow(request_id=case.id, before=before, after=None, unknown=_stopped(trace)), None
-        after = _side(trace, self._priced)
-        if trace.stopped is not None:
-            # It still runs on both sides: what has happened is compared, and the duration so far is the same.
-            after = replace(after, duration_ms=before.duration_ms, cost=before.cost)
-            changed = _changed(before, after)
-            return BacktestRow(
-                request_id=case.id, before=before, after=after, unknown=_stopped(trace), changed=changed
-            ), due
-        return BacktestRow(request_id=case.id, before=before, after=after, changed=_changed(before, after)), due
+        return plan, trace, None
 
     def plan(self, start: datetime) -> Plan:
         """Return the plan for requests of a year: calendars are compiled for whole years. Raises BlueprintInvalid.
@@ -217,6 +223,17 @@ class Candidate:
         if start.year not in self._reads:
             self._reads[start.year] = directory_reader(self.plan(start), self.people)
         return self._reads[start.year]
+
+
+def both_timelines(candidate: Candidate, case: Case, *, until: datetime | None = None) -> dict[str, Any]:
+    """Return the row of one request, and its recorded timeline beside that with the candidate, step by step."""
+    row = candidate.run(case, until=until)
+    _, trace, _ = candidate.trace(case, until=until)
+    after = lines_of(trace.entries, trace.started_at) if trace is not None else ()
+    return {
+        "row": json_value(row),
+        "timelines": json_value(side_by_side(lines_of(case.entries, case.started_at), after)),
+    }
 
 
 def backtest(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -13,6 +13,7 @@ from placet.plan.plan import Plan
 from simulation.report.costs import actions_of
 from simulation.report.result import (
     Branch,
+    PathStep,
     Prediction,
     SimulationResult,
     chain_of,
@@ -38,6 +39,9 @@ Tell = Callable[[dict[str, Any]], None]
 MOST_BRANCH_ENTRIES = 2000  # of one branch
 # The response time on a route that occurs only if people decide quickly, one after the other.
 HURRY = timedelta(minutes=1)
+Note = Callable[[Branch, Trace], None]
+BranchKey = tuple[tuple[str, ...], str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
+"""The route of a branch, its condition, the results of its nodes, and those of its stages."""
 
 
 def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult:
@@ -54,7 +58,12 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
     called = tuple(checked_calls(simulated))
     payload_faults = [*payload_errors(prepared.blueprint, called, prepared.given)]
     assumption_warnings = warnings_of(simulated, scenario.script)
-    branches, search, preempted = _branches(prepared, tell, payload_faults, assumption_warnings)
+
+    def note(branch: Branch, _: Trace) -> None:
+        if tell is not None:
+            tell({"branch": json_value(branch)})
+
+    branches, search, preempted = _branches(prepared, note, payload_faults, assumption_warnings)
     took = perf_counter() - started
     warnings = [
         *prepared.warnings,
@@ -78,6 +87,27 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
             "branches_per_second": round(len(branches) / took) if took else None,
         },
     )
+
+
+def path_of_branch(scenario: Scenario, taken: BranchKey) -> tuple[PathStep, ...] | None:
+    """Explore again, and return the path of the branch with this key; None where it is not found any more."""
+    prepared, _ = prepare(scenario)
+    found: list[tuple[PathStep, ...]] = []
+    if prepared is not None:
+
+        def note(branch: Branch, trace: Trace) -> None:
+            if not found and key_of(json_value(branch)) == taken:
+                found.append(path_of(trace))
+
+        _branches(prepared, note, [], [])
+    return found[0] if found else None
+
+
+def key_of(branch: Mapping[str, Any]) -> BranchKey:
+    """Return what tells a branch, as JSON values, from the others of its exploration."""
+    results = tuple((one["node"], one["result"]) for one in branch["results"])
+    settled = tuple((one["stage"], one["result"]) for one in branch["outcomes"])
+    return tuple(branch["route"]), branch["path_condition"], results, settled
 
 
 def simulation_of(
@@ -128,9 +158,9 @@ def withheld_by(trace: Trace) -> dict[str, int]:
 
 
 def _branches(
-    prepared: PreparedScenario, tell: Tell | None, payload_faults: list[dict[str, Any]], assumption_warnings: list[str]
+    prepared: PreparedScenario, note: Note, payload_faults: list[dict[str, Any]], assumption_warnings: list[str]
 ) -> tuple[list[Branch], RouteSearch, int]:
-    """Explore every route.
+    """Explore every route; `note` is called with each branch as it is found, and its trace.
 
     Errors of action inputs on the branches are added to `payload_faults`, and a warning about the values that are
     assumed there to `assumption_warnings`.
@@ -195,8 +225,7 @@ def _branches(
         required_values |= {
             f"{one.node}: {one.variable}" for one in assumptions_of(simulated, ()) if one.variable is not None
         }
-        if tell is not None:
-            tell({"branch": json_value(branch)})
+        note(branch, trace)
     if required_values:
         named = ", ".join(sorted(required_values)[:20])
         assumption_warnings.append(f"on the branches, these values were assumed as each branch needs them: {named}")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import ColumnElement, Connection, case, delete, func, insert, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -16,6 +16,33 @@ from storage.tables.simulations import WorkflowSimulationRow
 _AT_ONCE = 500  # rows of one statement
 _WIDTH = 12  # digits of a place in a cursor
 _LAST = 2**31 - 1  # as large a number as the column holds
+_ROW = col(WorkflowSimulationRow.row)
+
+
+def _differs_in(aspect: str) -> ColumnElement[bool]:
+    """Say that a row names an aspect among its changes, which are a list of names."""
+    found: ColumnElement[bool] = _ROW["changed"].as_string().contains(f'"{aspect}"')
+    return found
+
+
+def _lasts(side: str) -> ColumnElement[int]:
+    found: ColumnElement[int] = _ROW[(side, "duration_ms")].as_integer()
+    return found
+
+
+SHOWN: Final[Mapping[str, ColumnElement[bool]]] = {
+    "changed": col(WorkflowSimulationRow.changed).is_(True),
+    "outcome": _differs_in("outcome"),
+    "later": _differs_in("duration") & (_lasts("after") > _lasts("before")),
+    "earlier": _differs_in("duration") & (_lasts("after") < _lasts("before")),
+    "approvers": _differs_in("approvers"),
+    "route": _differs_in("route"),
+    "sla_state": _differs_in("sla_state"),
+    "cost": _differs_in("cost"),
+    "unknown": _ROW["unknown"].as_string().is_not(None),
+    "same": col(WorkflowSimulationRow.changed).is_(False) & _ROW["unknown"].as_string().is_(None),
+}
+"""The rows that changed in one way, those of which something is unknown, and those that stayed the same, by name."""
 
 
 def put(
@@ -49,12 +76,23 @@ def put(
 
 @of_rows
 def page(
-    session: Session, simulation_id: str, *, limit: int, cursor: str | None = None, changed: bool | None = None
+    session: Session,
+    simulation_id: str,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    changed: bool | None = None,
+    shown: str | None = None,
 ) -> cursors.Page[WorkflowSimulationRow]:
-    """List a simulation's rows by their position, `limit` at a time; `changed` keeps those that are, or are not."""
+    """List a simulation's rows by their position, `limit` at a time; `changed` keeps those that are, or are not.
+
+    `shown` is one of SHOWN: rows that changed in one way.
+    """
     query = select(WorkflowSimulationRow).where(col(WorkflowSimulationRow.simulation_id) == simulation_id)
     if changed is not None:
         query = query.where(col(WorkflowSimulationRow.changed) == changed)
+    if shown is not None:
+        query = query.where(SHOWN[shown])
     if cursor is not None:
         query = query.where(col(WorkflowSimulationRow.position) > _position(cursor))
     query = query.order_by(col(WorkflowSimulationRow.position)).limit(limit + 1)
@@ -79,6 +117,21 @@ def count(connection: Connection, simulation_id: str) -> int:
     """Count a simulation's rows."""
     query = select(func.count()).where(col(WorkflowSimulationRow.simulation_id) == simulation_id)
     return connection.execute(query).scalar_one()
+
+
+def counts(connection: Connection, simulation_id: str) -> dict[str, int]:
+    """Count the rows of each of SHOWN, and as `all` the rows together."""
+    sums = [func.coalesce(func.sum(case((which, 1), else_=0)), 0).label(name) for name, which in SHOWN.items()]
+    query = select(func.count().label("all"), *sums).where(col(WorkflowSimulationRow.simulation_id) == simulation_id)
+    return {name: int(number) for name, number in connection.execute(query).one()._mapping.items()}
+
+
+def there(connection: Connection, simulation_id: str, request_id: str) -> bool:
+    """Say whether a simulation has a row of a request."""
+    query = select(col(WorkflowSimulationRow.position)).where(
+        col(WorkflowSimulationRow.simulation_id) == simulation_id, col(WorkflowSimulationRow.request_id) == request_id
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def known(connection: Connection, simulation_id: str) -> dict[str, tuple[int, int]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, Connection, func, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
@@ -53,9 +53,15 @@ def page(
     viewer: str | None = None,
     mode: str | None = None,
     status: str | None = None,
+    with_results: bool = True,
 ) -> cursors.Page[WorkflowSimulation]:
-    """List simulations, newest first, `limit` at a time; `viewer` None sees all."""
+    """List simulations, newest first, `limit` at a time; `viewer` None sees all.
+
+    Results can be large; without them `result` may not be read.
+    """
     query = select(WorkflowSimulation)
+    if not with_results:
+        query = query.options(defer(cast(Any, WorkflowSimulation.result), raiseload=True))
     if cursor is not None:
         at, last = cursors.read_moment(cursor)
         created, ident = col(WorkflowSimulation.created_at), col(WorkflowSimulation.id)
