@@ -12,13 +12,16 @@ from typing import Any
 from sqlalchemy import Connection
 from temporalio.client import Client
 
-from placet.definition.model import parse_or_none
+from placet.definition.model import parse_definition, parse_or_none
 from service.pool.pool import ProcessPool
 from simulation import pool_functions
-from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Case, hidden_warning, totals_of
+from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, Case, hidden_warning, totals_of
+from simulation.modes.explore import BranchKey
 from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.modes.replay import check_history
+from simulation.report.result import PathStep
 from simulation.scenario.load import (
+    candidate_of,
     case_of,
     cases_of,
     dependencies,
