@@ -26,6 +26,8 @@ from web.routes import (
     receipts,
     requests,
     saved_views,
+    simulation_orders,
+    simulations,
     tasks,
 )
 from web.routes.common import WebContext
@@ -43,6 +45,8 @@ ROUTERS = (
     requests.router,
     conversation.router,
     processes.router,
+    simulation_orders.router,
+    simulations.router,
     attachments.router,
     me.router,
     live.router,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
 
 from markupsafe import Markup
 from sqlalchemy import Connection
 
 from placet.definition.assignees import parse_assignee
-from placet.definition.model import ProcessDefinition
+from placet.definition.model import ProcessDefinition, parse_or_none
 from placet.errors import NotFound, PlacetError
 from service.principal import Principal
 from service.visibility import see_request
 from storage.queries.requests import requests
 from web.graph.drawing import draw
 from web.graph.process_graph import ProcessGraph, approver_names, graph_of
-from web.graph.progress import Progress, Visit, progress_of
+from web.graph.progress import AuditEntry, Progress, Visit, progress_of
 from web.languages import Wording
 from web.views import words
 from web.views.people import Names, names_of
@@ -109,6 +111,48 @@ def read_request_process(
         request_id=request_id,
         title=stored.title,
         status=words.outcome(wording.say, stored.status, stored.outcome),
+    )
+
+
+def read_path(
+    connection: Connection,
+    blueprint: Mapping[str, Any],
+    entries: Sequence[AuditEntry],
+    wording: Wording,
+    span: Callable[[int, Wording], str],
+) -> ProcessPage | None:
+    """Read the drawing of a blueprint with the path of a simulated request; None where it cannot be read.
+
+    Moments of a simulation have no meaning; `span` writes how many milliseconds after the start something was.
+    """
+    definition = parse_or_none(blueprint)
+    if definition is None or not entries:
+        return None
+    graph = graph_of(definition, wording.say, _names(connection, definition))
+    progress = progress_of(graph, entries)
+    start = entries[0].at
+
+    def after(visit: Visit) -> str:
+        at = visit.until or visit.since
+        return "" if at is None else span((at - start) // timedelta(milliseconds=1), wording)
+
+    marks = {name: after(visit) for name, visit in progress.visits.items()}
+    name = wording.say("The process {name}").format(name=definition.name)
+    drawing = draw(graph, progress, name=name, marks=marks, standalone=False)
+    lines = (_line(graph, node, progress, wording) for node in drawing.order)
+    return ProcessPage(
+        template_id="",
+        name=definition.name,
+        version=definition.version,
+        description=None,
+        drawing=Markup(drawing.svg),  # noqa: S704 - web.graph.drawing escapes every text
+        outline=tuple(
+            replace(line, since=None, until=None, note=" · ".join(filter(None, (line.note, marks.get(line.id, "")))))
+            for line in lines
+        ),
+        request_id=None,
+        title="",
+        status="",
     )
 
 

@@ -141,6 +141,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
         "outcome": words.outcome(say, "completed", outcome if isinstance(outcome, str) else None),
         "action": _plain(detail, "action"),
         "name": _plain(detail, "name"),
+        "node": _plain(detail, "node"),
     }
 
 

@@ -42,6 +42,7 @@ NOTICES = {
     "cancel": _("The request was cancelled."),
     "resubmit": _("Sent in again."),
     "start": _("Your request was sent in."),
+    "cancel_simulation": _("The simulation was cancelled."),
     "saved": _("Saved."),
 }
 """What was just done, by the name that a page is opened with afterwards."""
@@ -122,6 +123,7 @@ KINDS = {
     "sla_warning": _("{stage} is due soon"),
     "sla_breached": _("{stage} is overdue"),
     "sla_critical": _("{stage} is critically overdue"),
+    "routed": _("At {node}: goes on to {to}"),
     "stage_settled": _("{stage}: {result}"),
     "completed": _("The request ended: {outcome}"),
     "withdrawn": _("{actor} withdrew the request"),

@@ -126,6 +126,14 @@ def counts(connection: Connection, simulation_id: str) -> dict[str, int]:
     return {name: int(number) for name, number in connection.execute(query).one()._mapping.items()}
 
 
+def revision(connection: Connection, simulation_id: str) -> int:
+    """Return the revision of the row that was written last; 0 without rows."""
+    query = select(func.max(col(WorkflowSimulationRow.revision))).where(
+        col(WorkflowSimulationRow.simulation_id) == simulation_id
+    )
+    return connection.execute(query).scalar_one() or 0
+
+
 def there(connection: Connection, simulation_id: str, request_id: str) -> bool:
     """Say whether a simulation has a row of a request."""
     query = select(col(WorkflowSimulationRow.position)).where(

@@ -211,3 +211,37 @@ def hidden(connection: Connection, *asked: ColumnElement[bool], viewer: str | No
 def seen_by(viewer: str | None) -> tuple[ColumnElement[bool], ...]:
     """Return the conditions under which somebody sees a request; None sees all."""
     return () if viewer is None else (visible(viewer),)
+
+
+def titles(connection: Connection, ids: Sequence[str], *, viewer: str | None) -> dict[str, str]:
+    """Return the titles of these requests by id; those that `viewer` (None: sees all) may not see are left out."""
+    query = select(col(ApprovalRequest.id), col(ApprovalRequest.title)).where(
+        col(ApprovalRequest.id).in_(ids), *seen_by(viewer)
+    )
+    return {row[0]: row[1] for row in connection.execute(query).all()}
+
+
+def recent(connection: Connection, template: str, *, viewer: str | None, limit: int) -> list[tuple[str, str, str]]:
+    """Return id, title and status of the latest requests of a process that `viewer` (None: sees all) may see."""
+    query = (
+        select(col(ApprovalRequest.id), col(ApprovalRequest.title), col(ApprovalRequest.status))
+        .where(col(ApprovalRequest.template) == template, col(ApprovalRequest.erased_at).is_(None), *seen_by(viewer))
+        .order_by(col(ApprovalRequest.started_at).desc(), col(ApprovalRequest.id).desc())
+        .limit(limit)
+    )
+    return [(row[0], row[1], row[2]) for row in connection.execute(query).all()]
+
+
+def count_ended(connection: Connection, template: str, *, viewer: str | None) -> int:
+    """Count the ended requests of a process that `viewer` (None: sees all) may see."""
+    query = (
+        select(func.count())
+        .select_from(ApprovalRequest)
+        .where(
+            col(ApprovalRequest.template) == template,
+            col(ApprovalRequest.status) != "pending",
+            col(ApprovalRequest.erased_at).is_(None),
+            *seen_by(viewer),
+        )
+    )
+    return connection.execute(query).scalar_one()
