@@ -102,7 +102,7 @@ def test_a_script_of_the_form_adds_an_approver(placet: Placet, visit: Visitors) 
     page.locator("[name='script.0.to']").fill("dana")
     page.get_by_role("button", name="Simulate", exact=True).click()
     alert = page.get_by_role("alert")
-    expect(alert).to_contain_text("why they are asked as well")
+    expect(alert).to_contain_text("Says: Write what they say.")
     assert visitor.findings("a script with a fault") == []
     page.locator("[name='script.0.comment']").fill("She knows the client.")
     page.get_by_role("button", name="Simulate", exact=True).click()

@@ -82,7 +82,7 @@ async def order(request: Request, here: Here, visitor: SignedIn, template_id: Id
     key = entries.text("key") or fresh_key()
     error: InputInvalid | None = None
     try:
-        check(raw, choices)
+        check(raw, choices, visitor.wording)
         if entries.text("step") != "check":
             return await _start(here, visitor, raw, other, done_key(visitor, key)[:32], mode)
     except InputInvalid as found:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from placet.definition.model import ProcessDefinition
 from placet.definition.variables import normalise_input
-from placet.errors import InputInvalid, NotFound, Problem
+from placet.errors import InputInvalid, NotFound
 from service.principal import Principal
 from service.visibility import drafts_of, seen_definition, seen_request, viewer_of
 from simulation.scenario.spec import parse_spec
@@ -21,7 +21,7 @@ from web.forms import shapes
 from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.languages import Wording
-from web.simulations.script import number_of, read_script, script_field
+from web.simulations.script import faults_of_lines, number_of, read_script, script_field
 from web.simulations.wording import MODES
 from web.views.versions import Version, Versions
 
@@ -251,9 +251,10 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
     return {name: value for name, value in raw.items() if value is not None}
 
 
-def check(raw: Mapping[str, Any], choices: Choices) -> None:
+def check(raw: Mapping[str, Any], choices: Choices, wording: Wording) -> None:
     """Raise InputInvalid with all faults of a specification, those of its input too."""
-    problems: list[Problem] = []
+    problems = faults_of_lines(raw.get("script") or [], wording)
+    known = {problem.pointer.rpartition("/")[0] for problem in problems}
     try:
         if "input" in raw:
             normalise_input(choices.definition.variables, raw["input"], pointer="/input")
@@ -262,7 +263,7 @@ def check(raw: Mapping[str, Any], choices: Choices) -> None:
     try:
         parse_spec(dict(raw))
     except InputInvalid as error:
-        problems += error.problems
+        problems += [problem for problem in error.problems if problem.pointer not in known]
     if problems:
         raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
 

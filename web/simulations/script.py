@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from placet.definition.model import ProcessDefinition
+from placet.errors import Problem
+from simulation.scenario.script import OUTSIDE
 from web.forms.fields import Field
 from web.forms.reading import Entries, as_number
 from web.languages import Wording
@@ -34,6 +36,8 @@ ACTS: Final = {
 }
 _SPARE = 2  # empty rows that a form offers
 MOST_ROWS = 50
+_NEEDS_PERSON = {"delegate", "reassign", "add_approver"}
+_NEEDS_WORDS = {"comment", "ask", "answer_question", "add_approver"}
 _OF_REQUEST = {"withdraw", "cancel", "comment", "remind", "extend"}
 """What is timed from the start of the request, and not from the opening of a task."""
 
@@ -114,6 +118,28 @@ def read_script(entries: Entries) -> list[dict[str, Any]]:
         elif hours:
             line["at_hours" if line["do"] in _OF_REQUEST else "after_hours"] = number_of(hours)
         found.append(line)
+    return found
+
+
+def faults_of_lines(lines: Sequence[Mapping[str, Any]], wording: Wording) -> list[Problem]:
+    """Return what the lines of a form leave out, each at its field; everything else is judged as for programs."""
+    say = wording.say
+    found = []
+    for number, line in enumerate(lines):
+        act = line["do"]
+        needed = {
+            "decision": (act == "decide", say("Choose a decision.")),
+            "to": (act in _NEEDS_PERSON, say("Name the person by their id.")),
+            "by": (act == "comment", say("Name the person by their id.")),
+            "comment": (act in _NEEDS_WORDS, say("Write what they say.")),
+            "after_hours": (act == "extend" and "hours" not in line, say("Write for how many hours.")),
+            "on": (act in OUTSIDE, say("Choose the action or the event.")),
+        }
+        found += [
+            Problem(pointer=f"/script/{number}/{name}", message=message)
+            for name, (is_needed, message) in needed.items()
+            if is_needed and name not in line
+        ]
     return found
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
-from web.simulations.wording import span
+from web.simulations.wording import DETAILS, span
 from web.views.people import names_of
 from web.views.timeline import lines_of, people_in
 from web.views.versions import Version
@@ -79,7 +79,17 @@ def _word(
     if abs(later) >= 1000 and left.after != right.after:
         text = say("{span} later") if later > 0 else say("{span} earlier")
         return text.format(span=span(abs(later), wording))
-    return say("happens differently") if left.sentence != right.sentence else say("other details")
+    if left.sentence != right.sentence:
+        return say("happens differently")
+    return say("other details: {names}").format(names=", ".join(_details(row, wording)) or say("unknown"))
+
+
+def _details(row: Mapping[str, Any], wording: Wording) -> list[str]:
+    """Return in words which details of an entry differ; details without a word are called as in the audit chain."""
+    one, other = row["one"]["detail"], row["other"]["detail"]
+    differ = [name for name in {**one, **other} if one.get(name) != other.get(name)]
+    found = [wording.say(DETAILS[name]) if name in DETAILS else name.replace("_", " ") for name in differ]
+    return list(dict.fromkeys(found))
 
 
 def _steps(

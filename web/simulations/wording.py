@@ -61,6 +61,20 @@ ASPECTS: Final = {
     "sla_state": marked("other deadline state"),
     "cost": marked("other cost"),
 }
+DETAILS: Final = {
+    "due_at": marked("deadline"),
+    "version": marked("version"),
+    "digest": marked("content of the version"),
+    "blueprint": marked("process"),
+    "input": marked("input"),
+    "title": marked("title"),
+    "form": marked("form"),
+    "why": marked("reason"),
+    "via": marked("the way it was sent"),
+    "assignee": marked("whom it is asked of"),
+    "candidates": marked("whom it is asked of"),
+}
+"""Details of entries by which two of them can differ; other details are shown by their names."""
 _UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000))
 
 
