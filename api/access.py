@@ -13,6 +13,7 @@ from service.principal import ACCESS
 EVERYBODY: Final = frozenset(ACCESS)
 NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # auditors only read
 ASK: Final = frozenset({"requester", "admin"})
+AUDIT: Final = frozenset({"auditor", "admin"})
 _DESIGN: Final = frozenset({"designer", "admin"})
 _OPERATE: Final = frozenset({"admin"})
 
@@ -58,6 +59,10 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/tasks/{task_id}/consequences/": NOT_AUDITORS,
     "GET /workflow/decisions/{task_id}/receipt/": EVERYBODY,
     "GET /workflow/receipt-keys/": EVERYBODY,
+    "POST /workflow/evidence-packs/": AUDIT,
+    "GET /workflow/evidence-packs/": AUDIT,
+    "GET /workflow/evidence-packs/{pack_id}/": AUDIT,
+    "GET /workflow/evidence-packs/{pack_id}/file/": AUDIT,
     "POST /workflow/tasks/decide/": NOT_AUDITORS,
     "POST /workflow/tasks/delegate/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": NOT_AUDITORS,

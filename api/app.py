@@ -24,6 +24,7 @@ from api.routes import (
     bpmn,
     conversation,
     costs,
+    evidence,
     health,
     metrics,
     migration,
@@ -134,6 +135,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         costs,
         tasks,
         receipts,
+        evidence,
         people,
         actions,
         simulations,
@@ -153,9 +155,11 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run the background jobs of the API: shadows and simulations."""
+    """Run the background jobs of the API: shadows, simulations and evidence packs."""
     context: ApiContext = app.state.context
-    watching = [asyncio.create_task(work) for work in (context.shadows.watch(), context.jobs.watch())]
+    watching = [
+        asyncio.create_task(work) for work in (context.shadows.watch(), context.jobs.watch(), context.evidence.watch())
+    ]
     try:
         yield
     finally:

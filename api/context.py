@@ -11,6 +11,7 @@ from opentelemetry.trace import TracerProvider
 
 from api.http.repeats import Repeats
 from service.context import Context
+from service.evidence.jobs import EvidenceJobs
 from storage.queries.api_calls import Completion, Reservation, complete_all, key_of, reserve_all
 from storage.recording.group_commit import GroupCommit
 from storage.tables.approvals import IdempotentCall
@@ -36,6 +37,11 @@ class ApiContext(Context):
 
     processes: Callable[[], Mapping[str, int]] = own_process
     """Returns the ids of the processes whose processor time and memory are among the metrics, by their names."""
+
+    @cached_property
+    def evidence(self) -> EvidenceJobs:
+        """The evidence packs that this process makes."""
+        return EvidenceJobs(self.database, self.files, self.secret, days=self.evidence_days, clock=self.clock)
 
     @cached_property
     def repeats(self) -> Repeats:

@@ -52,6 +52,7 @@ def build_api(
             max_body_bytes=settings.max_body_bytes,
             attachments=settings.attachments,
             attachment_bytes=settings.attachment_bytes,
+            evidence_days=settings.evidence_days,
             limits=settings.limits,
             admission=Admission(at_once=settings.calls_at_once),
             metrics_token=settings.metrics_token,

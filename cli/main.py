@@ -49,6 +49,11 @@ COMMANDS = (
         "Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken.",
     ),
     LazyCommand(
+        "evidence",
+        "cli.commands.evidence:evidence_command",
+        "Write an evidence pack of a process and a period for an auditor, as one signed archive.",
+    ),
+    LazyCommand(
         "keys", "cli.commands.keys:keys_app", "List the keys that sign receipts and evidence, and rotate them."
     ),
     LazyCommand(

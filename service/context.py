@@ -78,6 +78,9 @@ class Context:
         """The store of the files of requests."""
         return FileStore(self.attachments)
 
+    evidence_days: int = 30
+    """How long the file of an evidence pack is kept."""
+
     @property
     def namespace(self) -> str:
         """The engine's namespace in which requests run."""

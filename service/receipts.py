@@ -98,7 +98,7 @@ def body_of(connection: Connection, request: RequestRow, task: TaskRow, rows: Se
         "template": request.template,
         "version": version.version,
         "blueprint_digest": version.digest,
-        "certificate_digest": None if version.certificate is None else _digest(version.certificate),
+        "certificate_digest": None if version.certificate is None else digest_of(version.certificate),
         "decision": task.decision,
         "comment": detail.get("why"),
         "decided_by": entry.actor,
@@ -127,5 +127,6 @@ def _version_at(rows: Sequence[TimelineRow], seq: int) -> str | None:
     return version if isinstance(version, str) else None
 
 
-def _digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
+    """Return the SHA-256 (hex) of a JSON value in its RFC 8785 form."""
     return hashlib.sha256(rfc8785.dumps(exact(value))).hexdigest()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.access import ASK, EVERYBODY, NOT_AUDITORS
+from api.access import ASK, AUDIT, EVERYBODY, NOT_AUDITORS
 
 PUBLIC: Final = frozenset({"public"})
 """Pages that need no session."""
@@ -28,6 +28,9 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /tasks/{task_id}/consequences": NOT_AUDITORS,
     "POST /tasks/{task_id}/undo": NOT_AUDITORS,
     "GET /tasks/{task_id}/receipt": EVERYBODY,
+    "GET /evidence": AUDIT,
+    "POST /evidence": AUDIT,
+    "GET /evidence/{pack_id}/file": AUDIT,
     "POST /tasks/{task_id}/claim": NOT_AUDITORS,
     "POST /tasks/{task_id}/release": NOT_AUDITORS,
     "POST /tasks/{task_id}/delegate": NOT_AUDITORS,

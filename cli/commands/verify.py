@@ -16,9 +16,11 @@ from cli.terminal.options import Json, settings_with
 from cli.terminal.output import EXIT_FAILED, errors_as_messages, out, print_json, progress
 from placet.audit.receipts import fault_of
 from placet.errors import NotFound, Unavailable
+from service.evidence.verifying import verify_evidence
 from service.verification import verify_many
 from worker.settings import Settings
 
+_MOST_FAULTS = 50  # that are printed
 _LONGEST_RECEIPT = 1_000_000  # bytes; a comment is the longest part of one
 
 
@@ -100,6 +102,32 @@ def _verify_receipt(file: Path, key: str | None, *, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
+def _verify_evidence(path: Path, key: str | None, *, as_json: bool) -> None:
+    """Say whether a pack holds, and each member that does not; the exit code is 1 where it does not."""
+    with path.open("rb") as file:
+        verdict = verify_evidence(file, key)
+    if as_json:
+        faults = [{"member": fault.member, "why": fault.message} for fault in verdict.faults]
+        print_json({"ok": not faults, "key_id": verdict.key_id, "faults": faults})
+    elif not verdict.faults and verdict.body is not None:
+        body = verdict.body
+        out.print(
+            f"The evidence holds: {body['process']} from {body['from']} until {body['until']}, "
+            f"{body['population']['requests']} requests, {body['sample']['requests']} of them sampled "
+            f"with the seed {body['sample']['seed']!r}. It is signed with the key {verdict.key_id}.",
+            markup=False,
+            soft_wrap=True,
+        )
+        if key is None:
+            out.print("Ask the installation for its key by another way, and give it as --key.", soft_wrap=True)
+    if verdict.faults:
+        if not as_json:
+            out.print("The evidence does not hold:")
+            for fault in verdict.faults[:_MOST_FAULTS]:
+                out.print(str(fault), markup=False, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED)
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -117,12 +145,19 @@ def verify_command(
             exists=True, dir_okay=False, help="A receipt to verify instead; it needs no database and no network."
         ),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="The key_id that the receipt has to be signed with.")] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="An evidence pack to verify instead, offline as a receipt."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The key_id that the receipt or pack has to be signed with.")] = None,
     as_json: Json = False,
 ) -> None:
     """Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken."""
     if receipt is not None:
         _verify_receipt(receipt, key, as_json=as_json)
+        return
+    if evidence is not None:
+        _verify_evidence(evidence, key, as_json=as_json)
         return
     results, unknown = run(verify(settings_with(), requests or []))
     well = all(r["ok"] for r in results)

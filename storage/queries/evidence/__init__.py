@@ -1,0 +1,1 @@
+"""What evidence packs are made of, and the list of them."""

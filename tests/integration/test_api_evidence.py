@@ -1,0 +1,286 @@
+"""Evidence packs over HTTP: what is in them, who gets them, and that altered ones are refused."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from temporalio.client import Client
+from typer.testing import CliRunner
+
+from cli.main import app
+from placet.audit.evidence import Sampling
+from placet.audit.receipts import ReceiptKey
+from service.evidence.archive import MANIFEST
+from service.receipts import rotate
+from storage.database import Database
+from storage.queries.evidence import packs
+from tests.api_desk import ApiDesk, api_desk, context_of
+from tests.approvals import EXPENSE, SECRET, worker
+from tests.evidence import faulty, members_of, packed, signed_again, verdict_of
+from tests.integration.test_api_attachments import PDF, upload
+from worker.jobs import presence_job
+
+PERIOD = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
+PACKS = "/workflow/evidence-packs/"
+
+
+@pytest_asyncio.fixture
+async def desk(database: Database, client: Client, tmp_path: Path) -> AsyncIterator[ApiDesk]:
+    queue = f"evidence-{uuid.uuid4().hex[:8]}"
+    async with (
+        worker(client, database, queue),
+        presence_job(database, client, queue),
+        api_desk(database, client, task_queue=queue, attachments=str(tmp_path / "files")) as it,
+    ):
+        yield it
+
+
+async def history(desk: ApiDesk, count: int = 3) -> tuple[str, list[str]]:
+    """Have requests approved, rejected, and attached to; return their process and their ids."""
+    name = await desk.publish(EXPENSE)
+    ids = []
+    for number in range(count):
+        request = await desk.start(name, amount=str(10 + number))
+        if number == 0:
+            assert (await upload(desk, request)).status_code == 201
+        (task,) = request["tasks"]
+        decision = {"decision": "reject", "comment": "No."} if number == 1 else {"decision": "approve"}
+        answer = await desk.post(f"/workflow/tasks/{task['id']}/decide/", decision, as_="bob")
+        assert answer.status_code == 200, answer.text
+        ids.append(request["id"])
+    return name, ids
+
+
+async def order(desk: ApiDesk, process: str, *, as_: str = "audrey", **changes: Any) -> dict[str, Any]:
+    """Order a pack, and return it once it has ended."""
+    given = {"process": process, **PERIOD, "sample": 2, "seed": "s", **changes}
+    answer = await desk.post(PACKS, given, as_=as_)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["status"] == "running"
+    await context_of(desk).evidence.ended(answer.json()["id"])
+    return dict((await desk.get(f"{PACKS}{answer.json()['id']}/", as_=as_)).json())
+
+
+async def file_of(desk: ApiDesk, pack: dict[str, Any], *, as_: str = "audrey") -> bytes:
+    answer = await desk.get(f"{PACKS}{pack['id']}/file/", as_=as_)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"].startswith('attachment; filename="evidence-Expense-approval-')
+    return answer.content
+
+
+def lines(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in content.splitlines()]
+
+
+async def test_a_pack_has_the_population_the_sample_and_all_that_proves_it(desk: ApiDesk, tmp_path: Path) -> None:
+    name, ids = await history(desk, 4)
+    await desk.start(name, amount="99")  # nobody has decided it: it is not of the period
+    other, _ = await history(desk, 1)
+    pack = await order(desk, name, files=True, sample=3)
+    assert (pack["status"], pack["population"], pack["sampled"], pack["error"]) == ("ready", 4, 3, None)
+    content = await file_of(desk, pack)
+    assert (len(content), sha256(content).hexdigest()) == (pack["size"], pack["sha256"])
+    members = members_of(content)
+    population = lines(members["population.ndjson"])
+    assert [one["request_id"] for one in population] == sorted(ids)
+    assert sorted(one["outcome"] for one in population) == ["approved", "approved", "approved", "rejected"]
+    sampling = Sampling("s", 3)
+    for one in ids:
+        sampling.add(one)
+    sample = json.loads(members["sample.json"])["requests"]
+    assert [one["request_id"] for one in sample] == sampling.chosen()
+    body = json.loads(members[MANIFEST])["body"]
+    assert body["population"]["by_outcome"] == {"approved": 3, "rejected": 1}
+    assert (body["made_by"], body["process"]) == ("user:audrey", name)
+    for one in sample:
+        folder = one["folder"]
+        timeline = (await desk.get(f"/workflow/requests/{one['request_id']}/timeline/", as_="audrey")).json()["items"]
+        chain = [line["hash"] for line in lines(members[f"{folder}/chain.ndjson"])]
+        assert chain == [
+            entry["hash"] for entry in timeline if entry["kind"] not in {"notified", "notification_failed"}
+        ]
+        (receipt,) = lines(members[f"{folder}/receipts.ndjson"])
+        issued = await desk.get(f"/workflow/decisions/{receipt['body']['task_id']}/receipt/", as_="audrey")
+        assert receipt == issued.json()
+    verdict = verdict_of(content, pack["key_id"])
+    assert verdict.faults == ()
+    file = tmp_path / "pack.zip"
+    file.write_bytes(content)
+    said = CliRunner().invoke(app, ["verify", "--evidence", str(file), "--key", pack["key_id"]])
+    assert said.exit_code == 0, said.output
+    assert "The evidence holds" in said.output
+    said = CliRunner().invoke(app, ["verify", "--evidence", str(file), "--key", "another", "--json"])
+    assert (said.exit_code, json.loads(said.stdout)["faults"][0]["member"]) == (1, MANIFEST)
+    assert other != name
+
+
+async def test_the_attached_files_are_in_the_pack_where_they_are_asked_for(desk: ApiDesk) -> None:
+    name, ids = await history(desk, 1)
+    name_in_pack = f"requests/0001/files/{sha256(PDF).hexdigest()}"
+    with_files = members_of(await file_of(desk, await order(desk, name, files=True)))
+    assert with_files[name_in_pack] == PDF
+    without = members_of(await file_of(desk, await order(desk, name)))
+    assert name_in_pack not in without
+    (attached,) = lines(without["requests/0001/attachments.ndjson"])
+    assert (attached["sha256"], attached["name"], attached["file"]) == (sha256(PDF).hexdigest(), "offer.pdf", None)
+    await context_of(desk).files.delete(ids[0], sha256(PDF).hexdigest())
+    lost = await file_of(desk, await order(desk, name, files=True))
+    assert lines(members_of(lost)["requests/0001/attachments.ndjson"])[0]["file"] is None
+    assert faulty(lost) == []
+
+
+async def test_the_same_seed_draws_the_same_sample_and_another_seed_another(desk: ApiDesk) -> None:
+    name, _ = await history(desk, 5)
+    first, again, other = [
+        json.loads(members_of(await file_of(desk, await order(desk, name, sample=2, seed=seed)))["sample.json"])
+        for seed in ("one", "one", "two")
+    ]
+    assert first == again
+    assert first["requests"] != other["requests"]
+
+
+async def test_only_auditors_and_admins_get_packs_and_the_list_says_who_ordered_them(desk: ApiDesk) -> None:
+    name, _ = await history(desk, 1)
+    pack = await order(desk, name, as_="adam")
+    for person, expected in {"audrey": 200, "adam": 200, "ann": 403, "bob": 403, "desi": 403}.items():
+        for path in (PACKS, f"{PACKS}{pack['id']}/", f"{PACKS}{pack['id']}/file/"):
+            assert (await desk.get(path, as_=person)).status_code == expected, (person, path)
+    assert (await desk.post(PACKS, {"process": name, **PERIOD, "sample": 1, "seed": "s"}, as_="bob")).status_code == 403
+    listed = (await desk.get(PACKS, as_="audrey")).json()["items"]
+    assert [(one["id"], one["ordered_by"]) for one in listed] == [(pack["id"], "user:adam")]
+
+
+async def test_an_order_that_makes_no_sense_is_refused_at_its_place_and_an_unknown_process_is_not_found(
+    desk: ApiDesk,
+) -> None:
+    good = {"process": "Nobody's", **PERIOD, "sample": 1, "seed": "s"}
+    assert (await desk.post(PACKS, good, as_="audrey")).status_code == 404
+    for changes, pointer in (
+        ({"until": PERIOD["from"]}, "/until"),
+        ({"sample": 1001}, "/sample"),
+        ({"seed": ""}, "/seed"),
+        ({"seed": "a\nb"}, "/seed"),
+        ({"from": "yesterday"}, "/from"),
+    ):
+        answer = await desk.post(PACKS, {**good, **changes}, as_="audrey")
+        assert (answer.status_code, [one["pointer"] for one in answer.json()["errors"]]) == (422, [pointer])
+
+
+async def test_a_repeated_order_makes_one_pack(desk: ApiDesk) -> None:
+    name, _ = await history(desk, 1)
+    given = {"process": name, **PERIOD, "sample": 1, "seed": "s"}
+    first = await desk.post(PACKS, given, as_="audrey", key="once")
+    again = await desk.post(PACKS, given, as_="audrey", key="once")
+    assert first.json()["id"] == again.json()["id"]
+    await context_of(desk).evidence.ended(first.json()["id"])
+    assert len((await desk.get(PACKS, as_="audrey")).json()["items"]) == 1
+
+
+async def test_the_file_of_a_pack_expires_and_its_order_stays_on_record(desk: ApiDesk, database: Database) -> None:
+    name, _ = await history(desk, 1)
+    pack = await order(desk, name)
+    past = datetime.now(UTC) - timedelta(days=1)
+
+    def age(connection: Any) -> None:
+        connection.execute(packs.update(packs.EvidencePack).values(expires_at=past))
+
+    await database.write(age)
+    await context_of(desk).evidence.look()
+    assert (await desk.get(f"{PACKS}{pack['id']}/", as_="audrey")).json()["status"] == "expired"
+    assert (await desk.get(f"{PACKS}{pack['id']}/file/", as_="audrey")).status_code == 409
+
+
+async def test_a_pack_whose_process_has_ended_fails_and_says_what_to_do(desk: ApiDesk, database: Database) -> None:
+    name, _ = await history(desk, 1)
+    pack = await order(desk, name)
+    past = datetime.now(UTC) - timedelta(days=1)
+
+    def leave(connection: Any) -> None:
+        connection.execute(packs.update(packs.EvidencePack).values(status="running", held_until=past))
+
+    await database.write(leave)
+    await context_of(desk).evidence.look()
+    found = (await desk.get(f"{PACKS}{pack['id']}/", as_="audrey")).json()
+    assert (found["status"], "order it again" in found["error"]) == ("failed", True)
+
+
+async def test_a_pack_holds_after_the_key_was_rotated(desk: ApiDesk, database: Database) -> None:
+    name, _ = await history(desk, 2)
+    before = await order(desk, name)
+    content = await file_of(desk, before)
+    fresh = await rotate(database, SECRET, datetime.now(UTC))
+    assert verdict_of(content, before["key_id"]).faults == ()
+    after = await order(desk, name)
+    assert (after["key_id"], faulty(await file_of(desk, after))) == (fresh.id, [])
+
+
+async def test_every_alteration_of_an_archive_is_refused_with_the_member_it_is_in(desk: ApiDesk) -> None:
+    name, _ = await history(desk, 2)
+    content = await file_of(desk, await order(desk, name, files=True))
+    members = members_of(content)
+    assert faulty(content) == []
+    step = 211
+    begins = {content.index(one): member for member, one in members.items() if one}
+    for at in [*range(0, len(content), step), *range(len(content) - 1500, len(content))]:
+        altered = bytearray(content)
+        altered[at] ^= 1
+        assert faulty(bytes(altered)), at
+    for at, member in begins.items():
+        altered = bytearray(content)
+        altered[at] ^= 1
+        assert faulty(bytes(altered)) == [member], "the checksum names the member"
+    for cut in (1, 22, 200, len(content) // 2, len(content) - 1):
+        assert faulty(content[:cut]), cut
+    assert faulty(b"#" + content)
+    assert faulty(content + b"#")
+    for member, one in members.items():
+        without = {name: other for name, other in members.items() if name != member}
+        assert faulty(packed(without)) == [member], "removed"
+        assert member in faulty(packed({**without, member: one + b" "})), "altered, with a checksum that fits"
+        renamed = packed({**without, f"{member}.old": one})
+        assert f"{member}.old" in faulty(renamed) or faulty(renamed) == [member], "renamed"
+        assert member in faulty(packed([*members.items(), (member, one)])), "duplicated"
+    assert faulty(packed({**members, "more.txt": b""})) == ["more.txt"]
+
+
+async def test_what_somebody_with_the_key_puts_together_wrongly_is_refused(desk: ApiDesk) -> None:
+    name, _ = await history(desk, 4)
+    content = await file_of(desk, await order(desk, name, sample=2))
+    members = members_of(content)
+    key = ReceiptKey(SECRET)
+    assert faulty(signed_again(members, key)) == []
+    assert faulty(signed_again(members, ReceiptKey("another"))) != [], "its receipts are signed with another key"
+
+    def edited(member: str, change: Callable[[list[dict[str, Any]]], Any]) -> list[str | None]:
+        rows = lines(members[member])
+        change(rows)
+        written = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        return faulty(signed_again({**members, member: written}, key))
+
+    chain, receipts = "requests/0001/chain.ndjson", "requests/0001/receipts.ndjson"
+    assert edited(chain, lambda rows: rows[0]["detail"].update(input={"amount": "1"})) == [chain]
+    assert edited(chain, lambda rows: rows.pop()) != []
+    assert edited(chain, lambda rows: rows[1].update(more=1)) == [chain]
+    assert edited(receipts, lambda rows: rows.clear()) == [receipts]
+    assert edited(receipts, lambda rows: rows[0]["body"].update(decision="abstain")) == [receipts, receipts]
+    assert "population.ndjson" in edited("population.ndjson", lambda rows: rows.pop(0))
+    assert "population.ndjson" in edited("population.ndjson", lambda rows: rows.reverse())
+    assert "population.ndjson" in edited("population.ndjson", lambda rows: rows.append(rows[-1]))
+    assert "sample.json" in edited("sample.json", lambda rows: rows[0]["requests"].reverse())
+    assert "sample.json" in edited("sample.json", lambda rows: rows[0].update(seed="t"))
+    late = {"exception": "late", "request_id": json.loads(members["sample.json"])["requests"][0]["request_id"]}
+    assert "exceptions.ndjson" in edited("exceptions.ndjson", lambda rows: rows.append(late))
+    (policy,) = (one for one in members if one.startswith("policies/"))
+    assert policy in edited(policy, lambda rows: rows[0]["blueprint"].update(owner="user:zoe"))
+    assert policy in edited(policy, lambda rows: rows[0].update(certificate={}))
+    body = json.loads(members[MANIFEST])["body"]
+    assert "sample.json" in faulty(signed_again(members, key, sample={**body["sample"], "seed": "t"}))
+    assert "population.ndjson" in faulty(signed_again(members, key, until="2021-01-01T00:00:00.000000Z"))
+    assert faulty(signed_again({**members, "requests/0001/files/x": b""}, key)) == ["requests/0001/files/x"]
