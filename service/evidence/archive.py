@@ -166,7 +166,8 @@ def lines_of(file: IO[bytes], member: Member, longest: int) -> Iterator[bytes]:
     """Yield the lines of a member, in order; a line that is longer is cut, and is no JSON any more."""
     at, end = member.at, member.at + member.size
     while at < end:
-        file.seek(at)
+        if file.tell() != at:  # seeking throws away what was read ahead
+            file.seek(at)
         line = file.readline(min(longest, end - at))
         at += len(line)
         yield line

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -18,6 +19,8 @@ from storage.queries.definitions import definitions
 from storage.queries.evidence import packs
 from storage.tables.evidence import EvidencePack
 
+NAMESPACE: Final = UUID("6f0d6f3c-6a54-4b0e-9d5a-7a3c2d8e51b4")
+"""Of the ids that forms give their packs, so that a form that is sent twice orders one."""
 MOST_RUNNING: Final = 8  # packs of an installation that are made or wait for it
 _RETRY_AFTER = 30  # seconds
 

@@ -44,6 +44,7 @@ NOTICES = {
     "start": _("Your request was sent in."),
     "cancel_simulation": _("The simulation was cancelled."),
     "saved": _("Saved."),
+    "evidence": _("Ordered. The pack is being made."),
 }
 """What was just done, by the name that a page is opened with afterwards."""
 FILE_GROUPS = {"image": _("images"), "text": _("texts"), "audio": _("sound"), "video": _("videos")}

@@ -178,6 +178,12 @@ def published_names(connection: Connection) -> frozenset[str]:
     return frozenset(connection.scalars(query))
 
 
+def released_names(connection: Connection) -> list[str]:
+    """Return the names that have or had a published version, in order."""
+    query = select(col(DefinitionVersion.name)).where(col(DefinitionVersion.status) != "draft").distinct()
+    return sorted(connection.scalars(query), key=str.casefold)
+
+
 def startable(connection: Connection) -> list[dict[str, Any]]:
     """Return id, name and description of the newest published version of each process, by name."""
     query = select(
