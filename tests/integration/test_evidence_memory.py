@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from cli.commands.people import load
 from cli.main import app
 from placet.audit.chain import genesis, link
+from placet.audit.receipts import ReceiptKey
 from placet.definition.model import parse_definition
 from placet.plan.compiler import digest
 from service.evidence.building import Order, build
@@ -155,6 +157,15 @@ async def test_the_memory_that_a_pack_takes_does_not_grow_with_its_population(da
     assert (few, many) == (1000, 10_000)
     # 9,000 more ids would take a megabyte, their lines three, and their entries six.
     assert peak_of_many < peak_of_few + 500_000, (peak_of_few, peak_of_many)
+
+
+async def test_the_time_that_a_pack_takes_does_not_grow_faster_than_its_population(database: Database) -> None:
+    await asyncio.to_thread(publish, database)
+    await asyncio.to_thread(store, database, 0, 4000)
+    with TemporaryFile() as file:
+        begun = time.process_time()
+        await build(database, None, ReceiptKey("a secret"), ORDER, file, by="user:audrey", now=NOW)
+        assert time.process_time() - begun < 5  # 0.4 s where each decision is looked for in its own request
 
 
 def test_the_command_writes_a_pack_that_verifies_and_keeps_a_record_of_it(

@@ -138,7 +138,7 @@ def _fields(entries: Entries | None, processes: list[str], wording: Wording) -> 
         Field(
             name="sample",
             pointer="/sample",
-            label=say("How many requests to sample"),
+            label=say("Requests in the sample"),
             widget="number",
             value=given("sample"),
             required=True,
