@@ -25,6 +25,7 @@ PlacetError
 │   └── CodeSpent         a one-time address that was used or has expired
 ├── LinkRefused           a link from a notification decides nothing, by its code
 ├── Conflict              the same thing exists already, or is used differently
+│   └── DraftChanged      somebody else has saved the draft meanwhile; carries what they changed and what both did
 ├── TooLarge              a file is larger than it may be
 ├── TypeNotAllowed        a file is of another type than it says, or than is taken here
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
@@ -203,6 +204,36 @@ class LinkRefused(PlacetError):
 
 class Conflict(PlacetError):
     """The same thing exists already, or is used differently."""
+
+
+class DraftChanged(Conflict):
+    """Somebody else has saved this draft since you read it; look at what both of you changed, and save it again.
+
+    Nothing is lost: `content` is what is stored now, in `revision`; `difference` is what others changed since;
+    `conflicts` are the places that both changed in different ways; `merged` are both people's changes together, with
+    the conflicts as the others have them (`theirs`) and as they were sent (`mine`).
+    """
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        by: str,
+        at: datetime,
+        revision: int,
+        content: dict[str, Any],
+        difference: tuple[dict[str, Any], ...] = (),
+        conflicts: tuple[dict[str, Any], ...] = (),
+        merged: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message or f"user:{by} has saved this draft since you read it; nothing of yours was stored.")
+        self.by = by
+        self.at = at
+        self.revision = revision
+        self.content = content
+        self.difference = difference
+        self.conflicts = conflicts
+        self.merged = merged or {}
 
 
 class TooLarge(PlacetError):

@@ -58,17 +58,32 @@ async def draft_definition(context: Context, principal: Principal, raw: object) 
     return there
 
 
-async def replace_draft(context: Context, principal: Principal, template_id: str, raw: object) -> DefinitionVersion:
-    """Give a draft other content; raises BlueprintInvalid, NotFound, and Conflict where it is no draft any more."""
+async def replace_draft(
+    context: Context, principal: Principal, template_id: str, raw: object, *, digest: str | None = None
+) -> DefinitionVersion:
+    """Give a draft other content; raises BlueprintInvalid, NotFound, and Conflict where it is no draft any more.
+
+    Raises Conflict also where its content is not that of `digest` any more.
+    """
     written = await _written(context, principal, raw)
-    return await context.database.write(definitions.replace_draft, template_id, written)
+    return await context.database.write(definitions.replace_draft, template_id, written, digest=digest)
 
 
-async def publish_definition(context: Context, principal: Principal, template_id: str) -> DefinitionVersion:
+async def prove_publishable(context: Context, principal: Principal, raw: object) -> None:
+    """Raise what `publish_definition` would raise about this content: BlueprintInvalid."""
+    row = await _written(context, principal, raw)
+    before = await context.database.read(_before, row)
+    await _certificate(context, row, before, by=principal.person)
+
+
+async def publish_definition(
+    context: Context, principal: Principal, template_id: str, *, digest: str | None = None
+) -> DefinitionVersion:
     """Publish a draft, proved sound: requests can begin with it, and it no longer changes.
 
     Raises BlueprintInvalid with what keeps it from being used, or where its version does not rise by as much as its
-    content changed; NotPermitted where somebody else has to publish it; NotFound and Conflict.
+    content changed; NotPermitted where somebody else has to publish it; NotFound and Conflict, the latter also where
+    its content is not that of `digest`.
     """
 
     def read(connection: Connection) -> tuple[DefinitionVersion, DefinitionVersion | None]:
@@ -76,13 +91,13 @@ async def publish_definition(context: Context, principal: Principal, template_id
         return row, _before(connection, row)
 
     row, before = await context.database.read(read)
+    if digest is not None and row.digest != digest:
+        raise Conflict(f"{row.name!r} {row.version} holds something else by now; submit your content again.")
     certificate = None
     if row.status == "draft":
         if context.publish_needs_two and row.created_by == principal.person:
             raise NotPermitted(f"user:{principal.person} wrote this; somebody else has to publish it.")
-        certificate = await _certificate(context, row.blueprint, by=principal.person)
-        if before is not None:
-            await context.pool.run(pool_functions.check_version, before.blueprint, row.blueprint, by=principal.person)
+        certificate = await _certificate(context, row, before, by=principal.person)
     return await context.database.write(
         definitions.publish,
         template_id,
@@ -181,13 +196,17 @@ def _before(connection: Connection, row: DefinitionVersion) -> DefinitionVersion
     return None if version is None else definitions.get(connection, released[version])
 
 
-async def _certificate(context: Context, raw: object, *, by: str) -> dict[str, Any]:
-    """Return the certificate of a blueprint; raises BlueprintInvalid with every error that keeps it from being used."""
-    report = await check_definition(context, raw, by=by)
+async def _certificate(
+    context: Context, row: DefinitionVersion, before: DefinitionVersion | None, *, by: str
+) -> dict[str, Any]:
+    """Return the certificate of a version that follows `before`; raises BlueprintInvalid with what keeps it unused."""
+    report = await check_definition(context, row.blueprint, by=by)
     if report.certificate is None:
         found = [finding for finding in report.findings if finding.severity == "error"]
         problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
         raise BlueprintInvalid(_summary(found), problems=problems)
+    if before is not None:
+        await context.pool.run(pool_functions.check_version, before.blueprint, row.blueprint, by=by)
     return report.certificate.described()
 
 

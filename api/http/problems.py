@@ -28,6 +28,7 @@ from placet.errors import (
     ConditionInvalid,
     Conflict,
     ContentChanged,
+    DraftChanged,
     Ended,
     EvaluationFailed,
     InputInvalid,
@@ -76,6 +77,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (Returned, 409),
     (Ended, 409),
     (Refused, 409),
+    (DraftChanged, 409),
     (Conflict, 409),
     (BlueprintInvalid, 422),
     (ConditionInvalid, 422),
@@ -103,6 +105,7 @@ _TITLES: dict[type[PlacetError], str] = {
     Returned: "The request waits for its requester",
     Ended: "The request has ended",
     Refused: "Not possible in the request's current state",
+    DraftChanged: "The draft has changed",
     Conflict: "Conflict",
     BlueprintInvalid: "The blueprint is invalid",
     ConditionInvalid: "The condition is invalid",
@@ -154,6 +157,16 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
         more["standing"] = error.standing
     if isinstance(error, ContentChanged):
         more["difference"] = list(error.difference)
+    if isinstance(error, DraftChanged):
+        more |= {
+            "changed_by": f"user:{error.by}",
+            "changed_at": moment(error.at),
+            "revision": error.revision,
+            "content": error.content,
+            "difference": list(error.difference),
+            "conflicts": list(error.conflicts),
+            "merged": error.merged,
+        }
     if isinstance(error, TooSoon) and error.again_at is not None:
         more["again_at"] = moment(error.again_at)
     detail = error.message

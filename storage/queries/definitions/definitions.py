@@ -153,9 +153,18 @@ def publish(
 
 
 @of_rows
-def replace_draft(session: Session, template_id: str, written: DefinitionVersion) -> DefinitionVersion:
-    """Replace the content of a draft and its author. Raises NotFound, and Conflict for a version that is no draft."""
+def replace_draft(
+    session: Session, template_id: str, written: DefinitionVersion, *, digest: str | None = None
+) -> DefinitionVersion:
+    """Replace the content of a draft and its author. Raises NotFound, and Conflict for a version that is no draft.
+
+    `digest` is that of the content that is to be replaced; Conflict where there is other content by now.
+    """
     template = _for_change(session, template_id)
+    if digest is not None and template.digest not in {digest, written.digest}:
+        raise Conflict(
+            f"somebody else has changed the draft {template.name!r} {template.version}; use another version number"
+        )
     if template.status != "draft":
         raise Conflict(
             f"{template.name!r} {template.version} is {template.status} and cannot be changed; make a new version"

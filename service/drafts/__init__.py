@@ -1,0 +1,1 @@
+"""Drafts of blueprints: what people write together before it is published as a version of a process."""
