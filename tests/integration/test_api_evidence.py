@@ -21,6 +21,7 @@ from service.evidence.archive import MANIFEST
 from service.receipts import rotate
 from storage.database import Database
 from storage.queries.evidence import packs
+from storage.retention.erasure import erase_content
 from tests.api_desk import ApiDesk, api_desk, context_of
 from tests.approvals import EXPENSE, SECRET, worker
 from tests.evidence import faulty, members_of, packed, signed_again, verdict_of
@@ -284,3 +285,72 @@ async def test_what_somebody_with_the_key_puts_together_wrongly_is_refused(desk:
     assert "sample.json" in faulty(signed_again(members, key, sample={**body["sample"], "seed": "t"}))
     assert "population.ndjson" in faulty(signed_again(members, key, until="2021-01-01T00:00:00.000000Z"))
     assert faulty(signed_again({**members, "requests/0001/files/x": b""}, key)) == ["requests/0001/files/x"]
+
+
+async def test_whatever_has_happened_to_a_request_an_honest_pack_holds(desk: ApiDesk, database: Database) -> None:
+    stages = [
+        {"stage_name": "First", "approvers": ["user:bob"], "undo_seconds": 600},
+        {"stage_name": "Second", "approvers": ["user:dora"]},
+    ]
+    name = await desk.publish(EXPENSE, process_steps=stages, settings={"on_change": "restart"})
+
+    async def open_task(request: dict[str, Any]) -> str:
+        now = (await desk.get(f"/workflow/requests/{request['id']}/", as_="adam")).json()
+        return next(str(task["id"]) for task in now["tasks"] if task["status"] == "open")
+
+    async def act(path: str, body: dict[str, Any], as_: str) -> None:
+        answer = await desk.post(path, body, as_=as_)
+        assert answer.status_code == 200, answer.text
+
+    async def decide(request: dict[str, Any], as_: str, decision: str = "approve") -> str:
+        task = await open_task(request)
+        await act(f"/workflow/tasks/{task}/decide/", {"decision": decision, "comment": "so"}, as_)
+        return task
+
+    pending = await desk.start(name, amount="1")
+    await decide(pending, "bob")  # can still be undone: no receipt yet
+    undone = await desk.start(name, amount="2")
+    task = await decide(undone, "bob")
+    await act(f"/workflow/tasks/{task}/undo/", {}, "bob")
+    cancelled = await desk.start(name, amount="3")
+    task = await decide(cancelled, "bob")
+    await act(f"/workflow/requests/{cancelled['id']}/cancel/", {"reason": "No more."}, "adam")
+    plain = await desk.publish(EXPENSE, process_steps=[{**one, "undo_seconds": 0} for one in stages])
+    returned = await desk.start(plain, amount="4")
+    await decide(returned, "bob")
+    await decide(returned, "dora", "request_changes")
+    await act(f"/workflow/requests/{returned['id']}/resubmit/", {"input": {"amount": "5"}, "comment": "less"}, "ann")
+    await decide(returned, "bob")
+    await decide(returned, "dora")
+    moved = await desk.start(plain, amount="6")
+    await decide(moved, "bob")
+    erased = await desk.start(plain, amount="7")
+    await decide(erased, "bob", "reject")
+    await database.write(erase_content, erased["id"], datetime.now(UTC))
+    delegated = await desk.start(plain, amount="8")
+    task = await open_task(delegated)
+    await act(f"/workflow/tasks/{task}/delegate/", {"to": "user:carl", "reason": "Away.", "keep": True}, "bob")
+    await decide(delegated, "carl")
+    body = {
+        **EXPENSE,
+        "name": plain,
+        "version": "1.1.0",
+        "process_steps": [{**one, "undo_seconds": 0} for one in stages],
+    }
+    body["description"] = "The same, told."
+    made = await desk.post("/workflow/process-templates/", body, as_="desi")
+    assert made.status_code == 201, made.text
+    path = f"/workflow/process-templates/{made.json()['id']}"
+    await act(f"{path}/publish/", {}, "desi")
+    migrated = await desk.post(f"{path}/migrate/", {"dry_run": False}, as_="adam")
+    assert migrated.status_code == 200, migrated.text
+    await decide(moved, "dora")
+    for process, expected in (
+        (name, {"intervention": 1, "decision_undone": 1}),
+        (plain, {"intervention": 2, "changed_after_approval": 3}),  # two were moved, one was resubmitted
+    ):
+        pack = await order(desk, process, sample=20)
+        assert (pack["status"], pack["error"]) == ("ready", None)
+        content = await file_of(desk, pack)
+        assert [str(fault) for fault in verdict_of(content).faults] == []
+        assert json.loads(members_of(content)[MANIFEST])["body"]["exceptions"] == expected
