@@ -68,7 +68,7 @@ def changed(value: Any) -> Iterator[tuple[str, Any]]:
         yield "longer", value + " "
         last = value.rstrip("=")
         # The last character of base64 has bits that nobody reads.
-        yield "last character", last[:-1] + chr(ord(last[-1]) ^ 1) + value[len(last) :]
+        yield "last character", last[:-1] + chr(ord(last[-1]) + 1) + value[len(last) :]
     elif isinstance(value, int):
         yield "next", value + 1
         yield "text", str(value)
