@@ -22,6 +22,13 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def once(pairs):
+    """Refuse an object in which a name stands twice: what a reader sees may be the other one."""
+    if len(dict(pairs)) < len(pairs):
+        sys.exit("the receipt does not hold: a name stands twice in it")
+    return dict(pairs)
+
+
 def fault_of(receipt, key_id=None):
     """Return what is wrong with a receipt; None where nothing is."""
     if set(receipt) != {*SIGNED, "signature", "inclusion"} or receipt["inclusion"] is not None:
@@ -45,6 +52,6 @@ def fault_of(receipt, key_id=None):
 
 
 if __name__ == "__main__":
-    fault = fault_of(json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8")), *sys.argv[2:3])
+    fault = fault_of(json.loads(pathlib.Path(sys.argv[1]).read_text("utf-8"), object_pairs_hook=once), *sys.argv[2:3])
     sys.stdout.write("the receipt holds\n" if fault is None else f"the receipt does not hold: {fault}\n")
     sys.exit(fault is not None)

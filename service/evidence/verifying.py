@@ -38,14 +38,18 @@ def verify_evidence(file: IO[bytes], key: str | None = None) -> Verdict:
     manifest, fault = _manifest(file, members, key)
     if fault is not None:
         return Verdict(faults=(fault,))
-    faults = list(_listed(members, manifest["body"]))
-    if not faults:
-        try:
-            for found in _Pack(file, members, manifest).faults():
-                faults.append(found)  # noqa: PERF402 - what was found before an error is kept
-        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            faults = [Fault(member=None, message=f"It is signed, and is not written as packs are: {error!r:.200}")]
+    faults: list[Fault] = []
+    try:
+        for found in _faults(file, members, manifest):
+            faults.append(found)  # noqa: PERF402 - what was found before an error is kept
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        faults.append(Fault(member=None, message=f"It is signed, and is not written as packs are: {error!r:.200}"))
     return Verdict(faults=tuple(faults), key_id=manifest["key_id"], body=manifest["body"])
+
+
+def _faults(file: IO[bytes], members: dict[str, Member], manifest: dict[str, Any]) -> Iterator[Fault]:
+    wrong = list(_listed(members, manifest["body"]))
+    yield from wrong or _Pack(file, members, manifest).faults()
 
 
 def read_json(text: bytes) -> Any:

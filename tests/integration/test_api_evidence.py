@@ -86,6 +86,7 @@ async def test_a_pack_has_the_population_the_sample_and_all_that_proves_it(desk:
     other, _ = await history(desk, 1)
     pack = await order(desk, name, files=True, sample=3)
     assert (pack["status"], pack["population"], pack["sampled"], pack["error"]) == ("ready", 4, 3, None)
+    assert (pack["from"], pack["until"]) == ("2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z")
     content = await file_of(desk, pack)
     assert (len(content), sha256(content).hexdigest()) == (pack["size"], pack["sha256"])
     members = members_of(content)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import struct
+from base64 import b64encode
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -11,11 +13,13 @@ from typing import Any
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from placet.audit.chain import Entry
-from placet.audit.evidence import EXCEPTIONS, READ, Sampling, exceptions_of
+from placet.audit.evidence import EXCEPTIONS, READ, Sampling, exceptions_of, signed_manifest
+from placet.audit.receipts import ReceiptKey
 from service.evidence.archive import MANIFEST
 from tests.evidence import faulty, packed, verdict_of
 
@@ -175,6 +179,31 @@ def test_a_member_that_says_it_is_larger_than_the_archive_is_refused_before_it_i
     content[18:26] = struct.pack("<2L", 2**32 - 2, 2**32 - 2)
     (fault,) = verdict_of(bytes(content)).faults
     assert (fault.member, fault.message) == ("a", "It is cut short.")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+KEY = ReceiptKey("a secret for the tests alone")
+FILES = ("README.md", "population.ndjson", "exceptions.ndjson", "sample.json", "keys.json", "policies/ab.json")
+NAMES = ("files", "population", "sample", "from", "until", "process", "exceptions")
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), JSON) | JSON, st.dictionaries(st.sampled_from(FILES), JSON))
+def test_whatever_somebody_signs_with_a_key_of_their_own_gets_a_verdict(body: Any, files: dict[str, Any]) -> None:
+    content = {name: json.dumps(value).encode() for name, value in files.items()}
+    if isinstance(body, dict):
+        body["files"] = [
+            {"name": name, "sha256": sha256(one).hexdigest(), "size": len(one)} for name, one in content.items()
+        ]
+        manifest = signed_manifest(KEY, body)
+    else:
+        signed = {"format": 1, "body": body, "key_id": KEY.id, "public_key": b64encode(KEY.public).decode()}
+        signature = KEY.signature(b"placet evidence 1\n", signed)
+        manifest = rfc8785.dumps({**signed, "signature": signature})
+    assert faulty(packed({**content, MANIFEST: manifest}))
 
 
 @given(st.binary(max_size=200))

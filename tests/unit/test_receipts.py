@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from cli.main import app
 from placet.audit.receipts import ReceiptKey, fault_of
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "verify_receipt.py"
@@ -136,6 +138,17 @@ def test_the_script_refuses_every_alteration_as_well() -> None:
     exec(SCRIPT.read_text(), scope)
     assert scope["fault_of"](KEY.sign(BODY)) is None
     assert [what for what, receipt in altered() if scope["fault_of"](receipt) is None] == []
+
+
+def test_a_receipt_that_shows_one_value_and_means_another_does_not_hold(tmp_path: Path) -> None:
+    file = tmp_path / "receipt.json"
+    shown = json.dumps(KEY.sign(BODY)).replace('"decision": "approve"', '"decision": "reject", "decision": "approve"')
+    assert fault_of(json.loads(shown)) is None, "the last one counts"
+    file.write_text(shown)
+    script = subprocess.run([sys.executable, str(SCRIPT), str(file)], check=False, capture_output=True, text=True)
+    assert (script.returncode, "stands twice" in script.stderr) == (1, True)
+    command = CliRunner().invoke(app, ["verify", "--receipt", str(file)])
+    assert (command.exit_code, "stands twice" in command.output) == (1, True)
 
 
 def test_the_script_is_short_and_imports_nothing_of_placet() -> None:
