@@ -15,6 +15,7 @@ NOT_AUDITORS: Final = EVERYBODY - {"auditor"}  # auditors only read
 ASK: Final = frozenset({"requester", "admin"})
 AUDIT: Final = frozenset({"auditor", "admin"})
 _DESIGN: Final = frozenset({"designer", "admin"})
+_SEE_DRAFTS: Final = frozenset({"designer", "auditor", "admin"})
 _OPERATE: Final = frozenset({"admin"})
 
 RULES: Final[dict[str, frozenset[str]]] = {
@@ -32,6 +33,20 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/process-templates/{template_id}/publish/": _DESIGN,
     "POST /workflow/process-templates/{template_id}/deprecate/": _DESIGN,
     "POST /workflow/process-templates/{template_id}/migrate/": _OPERATE,
+    "POST /workflow/blueprint-drafts/": _DESIGN,
+    "GET /workflow/blueprint-drafts/": _SEE_DRAFTS,
+    "POST /workflow/blueprint-drafts/import/": _DESIGN,
+    "GET /workflow/blueprint-drafts/{draft_id}/": _SEE_DRAFTS,
+    "PUT /workflow/blueprint-drafts/{draft_id}/": _DESIGN,
+    "GET /workflow/blueprint-drafts/{draft_id}/analysis/": _SEE_DRAFTS,
+    "GET /workflow/blueprint-drafts/{draft_id}/acts/": _SEE_DRAFTS,
+    "GET /workflow/blueprint-drafts/{draft_id}/export/": _SEE_DRAFTS,
+    "POST /workflow/blueprint-drafts/{draft_id}/explore/": _DESIGN,
+    "POST /workflow/blueprint-drafts/{draft_id}/rehearse/": _DESIGN,
+    "POST /workflow/blueprint-drafts/{draft_id}/submit/": _DESIGN,
+    "POST /workflow/blueprint-drafts/{draft_id}/publish/": _DESIGN,
+    "POST /workflow/blueprint-drafts/{draft_id}/reopen/": _DESIGN,
+    "POST /workflow/blueprint-drafts/{draft_id}/discard/": _DESIGN,
     "POST /workflow/requests/": ASK,
     "GET /workflow/requests/": EVERYBODY,
     "GET /workflow/requests/{request_id}/": EVERYBODY,

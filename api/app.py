@@ -24,6 +24,7 @@ from api.routes import (
     bpmn,
     conversation,
     costs,
+    drafts,
     evidence,
     health,
     metrics,
@@ -127,6 +128,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
     }
     for part in (
         templates,
+        drafts,
         bpmn,
         migration,
         requests,
