@@ -84,8 +84,13 @@ def _body(connection: Connection, context: Context, principal: Principal, task_i
 
 
 def body_of(connection: Connection, request: RequestRow, task: TaskRow, rows: Sequence[TimelineRow]) -> dict[str, Any]:
-    """Return what the receipt of a decided task says; `rows` is the timeline of its request."""
-    entry = next(row for row in reversed(rows) if row.task_id == task.id and row.kind in _DECIDES)
+    """Return what the receipt of a decided task says; `rows` is the timeline of its request.
+
+    Raises Conflict where somebody has taken the decision out of the chain.
+    """
+    entry = next((row for row in reversed(rows) if row.task_id == task.id and row.kind in _DECIDES), None)
+    if entry is None:
+        raise Conflict("The audit chain does not have the decision of this task; verify the request.")
     version = definitions.find(connection, request.template, _version_at(rows, entry.seq) or request.version)
     detail = entry.detail
     return {

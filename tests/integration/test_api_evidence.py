@@ -10,18 +10,22 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import pytest
 import pytest_asyncio
+from sqlalchemy import Connection, and_, delete, update
+from sqlmodel import col
 from temporalio.client import Client
 from typer.testing import CliRunner
 
 from cli.main import app
-from placet.audit.evidence import Sampling
 from placet.audit.receipts import ReceiptKey
+from service.evidence import archive
 from service.evidence.archive import MANIFEST
 from service.receipts import rotate
 from storage.database import Database
-from storage.queries.evidence import packs
 from storage.retention.erasure import erase_content
+from storage.tables.approvals import AuditEntry
+from storage.tables.evidence import EvidencePack
 from tests.api_desk import ApiDesk, api_desk, context_of
 from tests.approvals import EXPENSE, SECRET, worker
 from tests.evidence import faulty, members_of, packed, signed_again, verdict_of
@@ -80,6 +84,10 @@ def lines(content: bytes) -> list[dict[str, Any]]:
     return [json.loads(line) for line in content.splitlines()]
 
 
+def drawn(seed: str, size: int, ids: list[str]) -> list[str]:
+    return sorted(ids, key=lambda one: sha256(f"{seed}\n{one}".encode()).hexdigest())[:size]
+
+
 async def test_a_pack_has_the_population_the_sample_and_all_that_proves_it(desk: ApiDesk, tmp_path: Path) -> None:
     name, ids = await history(desk, 4)
     await desk.start(name, amount="99")  # nobody has decided it: it is not of the period
@@ -93,11 +101,8 @@ async def test_a_pack_has_the_population_the_sample_and_all_that_proves_it(desk:
     population = lines(members["population.ndjson"])
     assert [one["request_id"] for one in population] == sorted(ids)
     assert sorted(one["outcome"] for one in population) == ["approved", "approved", "approved", "rejected"]
-    sampling = Sampling("s", 3)
-    for one in ids:
-        sampling.add(one)
     sample = json.loads(members["sample.json"])["requests"]
-    assert [one["request_id"] for one in sample] == sampling.chosen()
+    assert [one["request_id"] for one in sample] == drawn("s", 3, ids)
     body = json.loads(members[MANIFEST])["body"]
     assert body["population"]["by_outcome"] == {"approved": 3, "rejected": 1}
     assert (body["made_by"], body["process"]) == ("user:audrey", name)
@@ -138,14 +143,14 @@ async def test_the_attached_files_are_in_the_pack_where_they_are_asked_for(desk:
     assert faulty(lost) == []
 
 
-async def test_the_same_seed_draws_the_same_sample_and_another_seed_another(desk: ApiDesk) -> None:
-    name, _ = await history(desk, 5)
+async def test_the_same_seed_draws_the_same_sample_and_another_seed_its_own(desk: ApiDesk) -> None:
+    name, ids = await history(desk, 5)
     first, again, other = [
         json.loads(members_of(await file_of(desk, await order(desk, name, sample=2, seed=seed)))["sample.json"])
         for seed in ("one", "one", "two")
     ]
     assert first == again
-    assert first["requests"] != other["requests"]
+    assert [one["request_id"] for one in other["requests"]] == drawn("two", 2, ids)
 
 
 async def test_only_auditors_and_admins_get_packs_and_the_list_says_who_ordered_them(desk: ApiDesk) -> None:
@@ -191,7 +196,7 @@ async def test_the_file_of_a_pack_expires_and_its_order_stays_on_record(desk: Ap
     past = datetime.now(UTC) - timedelta(days=1)
 
     def age(connection: Any) -> None:
-        connection.execute(packs.update(packs.EvidencePack).values(expires_at=past))
+        connection.execute(update(EvidencePack).values(expires_at=past))
 
     await database.write(age)
     await context_of(desk).evidence.look()
@@ -205,7 +210,7 @@ async def test_a_pack_whose_process_has_ended_fails_and_says_what_to_do(desk: Ap
     past = datetime.now(UTC) - timedelta(days=1)
 
     def leave(connection: Any) -> None:
-        connection.execute(packs.update(packs.EvidencePack).values(status="running", held_until=past))
+        connection.execute(update(EvidencePack).values(status="running", held_until=past))
 
     await database.write(leave)
     await context_of(desk).evidence.look()
@@ -355,3 +360,36 @@ async def test_whatever_has_happened_to_a_request_an_honest_pack_holds(desk: Api
         content = await file_of(desk, pack)
         assert [str(fault) for fault in verdict_of(content).faults] == []
         assert json.loads(members_of(content)[MANIFEST])["body"]["exceptions"] == expected
+
+
+@pytest.mark.parametrize("tampered", ["an entry is edited", "an entry is nonsense", "the decision is gone"])
+async def test_a_pack_of_records_that_somebody_has_edited_is_made_and_does_not_hold(
+    desk: ApiDesk, database: Database, tampered: str
+) -> None:
+    name, ids = await history(desk, 2)
+    decision = and_(col(AuditEntry.request_id) == ids[0], col(AuditEntry.kind) == "decided")
+
+    def tamper(connection: Connection) -> None:
+        if tampered == "the decision is gone":
+            connection.execute(delete(AuditEntry).where(decision))
+        else:
+            detail = "}{" if tampered == "an entry is nonsense" else '{"decision":"reject"}'
+            connection.execute(update(AuditEntry).where(decision).values(detail=detail))
+
+    await database.write(tamper)
+    pack = await order(desk, name)
+    assert (pack["status"], pack["error"]) == ("ready", None)
+    content = await file_of(desk, pack)
+    sample = json.loads(members_of(content)["sample.json"])["requests"]
+    (folder,) = (one["folder"] for one in sample if one["request_id"] == ids[0])
+    assert f"{folder}/chain.ndjson" in faulty(content)
+
+
+async def test_a_pack_that_would_be_too_large_fails_and_says_what_to_do(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MOST_BYTES", 3000)
+    name, _ = await history(desk, 2)
+    pack = await order(desk, name)
+    assert (pack["status"], "sample fewer" in pack["error"]) == ("failed", True)
+    assert (await desk.get(f"{PACKS}{pack['id']}/file/", as_="audrey")).status_code == 409
