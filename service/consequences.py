@@ -18,7 +18,7 @@ from service import commands
 from service.context import Context
 from service.engine import client as engine
 from service.principal import Principal
-from simulation.modes.consequences import Consequence, Unavailable, consequences
+from simulation.modes.consequences import Bound, Consequence, Unavailable, consequences
 from simulation.report.prediction import LEAST_HISTORY, quantile
 from storage.queries.definitions import definitions
 from storage.queries.people.people import read_directory
@@ -79,5 +79,5 @@ def _work_out(  # noqa: PLR0917 - called in a thread
         now=context.now(),
         directory=people,
         usual=usual,
-        in_time=lambda: monotonic() < until,
+        bound=Bound(in_time=lambda: monotonic() < until),
     )

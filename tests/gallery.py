@@ -11,8 +11,10 @@ from activities.actions.builtin import BUILT_IN
 from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
+from placet.engine.events import Actor, Claim
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
+from tests.unit.core import Case
 
 FOLDER = Path(__file__).parents[1] / "blueprints"
 FILES = sorted(path for path in FOLDER.glob("*.json") if path.name != "people.json")
@@ -142,3 +144,21 @@ STORIES: list[tuple[str, dict[str, Any], list[tuple[Any, ...]], str]] = [
     ("leave", LEAVE | {"kind": "unpaid"}, [("max", "approve"), ("hugo", "claim"), ("hugo", "reject")], "rejected"),
     ("leave", LEAVE, [("hours", 24 * 15)], "expired"),
 ]
+
+
+def tell(case: Case, told: tuple[Any, ...]) -> None:
+    """Let what a line of a story says happen."""
+    who, what, *more = told
+    if what == "claim":
+        task = next(t.id for t in case.state.open_tasks if who in t.candidates)
+        case.do(Claim(by=Actor(person=who), task_id=task))
+    elif who == "hours":
+        case.hours(what)
+    elif who == "happens":
+        case.happens(what, *more, by=str(case.plan.owner).removeprefix("user:"))
+    elif who in {"done", "ended"}:
+        getattr(case, who)(what, *more)
+    else:
+        stage = next(case.plan.nodes[t.node].stage for t in case.state.open_tasks if who in t.people)
+        form = FORM if stage is not None and stage.form is not None else None
+        case.decide(who, what, comment="seen", form=form)

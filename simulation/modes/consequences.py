@@ -19,7 +19,7 @@ from placet.engine.events import Decide
 from placet.engine.state import Decision, State
 from placet.errors import InputInvalid
 from placet.plan.plan import Plan
-from simulation.run.driver import HORIZON, EventSource, PlannedEvent, Trace, UnknownNextEvent, resume
+from simulation.run.driver import HORIZON, PlannedEvent, Trace, UnknownNextEvent, resume
 from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.samples import sample_decision
 from simulation.world.answers import LATENCY, answers_for
@@ -27,9 +27,11 @@ from simulation.world.scripted_people import ScriptedPeople
 from simulation.world.world import SimulatedRun, World
 
 DECISIONS: tuple[Decision, ...] = ("approve", "reject", "request_changes")
-# Actions that follow one another before somebody is asked; what comes after so many is left out.
+# Results of actions that follow one another before somebody is asked; what comes after so many is left out.
 MOST_IN_TURN = 20
 MOST_ENTRIES = 2_000
+# Of work for all decisions together: the tasks that are looked at, in all steps, and one for each step.
+MOST_WORK = 2_000
 FORM = "What follows depends on what is entered into the form."
 PEOPLE = "Who is asked next depends on an answer that is not known yet."
 PROCESS = "A sub-process begins, and its result is not known yet."
@@ -77,7 +79,21 @@ class Unavailable:
 
 
 class TooSlow(Exception):
-    """Working a consequence out takes longer than it may."""
+    """Working a consequence out takes more than it may."""
+
+
+@dataclass(slots=True)
+class Bound:
+    """How much may still be worked out: so much work, and only while `in_time` says that there is time left."""
+
+    work: int = MOST_WORK
+    in_time: Callable[[], bool] = lambda: True
+
+    def spend(self, work: int) -> None:
+        """Take work from what is left; raises TooSlow where nothing is."""
+        self.work -= work
+        if self.work < 0 or not self.in_time():
+            raise TooSlow
 
 
 def consequences(
@@ -88,38 +104,35 @@ def consequences(
     now: datetime,
     directory: Directory,
     usual: Mapping[str, timedelta],
-    in_time: Callable[[], bool],
+    bound: Bound,
 ) -> dict[Decision, Consequence | Unavailable]:
     """Return what each decision of a person on a task leads to; raises what the core refuses all of them with.
 
     `decision` names the person and the task. `directory` holds everybody whom the process names, as of now; `usual` are
-    usual response times by stage. `in_time` says whether there is time left: without any, what is left is unavailable.
+    usual response times by stage. What `bound` leaves no room for is unavailable.
     """
     task = state.task(decision.task_id)
     node = plan.nodes[task.node] if task is not None else None
     stage = node.asked if node is not None else None
     found: dict[Decision, Consequence | Unavailable] = {}
     for one in DECISIONS:
-        comment = "…" if stage is not None and one in stage.comment_required else None
-        form = sample_decision(node, {}) if node is not None and one == "approve" else None
+        asks = node is not None and one == "approve" and stage is not None and stage.form is not None
         event = Decide(
             by=decision.by,
             task_id=decision.task_id,
             decision=one,
-            comment=comment,
-            form=form,
+            comment="…" if stage is not None and one in stage.comment_required else None,
+            form=sample_decision(node, {}) if asks and node is not None else None,
             stands_in=decision.stands_in,
         )
-        if form and node is not None and node.output:
-            machine.check(plan, state, event, now)
-            found[one] = Unavailable(reason=FORM)
-            continue
-        future = _Future(plan=plan, state=state, now=now, directory=directory, usual=usual, in_time=in_time)
+        future = _Future(plan=plan, state=state, now=now, directory=directory, usual=usual, bound=bound)
         try:
             machine.check(plan, state, event, now)
-            found[one] = future.after(event)
+            sets = asks and node is not None and bool(node.output)
+            found[one] = Unavailable(reason=FORM) if sets else future.after(event)
         except InputInvalid as error:
-            found[one] = Unavailable(reason=error.message)
+            # A form that nobody has filled in yet is no fault of the reader's.
+            found[one] = Unavailable(reason=FORM if asks else error.message)
         except UnknownNextEvent as error:
             found[one] = Unavailable(reason=error.why)
         except TooSlow:
@@ -136,7 +149,7 @@ class _Future:
     now: datetime
     directory: Directory
     usual: Mapping[str, timedelta]
-    in_time: Callable[[], bool]
+    bound: Bound
 
     def after(self, event: Decide) -> Consequence:
         soon, world = self._soon(event)
@@ -145,7 +158,7 @@ class _Future:
         returned = event.decision == "request_changes"
         task = self.state.task(event.task_id)
         stage = task.stage if task is not None else None
-        end = soon.state.ended_at if ended else None if returned else self._end(event)
+        end = soon.state.ended_at if ended else None if returned else self._end(soon)
         return Consequence(
             settles=any(entry.kind == "stage_settled" and entry.stage == stage for entry in entries),
             next=() if ended else _asked(entries),
@@ -157,44 +170,32 @@ class _Future:
 
     def _soon(self, event: Decide) -> tuple[Trace, SimulatedRun]:
         """Go on until the decision stands, and the actions that it starts have ended, with those that these start."""
-        nobody = ApproverModel(decision=None)
-        span = timedelta(0)
-        for _ in range(MOST_IN_TURN):
-            trace, world = self._run(event, nobody, horizon=span)
-            decided = trace.state.task(event.task_id)
-            running = [call for call in trace.state.actions if call not in self.state.actions]
-            if decided is not None and decided.undo_until is not None:
-                span = decided.undo_until - self.now  # it has no effect before it stands
-            elif running:
-                span += max(LATENCY[self.plan.actions[call.action].latency_class] for call in running)
-            else:
-                break
-        return trace, world
+        world = self._world(ApproverModel(decision=None))
+        source = _Deciding(plan=self.plan, event=event, others=world, before=self.state, at=self.now, bound=self.bound)
+        trace = self._run(self.state, source, now=self.now)
+        return trace, world.simulated(trace)
 
-    def _end(self, event: Decide) -> datetime | None:
+    def _end(self, soon: Trace) -> datetime | None:
         model = ApproverModel(delay=lambda stage, _: self.usual.get(stage.name))
-        trace, _ = self._run(event, model, horizon=HORIZON)
-        return trace.state.ended_at
+        source = _Bounded(others=self._world(model), bound=self.bound)
+        now = max((self.now, *(entry.at for entry in soon.entries[-1:])))
+        return self._run(soon.state, source, now=now).state.ended_at
 
-    def _run(self, event: Decide, model: ApproverModel, *, horizon: timedelta) -> tuple[Trace, SimulatedRun]:
+    def _world(self, model: ApproverModel) -> World:
         people = ScriptedPeople(plan=self.plan, approver_model=model)
-        world = World(
-            plan=self.plan,
-            people=_Deciding(event=event, others=people, at=self.now, in_time=self.in_time),
-            run_child=_unknown,
-            answers=answers_for(self.plan),
-        )
-        trace = resume(
+        return World(plan=self.plan, people=people, run_child=_unknown, answers=answers_for(self.plan))
+
+    def _run(self, state: State, source: _Bounded, *, now: datetime) -> Trace:
+        return resume(
             self.plan,
-            self.state,
-            world,
+            state,
+            source,
             start=self.now,
-            now=self.now,
+            now=now,
             read_directory=self._read,
-            horizon=horizon,
+            horizon=HORIZON,
             most_entries=MOST_ENTRIES,
         )
-        return trace, world.simulated(trace)
 
     def _read(self, _: tuple[str, ...], given: Mapping[str, object]) -> Directory:
         if self.plan.asked(dict(given)) != self.plan.asked(self.state.input):
@@ -210,29 +211,68 @@ class _Future:
 
 
 @dataclass(kw_only=True)
-class _Deciding:
-    """An event source: the decision first, then what others do."""
+class _Bounded:
+    """An event source: others, for as long as work and time are left."""
 
+    others: World
+    bound: Bound
+
+    def next(self, state: State, now: datetime) -> PlannedEvent | None:
+        """Return the next event of the others; raises TooSlow."""
+        self.bound.spend(1 + len(state.tasks))
+        return self.others.next(state, now)
+
+    def note_applied(self, planned: PlannedEvent) -> None:
+        """Note that an event was applied."""
+        self.others.note_applied(planned)
+
+
+@dataclass(kw_only=True)
+class _Deciding(_Bounded):
+    """An event source: the decision first, then what others do, until nothing that follows from it is left to wait for.
+
+    The run stops with UnknownNextEvent and no reason where it has come that far.
+    """
+
+    plan: Plan
     event: Decide
-    others: EventSource
+    before: State
     at: datetime
-    in_time: Callable[[], bool]
     given: bool = field(default=False, init=False)
+    results: int = field(default=0, init=False)
+    waited: dict[tuple[str, int], datetime] = field(default_factory=dict, init=False)
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return the decision, or the next event of the others; raises TooSlow."""
-        if not self.in_time():
-            raise TooSlow
+        planned = super().next(state, now)
         if not self.given:
             return PlannedEvent(at=self.at, event=self.event, mark=("decides",))
-        return self.others.next(state, now)
+        due = machine.next_due(self.plan, state)
+        moments = [max(one, now) for one in (due, planned.at if planned is not None else None) if one is not None]
+        if not moments or min(moments) > self._until(state, now):
+            raise UnknownNextEvent("")
+        return planned
 
     def note_applied(self, planned: PlannedEvent) -> None:
         """Note that an event was applied."""
         if planned.mark == ("decides",):
             self.given = True
         else:
-            self.others.note_applied(planned)
+            self.results += 1
+            super().note_applied(planned)
+
+    def _until(self, state: State, now: datetime) -> datetime:
+        """Return until when something happens that follows from the decision alone; `now` where nothing is left."""
+        for call in state.actions:
+            if call not in self.before.actions:
+                span = LATENCY[self.plan.actions[call.action].latency_class]
+                self.waited.setdefault((call.node, call.visit), now + span)
+        running = [self.waited[call.node, call.visit] for call in state.actions if call not in self.before.actions]
+        decided = state.task(self.event.task_id)
+        undo_until = decided.undo_until if decided is not None else None
+        if undo_until is not None:
+            running.append(undo_until)  # it has no effect before it stands
+        return max(running, default=now) if self.results < MOST_IN_TURN else self.at
 
 
 def _asked(entries: Sequence[Entry]) -> tuple[NextStage, ...]:

@@ -15,6 +15,8 @@ from tests.bench import (
     approvals,
     bombs,
     check,
+    consequences,
+    drawing,
     growth,
     guard,
     idle,
@@ -36,6 +38,8 @@ SECTIONS: dict[str, Any] = {
     "scanner": scanner,
     "simulation": simulation,
     "check": check,
+    "consequences": consequences,
+    "drawing": drawing,
     "bombs": bombs,
     "idle": idle,
 }

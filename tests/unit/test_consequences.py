@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import assume, event, given, settings
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from placet.audit.chain import Entry
 from placet.directory import Directory
 from placet.engine.events import Actor, Decide
-from simulation.modes.consequences import FORM, SLOW, Consequence, Unavailable, consequences
+from simulation.modes.consequences import FORM, MOST_WORK, SLOW, Bound, Consequence, Unavailable, consequences
 from simulation.scenario.samples import sample_decision
-from tests.unit.core import REFUSALS, Case, blueprint, graph, office, plan_of
+from tests.unit.core import REFUSALS, Case, blueprint, graph, office, plan_of, spec
 from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
 from tests.unit.test_revisions_properties import Player
 
@@ -31,7 +32,7 @@ def foreseen(case: Case, person: str, task_id: str, **more: Any) -> dict[Any, Co
         now=case.now,
         directory=case.org,
         usual=usual,
-        in_time=more.pop("in_time", lambda: True),
+        bound=more.pop("bound", Bound()),
     )
 
 
@@ -106,10 +107,79 @@ def test_where_the_form_decides_what_follows_nothing_is_made_up() -> None:
     assert isinstance(found["reject"], Consequence)
 
 
+def test_a_form_that_no_sample_fits_leaves_the_other_decisions_as_they_are() -> None:
+    form = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[0-9]{7}$"}}, "required": ["code"]}
+    for output in ({"code": "code"}, {}):
+        raw = blueprint(
+            MANAGER | {"form": form},
+            variables=[{"name": "code", "type": "string"}],
+            graph_spec=graph(
+                "start -> manager",
+                "manager -> approved on approved",
+                "manager -> rejected on rejected",
+                nodes={"manager": {"step": "Manager", "output": output}},
+            ),
+        )
+        case = Case(plan=plan_of(raw), org=office())
+        task = case.state.open_tasks[0]
+        found = foreseen(case, task.people[0], task.id)
+        assert found["approve"] == Unavailable(reason=FORM)
+        assert isinstance(found["reject"], Consequence)
+        assert isinstance(found["request_changes"], Consequence)
+
+
+def in_a_row(actions: int) -> Case:
+    """Return a request whose approval starts so many actions, one after the other, before the board is asked."""
+    names = [f"a{n}" for n in range(actions)]
+    ways = [f"{one} -> {other} on done" for one, other in pairwise([*names, "board"])]
+    raw = blueprint(
+        MANAGER,
+        BOARD,
+        graph_spec=graph(
+            "start -> manager",
+            "manager -> a0 on approved",
+            "manager -> rejected on rejected",
+            *ways,
+            *(f"{one} -> rejected on failed" for one in names),
+            "board -> approved on approved",
+            "board -> rejected on rejected",
+            nodes={
+                "manager": {"step": "Manager"},
+                "board": {"step": "Board"},
+                **{one: {"type": "action", "action": "book"} for one in names},
+            },
+        ),
+    )
+    return Case(plan=plan_of(raw, actions={"book": spec("book")}), org=office())
+
+
+def test_each_action_of_a_row_is_worked_out_once() -> None:
+    spent = []
+    for actions in (4, 8, 16):
+        case = in_a_row(actions)
+        task = case.state.open_tasks[0]
+        bound = Bound()
+        found = foreseen(case, task.people[0], task.id, bound=bound)["approve"]
+        assert isinstance(found, Consequence)
+        assert [one.stage for one in found.next] == ["Board"]
+        assert [one.action for one in found.side_effects] == ["book"]
+        spent.append(MOST_WORK - bound.work)
+    assert spent[2] - spent[1] == 2 * (spent[1] - spent[0]), "as much for each action more"
+
+
+def test_what_takes_too_much_work_is_absent_with_its_reason() -> None:
+    case = in_a_row(16)
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id, bound=Bound(work=20))
+    assert set(found.values()) == {Unavailable(reason=SLOW)}
+
+
 def test_without_time_there_is_a_reason_and_no_guess() -> None:
     case = Case(plan=plan_of(blueprint(MANAGER, BOARD)), org=office())
     task = case.state.open_tasks[0]
-    assert set(foreseen(case, task.people[0], task.id, in_time=lambda: False).values()) == {Unavailable(reason=SLOW)}
+    assert set(foreseen(case, task.people[0], task.id, bound=Bound(in_time=lambda: False)).values()) == {
+        Unavailable(reason=SLOW)
+    }
 
 
 @settings(max_examples=80)

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from placet.definition.model import canonical, parse_definition
-from placet.engine.events import Actor, Claim
 from placet.nodes.registry import NODE_TYPES
 from placet.plan.compiler import compile_plan
 from placet.proofs import check
-from tests.gallery import ACTIONS, FILES, FORM, STORIES, children, people, raw
+from tests.gallery import ACTIONS, FILES, STORIES, children, people, raw, tell
 from tests.unit.core import START, Case
 
 # What only somebody who knows the people and the process can weigh.
@@ -42,20 +41,8 @@ def test_each_blueprint_comes_to_its_outcomes(
 ) -> None:
     plan = compile_plan(parse_definition(raw(name)), start=START, actions=ACTIONS, children=children(START))
     request = Case(plan=plan, org=people(), input=given, twice=True)
-    for who, what, *more in story:
-        if what == "claim":
-            task = next(t.id for t in request.state.open_tasks if who in t.candidates)
-            request.do(Claim(by=Actor(person=who), task_id=task))
-        elif who == "hours":
-            request.hours(what)
-        elif who == "happens":
-            request.happens(what, *more, by=str(plan.owner).removeprefix("user:"))
-        elif who in {"done", "ended"}:
-            getattr(request, who)(what, *more)
-        else:
-            stage = next(request.plan.nodes[t.node].stage for t in request.state.open_tasks if who in t.people)
-            form = FORM if stage is not None and stage.form is not None else None
-            request.decide(who, what, comment="seen", form=form)
+    for line in story:
+        tell(request, line)
     assert request.state.outcome == outcome
 
 

@@ -169,3 +169,14 @@ def test_a_request_goes_on_where_the_drawing_says(
         ends = {n.id for n in graph.nodes if n.kind == "terminator" and progress.standing(n.id) == "done"}
         outcomes = {node.id for node in case.plan.nodes.values() if node.outcome == case.state.outcome}
         assert not ends or ends & outcomes
+
+
+def test_links_to_one_end_share_a_line_however_many_they_are() -> None:
+    boxes = [Box(id=f"n{n}", width=190, height=60) for n in range(60)] + [Box(id="no", width=130, height=40)]
+    links = [*((f"n{n}", f"n{n + 1}") for n in range(59)), *((f"n{n}", "no") for n in range(60))]
+    layout = arrange(boxes, links)
+    passed = {y: set[float]() for route in layout.routes for _, y in route}
+    for route in layout.routes[59:]:
+        for x, y in route[2:-1]:
+            passed[y].add(x)
+    assert max(map(len, passed.values())) == 1

@@ -143,13 +143,17 @@ def _layered(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
     rows: list[list[_Point]] = [[] for _ in range(max(row_of.values(), default=0) + 1)]
     for point in points.values():
         rows[point.row].append(point)
-    chains = [_chain(points, rows, _downward(link, n in turned)) for n, link in enumerate(links)]
+    lanes: dict[tuple[str, bool, int], _Point] = {}
+    chains = [
+        _chain(points, rows, lanes, _downward(link, n in turned), turned=n in turned) for n, link in enumerate(links)
+    ]
     _order(rows)
     _put(rows)
     tops = _tops(rows)
+    heights = [max((point.height for point in row), default=0.0) for row in rows]
     routes = []
     for n, chain in enumerate(chains):
-        route = _route(chain, rows, tops)
+        route = _route(chain, heights, tops)
         routes.append(tuple(reversed(route)) if n in turned else tuple(route))
     left = min(point.x - point.width / 2 for row in rows for point in row)
     shift = MARGIN - left
@@ -220,17 +224,31 @@ def _rows(names: Sequence[str], links: Sequence[Link]) -> dict[str, int]:
     return row
 
 
-def _chain(points: Mapping[str, _Point], rows: list[list[_Point]], link: Link) -> list[_Point]:
-    """Return the points of a link from its upper end to its lower one, with a passage in each row between."""
+def _chain(
+    points: Mapping[str, _Point],
+    rows: list[list[_Point]],
+    lanes: dict[tuple[str, bool, int], _Point],
+    link: Link,
+    *,
+    turned: bool,
+) -> list[_Point]:
+    """Return the points of a link from its upper end to its lower one, with a passage in each row between.
+
+    Links to the same lower end share their passages (`lanes`): many that lead to one end are a single line there, and
+    their number does not multiply with the rows.
+    """
     upper, lower = points[link[0]], points[link[1]]
     chain = [upper]
     for row in range(upper.row + 1, lower.row):
-        passage = _Point(None, _LANE, 0, row, above=[], below=[])
-        rows[row].append(passage)
-        chain.append(passage)
+        lane = (link[1], turned, row)
+        if lane not in lanes:
+            lanes[lane] = _Point(None, _LANE, 0, row, above=[], below=[])
+            rows[row].append(lanes[lane])
+        chain.append(lanes[lane])
     chain.append(lower)
     for one, two in pairwise(chain):
-        if one is not two and one.below is not None and two.above is not None:
+        shared = one.name is None and one.below is not None and any(other is two for other in one.below)
+        if one is not two and not shared and one.below is not None and two.above is not None:
             one.below.append(two)
             two.above.append(one)
     return chain
@@ -354,7 +372,7 @@ def _tops(rows: list[list[_Point]]) -> list[float]:
     return tops
 
 
-def _route(chain: list[_Point], rows: list[list[_Point]], tops: list[float]) -> list[Place]:
+def _route(chain: list[_Point], heights: list[float], tops: list[float]) -> list[Place]:
     """Return the points of a link, from the lower border of its first box to the upper border of its last."""
     first, last = chain[0], chain[-1]
     if first is last:  # to itself: round the right side of the box
@@ -366,8 +384,12 @@ def _route(chain: list[_Point], rows: list[list[_Point]], tops: list[float]) -> 
         ]
     route = [(_leave(first, chain[1], first.below or []), tops[first.row] + first.height)]
     for point in chain[1:-1]:
-        height = max(other.height for other in rows[point.row])
-        route += [(point.x, tops[point.row]), (point.x, tops[point.row] + height)]
+        height = heights[point.row]
+        if len(route) > 1 and route[-1][0] == route[-2][0] == point.x:
+            route.pop()  # straight on
+        else:
+            route.append((point.x, tops[point.row]))
+        route.append((point.x, tops[point.row] + height))
     route.append((_leave(last, chain[-2], last.above or []), tops[last.row]))
     return route
 
