@@ -8,6 +8,7 @@ PlacetError
 ├── InputInvalid          a request's input, a form or an event breaks its declared shape
 ├── Refused               an event may not be applied to this state
 │   ├── NotPermitted      the wrong person, or separation of duties
+│   │   ├── ProofRefused  a proof of who somebody is does not hold
 │   │   └── HandedOver    the task has changed hands, or was opened again, since the token for it was made
 │   ├── AlreadyDecided    the task was settled before; carries the decision that stands
 │   ├── DoesNotMap        the request has no place in another version; carries everything that keeps it
@@ -15,6 +16,7 @@ PlacetError
 │   ├── Returned          the request is with its requester for changes
 │   ├── ContentChanged    the decision is about an older revision; carries the difference
 │   ├── Ended             the request has ended
+│   ├── ReauthenticationRequired  the decision is signed: it needs a fresh proof of who decides; carries where
 │   ├── TooSoon           the same was done a short while ago; carries when it is possible again
 │   ├── UnknownTask       no such task in this request
 │   └── UnknownQuestion   no such question in this request
@@ -115,6 +117,10 @@ class HandedOver(NotPermitted):
     """The task has changed hands, or a decision on it was undone, since this token was made; ask for a new one."""
 
 
+class ProofRefused(NotPermitted):
+    """This does not prove who you are. Nothing was decided; try again."""
+
+
 class AlreadyDecided(Refused):
     """The task has already been settled."""
 
@@ -145,6 +151,17 @@ class ContentChanged(Refused):
 
 class Ended(Refused):
     """The request has ended."""
+
+
+class ReauthenticationRequired(Refused):
+    """This decision is signed, and needs a fresh proof of who you are; nothing was decided. Open the task, decide it
+    there, and confirm who you are.
+    """
+
+    def __init__(self, message: str | None = None, *, where: str | None = None, max_age: int | None = None) -> None:
+        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+        self.where = where  # the page on which it can be decided
+        self.max_age = max_age  # seconds that may lie between the proof and the decision
 
 
 class TooSoon(Refused):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,8 +16,8 @@ from placet.audit.chain import moment
 from placet.definition.assignees import people_in
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
-from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened, Resubmit, Undo
-from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
+from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened, Proof, Resubmit, Undo
+from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError, ReauthenticationRequired
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
 from placet.tasks.permissions import require_not_operating_own
@@ -37,6 +37,8 @@ from storage.tables.approvals import DefinitionVersion
 
 # Events of one bulk call at the same time; more would delay the calls of others in the engine.
 _AT_ONCE = 8
+CLOCK_SKEW = timedelta(minutes=1)
+"""By how much the clock of an identity provider may be ahead of ours."""
 
 
 async def act_on_task(
@@ -47,9 +49,33 @@ async def act_on_task(
     `key` is the engine's update id: the same event under the same key is carried out once.
     """
     if isinstance(event, Decide):
+        event = event if event.proof is not None else replace(event, proof=_proof_of(context, principal, event))
         await context.rate_limits.decisions.count(principal.person)
     request_id, event = await context.database.look_up(resolve, principal, task_id, event, context.now())
-    return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
+    try:
+        return await _offer(context, principal, request_id, event, key=key, task_id=task_id)
+    except ReauthenticationRequired as error:
+        raise _where_to_sign(context, error.message, task_id) from None
+
+
+def _proof_of(context: Context, principal: Principal, event: Decide) -> Proof | None:
+    """Return how a call itself proves who decides: by the JWT of a person who has just logged in at the provider.
+
+    It is theirs and for this task alone by the call, and for what they saw by its revision.
+    """
+    at = principal.authenticated_at
+    if principal.channel != "jwt" or principal.actor_type != "person" or at is None or event.revision is None:
+        return None
+    now = context.now()
+    if not now - context.identity.sign_within <= at <= now + CLOCK_SKEW:
+        return None
+    return Proof(name=principal.name or principal.person, method="oidc", at=at)
+
+
+def _where_to_sign(context: Context, message: str | None, task_id: str) -> ReauthenticationRequired:
+    where = f"{context.notify.public_url or ''}/tasks/{task_id}"
+    max_age = int(context.identity.sign_within.total_seconds())
+    return ReauthenticationRequired(message, where=where, max_age=max_age)
 
 
 async def act_on_tasks(
@@ -141,6 +167,11 @@ def concerned(connection: Connection, principal: Principal, task_id: str, event:
     task = see_task(connection, principal, task_id, now)
     if (requester := requests.requester_of(connection, task.request_id)) is not None:
         require_not_operating_own(event, requester)
+    if isinstance(event, Undo) and task.signature is not None and principal.channel == "token":
+        raise ReauthenticationRequired(
+            "This decision is signed, and a token alone does not undo it. Log in as yourself and undo it on its page.",
+            where=f"/tasks/{task_id}",
+        )
     return task
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from activities.decision_tokens import LinkClaims, LinkTokens
-from placet.definition.steps import DecisionLinks, decision_links_by_stage, strictest
+from placet.definition.steps import DecisionLinks, decision_links_by_stage, signing_stages, strictest
 from placet.engine.events import Decide
 from placet.errors import LinkRefused, NotFound
 from service import commands
@@ -35,6 +35,7 @@ class DecisionLink:
     task: TaskRow
     request: RequestWithTasks
     needs: DecisionLinks
+    signs: bool  # whether the decision needs a signature, which a link is none for
 
     @property
     def spent(self) -> str | None:
@@ -49,7 +50,9 @@ class DecisionLink:
             return "returned"
         if task.hand_overs != claims.hand_overs:
             return "handed_over"
-        return "changed" if self.request.request.revision > claims.revision else None
+        if self.request.request.revision > claims.revision:
+            return "changed"
+        return "sign" if self.signs else None
 
 
 async def read_link(context: Context, token: str, *, secret: str, address: str) -> DecisionLink:
@@ -134,4 +137,5 @@ def _found(
         task=task,
         request=request,
         needs=strictest(installation, decision_links_by_stage(blueprint).get(task.stage)),
+        signs=task.stage in signing_stages(blueprint),
     )

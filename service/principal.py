@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal, cast
 
 from placet.engine.events import Actor, ActorType
@@ -24,12 +25,17 @@ SEE_ALL = frozenset({"admin", "auditor"})
 """Who sees every request."""
 
 
+Channel = Literal["token", "session", "jwt"]
+"""What a principal is known by: an API token, a browser session, or a JWT of the identity provider."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """The authenticated person who acts; `queues` are the person's roles and groups, as `role:r`, `group:g`.
 
     `access` is what both the person and the token or session have; `scopes` are the token's, None where it has none.
-    `provisions` says whether the token is an admin's with the scope of SCIM.
+    `provisions` says whether the token is an admin's with the scope of SCIM. `authenticated_at` is when a JWT says that
+    its person has logged in.
     """
 
     person: str
@@ -39,6 +45,8 @@ class Principal:
     actor_type: ActorType = "person"
     scopes: frozenset[str] | None = None
     provisions: bool = False
+    channel: Channel = "token"
+    authenticated_at: datetime | None = None
 
     @property
     def admin(self) -> bool:

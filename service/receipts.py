@@ -116,6 +116,7 @@ def body_of(connection: Connection, request: RequestRow, task: TaskRow, rows: Se
         ],
         "via": detail.get("via"),
         "decided_at": moment(entry.at),
+        "signature": detail.get("signature"),
         "seq": entry.seq,
         "entry_hash": entry.hash,
     }

@@ -33,6 +33,7 @@ from web.routes import (
 )
 from web.routes.common import WebContext
 from web.security import HeadersMiddleware
+from web.signing import passkeys, sign
 from web.templating import STATIC
 
 ROUTERS = (
@@ -44,6 +45,7 @@ ROUTERS = (
     receipts.router,
     evidence.router,
     decision_links.router,
+    sign.router,
     requests.router,
     conversation.router,
     processes.router,
@@ -51,6 +53,7 @@ ROUTERS = (
     simulations.router,
     attachments.router,
     me.router,
+    passkeys.router,
     live.router,
     login.router,
 )

@@ -18,7 +18,9 @@ from storage.queries import presence
 from storage.retention.retention import (
     BATCH,
     delete_ended_sessions,
+    delete_ended_step_ups,
     delete_old_calls,
+    delete_old_challenges,
     delete_old_counts,
     delete_old_marks,
     delete_old_refusals,
@@ -103,6 +105,8 @@ async def delete_old_rows(database: Database, settings: Settings, now: datetime)
         (delete_old_marks, settings.marks_days),
         (delete_ended_sessions, 0),
         (delete_spent_codes, 0),
+        (delete_ended_step_ups, 0),
+        (delete_old_challenges, 0),
         (delete_old_counts, 0),
     ):
         while await database.write(delete, now - timedelta(days=days)) == BATCH:

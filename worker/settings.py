@@ -66,6 +66,8 @@ class Settings(BaseSettings):
     login_rate: Rate = "30/minute"  # failed log-ins of one address
     login_rate_person: Rate = "60/minute"  # log-ins of one person
     decision_rate: Rate = "6000/minute"  # decisions of one person, for each API process
+    sign_seconds: Annotated[int, Field(ge=30, le=3600)] = 300  # between proving who one is, and a signed decision
+    passkey_origin: str | None = None  # https://… where browsers reach Placet; default: PLACET_PUBLIC_URL
     oidc_issuer: str | None = None  # the identity provider at which people log in
     oidc_client_id: str | None = None
     oidc_client_secret: str | None = Field(default=None, repr=False)
@@ -110,6 +112,8 @@ class Settings(BaseSettings):
             login_rate_person=self.login_rate_person,
             decision_rate=self.decision_rate,
             oidc=self.oidc,
+            sign_within=timedelta(seconds=self.sign_seconds),
+            passkey_origin=self.passkey_origin,
         )
 
     @property

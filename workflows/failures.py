@@ -9,7 +9,7 @@ from temporalio.exceptions import ApplicationError
 
 from placet import errors
 from placet.audit.chain import moment
-from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem, TooSoon
+from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem, ReauthenticationRequired, TooSoon
 
 
 def as_failure(error: PlacetError) -> ApplicationError:
@@ -34,6 +34,8 @@ def as_error(failure: ApplicationError) -> PlacetError | None:
         return AlreadyDecided(failure.message, standing=detail.get("standing"))
     if kind is ContentChanged:
         return ContentChanged(failure.message, difference=tuple(detail.get("difference", ())))
+    if kind is ReauthenticationRequired:
+        return ReauthenticationRequired(failure.message)  # the service knows where
     if kind is TooSoon:
         again_at = detail.get("again_at")
         return TooSoon(failure.message, again_at=datetime.fromisoformat(again_at) if again_at else None)

@@ -38,6 +38,8 @@ from placet.errors import (
     NotPermitted,
     PlacetError,
     Problem,
+    ProofRefused,
+    ReauthenticationRequired,
     Refused,
     Returned,
     TooLarge,
@@ -64,6 +66,8 @@ class KeyReused(Conflict):
 # The first matching class gives the status, so a class stands before its bases.
 _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (KeyReused, 422),
+    (ProofRefused, 403),
+    (ReauthenticationRequired, 401),
     (NotPermitted, 403),
     (TooSoon, 429),
     (UnknownTask, 404),
@@ -92,6 +96,8 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
 
 _TITLES: dict[type[PlacetError], str] = {
     KeyReused: "The idempotency key was used for another call",
+    ProofRefused: "Not proven who you are",
+    ReauthenticationRequired: "The decision has to be signed",
     NotPermitted: "Not permitted",
     TooSoon: "Too soon after the last time",
     UnknownTask: "No such task",
@@ -167,6 +173,8 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
             "conflicts": list(error.conflicts),
             "merged": error.merged,
         }
+    if isinstance(error, ReauthenticationRequired):
+        more |= {"reason": "reauthentication_required", "where": error.where, "max_age": error.max_age}
     if isinstance(error, TooSoon) and error.again_at is not None:
         more["again_at"] = moment(error.again_at)
     detail = error.message
@@ -214,6 +222,9 @@ def install(app: FastAPI) -> None:
             _log.warning("call_failed", error=error.message, kind=type(error).__name__)
         wait = _seconds_until_again(error)
         headers = {"Retry-After": str(wait)} if wait is not None else None
+        if isinstance(error, ReauthenticationRequired):  # as RFC 9470 has it
+            age = f', max_age="{error.max_age}"' if error.max_age is not None else ""
+            headers = {"WWW-Authenticate": f'Bearer realm="placet", error="insufficient_user_authentication"{age}'}
         return respond(problem_of(error), headers)
 
     async def shape(_: Request, error: Exception) -> JSONResponse:

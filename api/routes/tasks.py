@@ -203,6 +203,7 @@ def _decision(caller: Principal, body: NewDecision, task_id: str, key: str) -> D
         form=with_floats(body.form),
         round=body.round,
         revision=body.revision,
+        reason=body.reason,
         key=key,
     )
 

@@ -40,6 +40,7 @@ class ReceiptBody(View):
     path: list[ReceiptStep]
     via: str | None
     decided_at: str
+    signature: dict[str, Any] | None  # of the decider, where the stage asks for one: SignatureView, or its commitment
     seq: int
     entry_hash: str
 

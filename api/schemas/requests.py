@@ -8,7 +8,8 @@ from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, mod
 
 from api.schemas.common import Body, Shown, View, shown
 from api.schemas.conversation import QuestionView
-from placet.engine.state import Decision
+from placet.definition.fields import LONGEST_TITLE
+from placet.engine.state import Decision, ProofMethod
 from placet.json_pointer import pointer_of, value_at
 from service.documents import Moment, PersonRef, Words
 from storage.queries.requests.requests import ListedTask, RequestWithTasks, TaskRow, TimelineRow
@@ -35,6 +36,7 @@ _EXAMPLE_TASK: dict[str, Any] = {
     "form": None,
     "on_behalf_of": None,
     "undo_until": None,
+    "signature": None,
     "revision": 1,
     "content_digest": _EXAMPLE_DIGEST,
 }
@@ -93,6 +95,9 @@ class NewRequest(Body):
 class NewDecision(Body):
     """A decision about a task. `revision` is the one that the approver saw; if it has changed, the call fails.
 
+    `reason` is what the signature means, where a stage asks for one: one of its `reasons`. Such a decision needs the
+    JWT of a person who has just logged in (`auth_time`), and the `revision`; others get 401 with `where` to sign.
+
     `abstain` counts neither for nor against. If it makes the quorum impossible, the stage is rejected.
     """
 
@@ -103,6 +108,7 @@ class NewDecision(Body):
     form: dict[str, Any] | None = None
     round: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
     revision: Annotated[StrictInt, Field(ge=1, le=1_000_000)] | None = None
+    reason: Annotated[str, Field(max_length=LONGEST_TITLE)] | None = None
 
 
 class HandOver(Body):
@@ -278,6 +284,15 @@ class BulkDecision(Body):
         return list({item.task_id: item for item in items}.values())
 
 
+class SignatureView(View):
+    """A decision's signature: the signer's name as the directory had it then, what it means, and how it was proven."""
+
+    name: str
+    reason: str
+    method: ProofMethod
+    authenticated_at: str
+
+
 class TaskView(View):
     """One task."""
 
@@ -303,6 +318,7 @@ class TaskView(View):
     form: dict[str, Any] | None
     on_behalf_of: str | None
     undo_until: Shown | None
+    signature: SignatureView | None
     revision: int
     content_digest: str | None
 
@@ -330,6 +346,7 @@ class TaskView(View):
             form=row.form,
             on_behalf_of=shown(row.on_behalf_of),
             undo_until=row.undo_until,
+            signature=None if row.signature is None else SignatureView.model_construct(**row.signature),
             revision=row.revision,
             content_digest=row.content_digest,
         )

@@ -117,6 +117,7 @@ WORDS: dict[str, str] = {
     "content_changed": "the request has been changed since it was seen",
     "ended": "the request has ended",
     "unknown_task": "the request has no such task",
+    "reauthentication_required": "the decision is signed, and this way carries no fresh proof of who decides",
     "input_invalid": "the input does not match its declaration at {pointer}",
     "signal_values": "the signal carries {count} values; send one {shape}",
     "signal_shape": "the signal carries no {shape}; the fault is at {pointer}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, StrictBool, Tag, model_validator
 
 from placet.definition.calendar_settings import CalendarSettings
 from placet.definition.fields import (
@@ -21,6 +21,7 @@ from placet.definition.fields import (
     shape,
 )
 from placet.definition.formats import OnChange
+from placet.definition.json_schema.forms import has_words
 
 DecisionLinks = Literal["off", "session", "bearer"]
 """What a link in a notification needs to decide: it decides never, in a session of its person, or by itself."""
@@ -106,6 +107,30 @@ class SeparationOfDuties(Model):
     repeat: Literal["allow", "carry", "forbid"] = "allow"
 
 
+def _different(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a text that stands there twice, or that is blank."""
+    for number, text in enumerate(texts):
+        if not has_words(text):
+            raise ValueError(f"reason {number + 1} says nothing; write what the signature means")
+        if text in texts[:number]:
+            raise ValueError(f"{text!r} stands there twice; leave one out")
+    return texts
+
+
+def _true(value: bool) -> bool:
+    """Refuse a signature of nobody in particular."""
+    if not value:
+        raise ValueError('a signature needs a fresh proof of who decides; write true, or leave "sign" out')
+    return value
+
+
+class Signing(Model):
+    """How decisions of a stage are signed: with a fresh proof of who decides, and one of these reasons."""
+
+    reauthenticate: Annotated[StrictBool, AfterValidator(_true), Field(json_schema_extra={"const": True})] = True
+    reasons: Annotated[tuple[Title, ...], Field(min_length=1, max_length=20), AfterValidator(_different)]
+
+
 class Step(Model):
     """One approval stage: who approves, how many must, by when, and what happens when they do not."""
 
@@ -134,6 +159,7 @@ class Step(Model):
     separation_of_duties: SeparationOfDuties | None = None
     description: Annotated[str, Field(max_length=2000)] | None = None
     decision_links: DecisionLinks | None = None
+    sign: Signing | None = None
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> Step:
@@ -147,6 +173,8 @@ class Step(Model):
         # Without the word "escalation_enabled", a target alone still says who stands in for approvers who are missing.
         if self.escalation_enabled and self.sla_hours is None and self.sla is None:
             raise ValueError('escalation starts at the breach, so give "sla_hours" or "sla"')
+        if self.sign is not None and self.final == "approve":
+            raise ValueError('a timeout signs nothing: with "sign", "final" cannot be "approve"; use "wait" or another')
         if self.escalation is not None:
             after = [level.after_hours for level in self.escalation]
             if after != sorted(after):
@@ -169,6 +197,16 @@ def decision_links_by_stage(blueprint: Mapping[str, Any]) -> dict[str, DecisionL
         for step in (steps if isinstance(steps, list) else ())
         if isinstance(step, Mapping) and step.get("decision_links") in get_args(DecisionLinks) and "stage_name" in step
     }
+
+
+def signing_stages(blueprint: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names of the stages of a stored blueprint whose decisions are signed."""
+    steps = blueprint.get("process_steps")
+    return frozenset(
+        str(step.get("stage_name"))
+        for step in (steps if isinstance(steps, list) else ())
+        if isinstance(step, Mapping) and step.get("sign") is not None
+    )
 
 
 def strictest(*said: DecisionLinks | None) -> DecisionLinks:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from placet.audit.reasons import Reason
 from placet.directory import Directory
-from placet.engine.state import Decision
+from placet.engine.state import Decision, ProofMethod
 from placet.frozen import stored_as
 from placet.plan.plan import Plan
 
@@ -54,6 +54,15 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """A fresh proof of who decides, as the service has checked it; `name` is the person's, as the directory has it."""
+
+    name: str
+    method: ProofMethod
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decide:
     """Decide one task. `revision` and `round` are those that the decider saw; a decision on another one is refused.
 
@@ -72,6 +81,8 @@ class Decide:
     key: str | None = None
     via: str = "api"
     stands_in: bool = False  # whether they decide as the substitute of one of the task's people, who is away
+    reason: str | None = None  # what the signature means, where the stage asks for one
+    proof: Proof | None = None  # of who signs; where a stage asks for no signature, it is not looked at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

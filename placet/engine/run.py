@@ -29,6 +29,7 @@ from placet.engine.state import (
     Vote,
     Waiting,
     counts,
+    signed,
     vote_of,
 )
 from placet.expressions import Allowance
@@ -302,7 +303,7 @@ class Run:
         last = self.decided
         decider: dict[str, Any] = {"by": None, "text": None}
         if last is not None and last.decision is not None and counts(last.decision) != "nobody":
-            decider = {"by": f"user:{last.decided_by}", "text": last.comment}
+            decider = {"by": f"user:{last.decided_by}", "text": last.comment, **signed(last)}
         return decider if self.lost is None else {**decider, "why": self.lost}
 
     def step(self, key: str | None = None) -> Transition:

@@ -23,6 +23,8 @@ SlaState = Literal["ok", "warning", "breached"]
 TaskStatus = Literal["open", "decided", "superseded", "cancelled"]
 Decision = Literal["approve", "reject", "request_changes", "abstain"]
 Side = Literal["for", "against", "nobody"]
+ProofMethod = Literal["oidc", "passkey", "token", "simulated"]
+"""How somebody proved who they are: at the identity provider, by a passkey, or by a token where there is neither."""
 
 
 def counts(decision: Decision) -> Side | None:
@@ -42,6 +44,22 @@ def counts(decision: Decision) -> Side | None:
             return None
         case _:
             assert_never(decision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """A decision's signature: the signer's name as the directory had it then, what it means, and how it was proven."""
+
+    name: str
+    reason: str
+    method: ProofMethod
+    authenticated_at: datetime
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """Return the signature as JSON has it."""
+        at = moment(self.authenticated_at)
+        return {"name": self.name, "reason": self.reason, "method": self.method, "authenticated_at": at}
 
 
 @quick
@@ -92,6 +110,7 @@ class Task:
     on_behalf_of: str | None = None  # the person on whose behalf it was decided, if another
     critical_at: datetime | None = None  # when it becomes critical, once it is breached
     undo_until: datetime | None = None  # until when whoever decided may undo that; it has no effect before
+    signature: Signature | None = None  # of the decision, where the stage asks for one
 
     @property
     def number(self) -> int:
@@ -115,7 +134,7 @@ class Task:
 
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(
-    ("decision", "decided_by", "decided_at", "comment", "form", "on_behalf_of", "undo_until")
+    ("decision", "decided_by", "decided_at", "comment", "form", "on_behalf_of", "undo_until", "signature")
 )
 """What a task says of its decision where nobody has decided."""
 
@@ -208,6 +227,12 @@ class Vote:
     decision: Decision
     at: datetime
     revision: int
+
+
+def signed(task: Task) -> dict[str, str]:
+    """Return what a notification says of the signature of a task's decision; nothing where there is none."""
+    one = task.signature
+    return {} if one is None else {"signed_by": one.name, "signed_reason": one.reason}
 
 
 def vote_of(task: Task) -> Vote | None:

@@ -32,7 +32,7 @@ from placet.nodes.base import (
 )
 from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.assignee_expressions import choices
-from placet.plan.graph import ApproverSpec, Node, QuorumRule, SlaLevel, Stage
+from placet.plan.graph import ApproverSpec, Node, QuorumRule, SignRule, SlaLevel, Stage
 from placet.plan.plan import Plan
 from placet.tasks.eligibility import decided_elsewhere
 from placet.tasks.quorum import reachable, stage_result
@@ -261,8 +261,10 @@ def stage_of(context: CompilerContext, step: Step, approvers: tuple[ApproverSpec
         else (),
         form=step.form,
         comment_required=step.comment_required,
-        repeat=duties.repeat,
+        # A signature is given for this stage: no earlier approval stands for it.
+        repeat="allow" if step.sign is not None and duties.repeat == "carry" else duties.repeat,
         ad_hoc=None if step.ad_hoc else "forbidden",
+        sign=None if step.sign is None else SignRule(reasons=step.sign.reasons),
     )
 
 

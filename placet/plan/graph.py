@@ -49,6 +49,13 @@ class QuorumRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignRule:
+    """A decision is signed: by a fresh proof of who decides, and with one of these reasons."""
+
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """One approval stage with every default filled in; durations are working time of the plan's calendar."""
 
@@ -73,6 +80,7 @@ class Stage:
     critical: timedelta | None = None  # after the deadline
     undo: timedelta | None = None  # by the clock: how long whoever decides may undo that
     ad_hoc: Literal["forbidden"] | None = None  # whether somebody may add an approver for one request
+    sign: SignRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

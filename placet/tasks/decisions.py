@@ -13,8 +13,17 @@ from placet.engine.content import changes_as_json, difference
 from placet.engine.events import SYSTEM, Decide, Undo
 from placet.engine.flow import after_vote
 from placet.engine.run import Run
-from placet.engine.state import UNDECIDED, Task, counts
-from placet.errors import AlreadyDecided, ContentChanged, InputInvalid, NotPermitted, Problem, Refused, Returned
+from placet.engine.state import UNDECIDED, Signature, Task, counts, signed
+from placet.errors import (
+    AlreadyDecided,
+    ContentChanged,
+    InputInvalid,
+    NotPermitted,
+    Problem,
+    ReauthenticationRequired,
+    Refused,
+    Returned,
+)
 from placet.frozen import evolve
 from placet.json_values import check_json
 from placet.plan.graph import Stage
@@ -47,6 +56,7 @@ def decide(run: Run, event: Decide) -> None:
             f"The request has had {run.state.round} rounds, the first one counted, as many as allowed; "
             "approve or reject it."
         )
+    signature = _signature(stage, event)
     person = event.by.person
     until = run.now + stage.undo if stage.undo is not None else None
     changed = run.change(
@@ -59,6 +69,7 @@ def decide(run: Run, event: Decide) -> None:
         form=form,
         on_behalf_of=behalf,
         undo_until=until,
+        signature=signature,
         held_by=task.held_by if person in task.held_by else (*task.held_by, person),
     )
     run.record(
@@ -74,6 +85,7 @@ def decide(run: Run, event: Decide) -> None:
         before="open",
         after=event.decision,
         undo_until=until,
+        signature=sealed(signature.stored) if signature is not None else None,
         **run.state.revision_facts,
     )
     if until is None:
@@ -181,10 +193,37 @@ def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
     return event.form
 
 
+def _signature(stage: Stage, event: Decide) -> Signature | None:
+    """Return the signature of a decision, where its stage asks for one.
+
+    Everything else was checked before, so that nobody proves who they are for a decision that is refused.
+    """
+    if stage.sign is None:
+        if event.reason is not None:
+            raise InputInvalid.at("/reason", "decisions of this stage are not signed; leave the reason out")
+        return None
+    if event.proof is None and event.reason is None:
+        raise ReauthenticationRequired
+    if event.reason not in stage.sign.reasons:
+        listed = "; ".join(stage.sign.reasons)
+        raise InputInvalid.at("/reason", f"say what your signature means, in the words of this stage: {listed}")
+    if event.proof is None:
+        raise ReauthenticationRequired
+    proof = event.proof
+    return Signature(name=proof.name, reason=event.reason, method=proof.method, authenticated_at=proof.at)
+
+
 def _return_to_requester(run: Run, task: Task) -> None:
     """Return the request to its requester: the stage's other tasks close, and deadlines stop."""
     stage_run = run.stages[task.node]
-    run.notify("changes_requested", run.state.requester, task=task, text=task.comment, by=f"user:{task.decided_by}")
+    run.notify(
+        "changes_requested",
+        run.state.requester,
+        task=task,
+        text=task.comment,
+        by=f"user:{task.decided_by}",
+        **signed(task),
+    )
     for other in run.tasks_of(stage_run):
         if other.unsettled:
             run.close(other, why=because("changes_requested"), result="changes_requested")

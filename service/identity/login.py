@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from service.context import Context
 from service.identity.settings import CODE_SECONDS
 from service.principal import Principal, principal_of
 from storage.database import Database
-from storage.queries.identity import sessions, tokens
+from storage.queries.identity import passkeys, sessions, tokens
 from storage.queries.identity.sessions import NewSession, ProviderSession
 from storage.tables.approvals import ApiToken
 
@@ -27,12 +27,14 @@ _log = structlog.get_logger(__name__)
 class Session:
     """A browser session: its principal, and the token that forms and scripts prove themselves with.
 
-    `preferences` are the person's; pages read the language and the time zone in them.
+    `preferences` are the person's; pages read the language and the time zone in them. `authenticated_at` is when they
+    last proved who they are; None where their log-in says too little of that.
     """
 
     principal: Principal
     csrf_token: str
     preferences: Mapping[str, Any] = field(default_factory=dict)
+    authenticated_at: datetime | None = None
 
 
 async def by_token(context: Context, text: str) -> Principal | None:
@@ -60,7 +62,12 @@ async def by_session(context: Context, value: str) -> Session | None:
             await context.database.write(sessions.note_use, value, now)
         except Unavailable as error:
             _log.warning("last_use_not_stored", reason=error.message)
-    return Session(principal=principal_of(held.holder), csrf_token=held.csrf_token, preferences=held.preferences)
+    return Session(
+        principal=replace(principal_of(held.holder), channel="session"),
+        csrf_token=held.csrf_token,
+        preferences=held.preferences,
+        authenticated_at=held.authenticated_at,
+    )
 
 
 async def log_in_with_token(context: Context, text: str, *, address: str, user_agent: str) -> str:
@@ -68,10 +75,12 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
     await context.rate_limits.failed_logins.require(address)
     now = context.now()
 
-    def who(connection: Connection) -> tuple[tokens.TokenHolder | None, ApiToken | None]:
-        return tokens.holder(connection, text, now), tokens.find(connection, text)
+    def who(connection: Connection) -> tuple[tokens.TokenHolder | None, ApiToken | None, bool]:
+        found = tokens.holder(connection, text, now)
+        return found, tokens.find(connection, text), found is not None and passkeys.has_any(connection, found.person)
 
-    held, row = await context.database.read(who)
+    # Beside a provider or a passkey, a token proves too little to change how somebody signs.
+    held, row, stronger = await context.database.read(who)
     if held is None or row is None:
         await context.rate_limits.failed_logins.count(address)
         raise NotAuthenticated(
@@ -85,6 +94,7 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
         user_agent=user_agent,
         scopes=None if held.scopes is None else sorted(held.scopes),
         token=row,
+        authenticated_at=None if stronger or context.identity.oidc is not None else now,
     )
 
 
@@ -95,7 +105,8 @@ async def log_in_with_code(context: Context, code: str, *, address: str, user_ag
     if person is None:
         await context.rate_limits.failed_logins.count(address)
         raise CodeSpent
-    return await open_session(context, person, method="link", user_agent=user_agent)
+    proven = context.now() if context.identity.oidc is None else None
+    return await open_session(context, person, method="link", user_agent=user_agent, authenticated_at=proven)
 
 
 async def log_out(context: Context, value: str) -> str | None:
@@ -123,6 +134,7 @@ async def open_session(
     scopes: Sequence[str] | None = None,
     token: ApiToken | None = None,
     provider: ProviderSession | None = None,
+    authenticated_at: datetime | None = None,
 ) -> str:
     """Open a session for a person who has proven who they are, and return its cookie; raises Busy at a rate limit."""
     await context.rate_limits.logins.count(person)
@@ -139,5 +151,6 @@ async def open_session(
         scopes=scopes,
         token_digest=None if token is None else token.digest,
         provider=provider,
+        authenticated_at=authenticated_at,
     )
     return await context.database.write(sessions.open_session, opened, now)

@@ -46,6 +46,10 @@ class IdentitySettings:
     """How many log-ins one person has."""
     decision_rate: str = "6000/minute"
     """How many decisions one person sends to one API process."""
+    sign_within: timedelta = timedelta(minutes=5)
+    """How long before a signed decision its person may have proven who they are."""
+    passkey_origin: str | None = None
+    """Where browsers reach Placet, as `https://placet.example.com`; None: at its public address."""
     oidc: OidcSettings | None = None
     """Where people log in; None: with tokens and one-time addresses alone."""
 

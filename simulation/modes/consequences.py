@@ -24,6 +24,7 @@ from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.samples import sample_decision
 from simulation.world.answers import LATENCY, answers_for
 from simulation.world.scripted_people import ScriptedPeople
+from simulation.world.signatures import signed
 from simulation.world.world import SimulatedRun, World
 
 DECISIONS: tuple[Decision, ...] = ("approve", "reject", "request_changes")
@@ -125,6 +126,7 @@ def consequences(
             form=sample_decision(node, {}) if asks and node is not None else None,
             stands_in=decision.stands_in,
         )
+        event = signed(event, stage, now)
         future = _Future(plan=plan, state=state, now=now, directory=directory, usual=usual, bound=bound)
         try:
             machine.check(plan, state, event, now)

@@ -34,6 +34,7 @@ from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.script import ScriptLine, concerns
 from simulation.world.recorded_decisions import AssignmentPeriod, RecordedDecisions, TaskEvent
 from simulation.world.scripted_people import ScriptedPeople, decision_events
+from simulation.world.signatures import signed
 from simulation.world.stand_ins import stands_in
 
 
@@ -146,7 +147,7 @@ class RecordedPeople:
                 continue
             mark = ("unassigned", task.id, person, len(remaining))
             self._unassigned[mark] = (task, person, recorded)
-            yield PlannedEvent(at=at, event=_event_for(task, person, recorded), mark=mark)
+            yield PlannedEvent(at=at, event=self._event_for(task, person, recorded, at), mark=mark)
 
     def _take_unassigned(self, task: Task, person: str, recorded: TaskEvent) -> None:
         """Use up a period that began without an assignment; after a claim, the rest of it follows."""
@@ -177,7 +178,7 @@ class RecordedPeople:
             if _claims_first(task, person, recorded):
                 mark = (*mark, "claim")
             if mark not in self._done:
-                event = _event_for(task, person, recorded)
+                event = self._event_for(task, person, recorded, now)
                 yield PlannedEvent(at=max(since + recorded.after, now), event=event, mark=mark)
             return  # one event at a time
 
@@ -245,6 +246,10 @@ class RecordedPeople:
                 yield from decision_events(
                     self._done, self.plan.nodes[task.node], task, person=person, decision=approver_model.decision, at=at
                 )
+
+    def _event_for(self, task: Task, person: str, recorded: TaskEvent, at: datetime) -> Event:
+        event = _event_for(task, person, recorded)
+        return signed(event, self.plan.nodes[task.node].asked, at) if isinstance(event, Decide) else event
 
 
 def _claims_first(task: Task, person: str, recorded: TaskEvent) -> bool:

@@ -33,6 +33,7 @@ from simulation.run.driver import PlannedEvent
 from simulation.scenario.approver_model import WITHOUT_DEADLINE, ApproverModel
 from simulation.scenario.samples import sample_decision
 from simulation.scenario.script import BESIDE, ON_TASKS, OUTSIDE, ScriptLine, concerns, is_about
+from simulation.world.signatures import signed
 
 
 @dataclass(kw_only=True)
@@ -123,7 +124,10 @@ class ScriptedPeople:
             if mark not in self.done:
                 yield PlannedEvent(at=at, event=Claim(by=Actor(person=person), task_id=task.id), mark=mark)
             return
-        yield PlannedEvent(at=at, event=_task_event(line, task, person), mark=(index, task.id))
+        event = _task_event(line, task, person)
+        if isinstance(event, Decide):
+            event = signed(event, self.plan.nodes[task.node].asked, at)
+        yield PlannedEvent(at=at, event=event, mark=(index, task.id))
 
     def _undo(self, state: State, line: ScriptLine, index: int, task: Task, now: datetime) -> PlannedEvent:
         at = (task.decided_at or now) + timedelta(hours=line.after_hours or 0)
@@ -199,6 +203,7 @@ def decision_events(
     stage = node.asked
     comment = "simulated" if stage is not None and decision in stage.comment_required else None
     event = Decide(by=actor, task_id=task.id, decision=decision, form=form, comment=comment, via="simulation")
+    event = signed(event, stage, at)
     yield PlannedEvent(at=at, event=event, mark=mark)
 
 

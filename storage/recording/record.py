@@ -374,6 +374,7 @@ def _task(recording: Recording, task: Task, amount_of: Mapping[str, str | None])
         "queue": task.queue,
         "on_behalf_of": task.on_behalf_of,
         "undo_until": task.undo_until,
+        "signature": task.signature.stored if task.signature is not None else None,
         "revision": task.revision,
         "content_digest": task.content_digest or None,
         "amount": _amount(recording, amount_of),

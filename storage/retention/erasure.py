@@ -22,6 +22,7 @@ from placet.errors import Conflict, NotFound
 from storage.database import of_rows
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
+from storage.tables.identity import StepUp
 from storage.tables.notifications import NotificationMessage
 from storage.tables.reading import ReadingMark
 
@@ -91,7 +92,8 @@ def _erase_projection(connection: Connection, request: ApprovalRequest, now: dat
     request.questions = without_texts(request.questions)
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
-    connection.execute(tasks.values(comment=None, form=None, content_digest=None))
+    connection.execute(tasks.values(comment=None, form=None, signature=None, content_digest=None))
+    connection.execute(delete(StepUp).where(col(StepUp.request_id) == request.id))
     connection.execute(delete(ReadingMark).where(col(ReadingMark.request_id) == request.id))
     outbox = update(Outbox).where(col(Outbox.request_id) == request.id)
     connection.execute(outbox.values(detail={}))

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, tuple_
 from sqlmodel import SQLModel, col
 
 from storage.tables.approvals import IdempotentCall, Refusal
-from storage.tables.identity import BrowserSession, LoginCode, RateCount
+from storage.tables.identity import BrowserSession, LoginCode, PasskeyChallenge, RateCount, StepUp
 from storage.tables.reading import ReadingMark
 
 BATCH = 1000  # rows of one transaction
@@ -34,6 +34,17 @@ def delete_ended_sessions(connection: Connection, before: datetime) -> int:
 def delete_spent_codes(connection: Connection, before: datetime) -> int:
     """Delete one batch of one-time codes that ended before a moment; return how many."""
     return _delete(connection, LoginCode, (col(LoginCode.digest),), col(LoginCode.expires_at) < before)
+
+
+def delete_ended_step_ups(connection: Connection, before: datetime) -> int:
+    """Delete one batch of decisions whose time to be signed ended before a moment; return how many."""
+    return _delete(connection, StepUp, (col(StepUp.id),), col(StepUp.expires_at) < before)
+
+
+def delete_old_challenges(connection: Connection, before: datetime) -> int:
+    """Delete one batch of challenges that nobody has answered before a moment; return how many."""
+    keys = (col(PasskeyChallenge.challenge),)
+    return _delete(connection, PasskeyChallenge, keys, col(PasskeyChallenge.expires_at) < before)
 
 
 def delete_old_counts(connection: Connection, before: datetime) -> int:

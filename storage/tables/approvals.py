@@ -131,6 +131,7 @@ class ApprovalTask(SQLModel, table=True):
     amount: float | None = None  # the request's as the task was last recorded, to sort tasks by
     on_behalf_of: str | None = None
     undo_until: datetime | None = moment_column(nullable=True)  # while the decision may be undone
+    signature: dict[str, Any] | None = json_column(nullable=True)  # of a decision that is signed, as in the state
     revision: int = Field(default=1, sa_column_kwargs={"server_default": "1"})
     content_digest: str | None = None  # None where it ended before digests existed
 

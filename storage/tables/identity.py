@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlmodel import Field, SQLModel
 
@@ -28,6 +29,8 @@ class BrowserSession(SQLModel, table=True):
     created_at: datetime = moment_column()
     seen_at: datetime = moment_column()  # to the minute
     expires_at: datetime = moment_column()
+    # When its person last proved who they are; None where that says too little, as of a token beside a provider.
+    authenticated_at: datetime | None = moment_column(nullable=True)
 
 
 class LoginCode(SQLModel, table=True):
@@ -62,3 +65,51 @@ class DirectoryGroup(SQLModel, table=True):
     external_id: str | None = None
     created_at: datetime = moment_column()
     updated_at: datetime = moment_column()
+
+
+class Passkey(SQLModel, table=True):
+    """A passkey of a person: the public key of a credential, by the credential's id (base64url)."""
+
+    __tablename__ = "passkey"
+
+    id: str = Field(primary_key=True)
+    person: str = Field(index=True)
+    name: str  # what its person calls it
+    public_key: str  # COSE, base64url
+    sign_count: int
+    created_at: datetime = moment_column()
+    last_used_at: datetime | None = moment_column(nullable=True)
+
+
+class PasskeyChallenge(SQLModel, table=True):
+    """A challenge (base64url) that a passkey has to answer once, for one purpose of one person."""
+
+    __tablename__ = "passkey_challenge"
+
+    challenge: str = Field(primary_key=True)
+    person: str
+    purpose: str  # register, or sign: and the id of a step-up
+    expires_at: datetime = moment_column()
+
+
+class StepUp(SQLModel, table=True):
+    """A decision that waits for a fresh proof of who takes it; what it says is forgotten once it is taken."""
+
+    __tablename__ = "step_up"
+
+    id: str = Field(primary_key=True)
+    person: str
+    request_id: str = Field(index=True)
+    task_id: str
+    round: int
+    revision: int
+    hand_overs: int
+    decision: str
+    reason: str
+    comment: str | None = None
+    form: dict[str, Any] | None = json_column(nullable=True)
+    method: str | None = None  # how the person has proven who they are
+    authenticated_at: datetime | None = moment_column(nullable=True)  # and when
+    begun_at: datetime = moment_column()
+    expires_at: datetime = moment_column()
+    done_at: datetime | None = moment_column(nullable=True)

@@ -184,6 +184,7 @@ async def is_handed_over(desk: ApiDesk, _: Office, task_id: str) -> None:
 
 
 TWO = {"approvers": ["user:bob", "user:carl"], "quorum": "all"}
+SIGNED = {"sign": {"reauthenticate": True, "reasons": ["I reviewed the invoice"]}}
 NO_BULK = ("bulk by page",)
 ACTS: dict[str, Act] = {
     "approve": Act(comment="Fine."),
@@ -215,6 +216,13 @@ ACTS: dict[str, Act] = {
         code="at /form",
     ),
     "a form that is not filled in": Act(step={"form": FORM}, reason="does not fit", status=422, code="at /form"),
+    # The page leads on to the signature instead (test_signing).
+    "a decision that is signed": Act(
+        step=SIGNED, reason="is signed", status=401, code="carries no fresh proof", without=("page",)
+    ),
+    "somebody else's signed task": Act(
+        by="olivia", step=SIGNED, reason="not yours to decide", status=403, code="may not do this"
+    ),
     "a stale revision": Act(before=content_changes, reason="has been changed", status=409, code="changed"),
     "somebody else's task": Act(by="olivia", reason="not yours to decide", status=403, code="may not do this"),
     "one's own request": Act(by="ann", reason="Nobody decides their own request", status=403, code="may not do this"),

@@ -59,6 +59,7 @@ class OutlineLine:
     until: datetime | None
     result: str
     leads: tuple[str, ...]
+    signed: tuple[str, ...]  # the signatures of its decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +205,7 @@ def _line(graph: ProcessGraph, name: str, progress: Progress | None, wording: Wo
         until=visit.until,
         result=words.result(say, visit.result) if visit.result else "",
         leads=tuple(leads),
+        signed=tuple(said for one in visit.signatures if (said := words.signature(wording, one)) is not None),
     )
 
 

@@ -48,6 +48,7 @@ class Visit:
     until: datetime | None = None
     result: str | None = None
     times: int = 0
+    signatures: list[Any] = field(default_factory=list)  # of the decisions since the last start, as entries hold them
 
 
 @dataclass(slots=True)
@@ -100,6 +101,8 @@ class _Walk:
                 self._again = row.at
             case "task_opened" if row.stage is not None:
                 self._opened(row.stage, row.at)
+            case "decided" | "changes_requested" if row.stage is not None and "signature" in row.detail:
+                self._signed(row.stage, row.detail["signature"])
             case "stage_settled" if row.stage is not None:
                 self._settled(row.stage, str(row.detail.get("result") or ""), row.at)
             case "withdrawn" | "cancelled" | "failed" | "completed":
@@ -174,6 +177,11 @@ class _Walk:
         now = [name for name in asking if self.progress.standing(name) == "now"]
         for name in (now or asking)[:1]:
             self._result(name, result, at)
+
+    def _signed(self, stage: str, signature: object) -> None:
+        for node in self._graph.nodes:
+            if node.stage == stage and self.progress.standing(node.id) == "now":
+                self.progress.visits[node.id].signatures.append(signature)
 
     def _end(self, at: datetime) -> None:
         for visit in self.progress.visits.values():

@@ -17,7 +17,7 @@ from starlette.background import BackgroundTask
 from api.context import ApiContext
 from api.http.calls import record_error
 from placet.definition.assignees import is_person, person_id
-from placet.errors import InputInvalid, PlacetError, Unavailable
+from placet.errors import InputInvalid, PlacetError, ReauthenticationRequired, Unavailable
 from service import commands
 from service.attachments.attachments import missing
 from service.engine.client import Command
@@ -155,6 +155,8 @@ async def act(
             assert task_id is not None  # noqa: S101 - who names no request has an event of a task
             return await commands.act_on_task(here.context, visitor.principal, task_id, event, key=key)
         return await commands.act_on_request(here.context, visitor.principal, request_id, event, key=key)
+    except ReauthenticationRequired:  # no refusal yet: the page leads on to the signature
+        raise
     except PlacetError as error:
         await record(here, visitor, action, error, task_id=task_id, request_id=request_id)
         raise

@@ -21,6 +21,7 @@ from placet.errors import (
     LinkRefused,
     NotPermitted,
     PlacetError,
+    ReauthenticationRequired,
     Returned,
 )
 from service import decision_links as links
@@ -83,7 +84,7 @@ async def decide_by_link(request: Request, here: Here) -> Response:
     except InputInvalid as error:
         await record(here, visitor, "decide", error, task_id=link.task.id)
         return await _page(request, here, visitor, link, error=error, entries=entries, filled=filled)
-    except (AlreadyDecided, ContentChanged, Ended, NotPermitted, Returned) as error:
+    except (AlreadyDecided, ContentChanged, Ended, NotPermitted, ReauthenticationRequired, Returned) as error:
         await record(here, visitor, "decide", error, task_id=link.task.id)
         now, _ = await _opened(request, here, token)  # what happened meanwhile
         return await _page(request, here, visitor, now, lost=error)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
+from api.context import ApiContext
 from api.deps import Here
 from api.http.authentication import base_url, cookie_of, delete_cookie, is_https, require_safe_transport, set_cookie
 from placet.errors import Busy, NotAuthenticated
@@ -41,7 +42,7 @@ async def log_in_with_token(
     there = local_path(next)
     try:
         value = await login.log_in_with_token(
-            context, token.strip(), address=_address(request), user_agent=_user_agent(request)
+            context, token.strip(), address=address_of(request), user_agent=_user_agent(request)
         )
     except NotAuthenticated as error:
         return render(request, "login.html", _shown(context, there, error.message), status=401)
@@ -52,11 +53,25 @@ async def log_in_with_token(
 
 
 @router.get("/login/oidc")
-async def begin_oidc(request: Request, context: Here, next: str | None = None) -> Response:  # noqa: A002 - as above
-    """Go to the identity provider to log in."""
+async def begin_oidc(
+    request: Request,
+    context: Here,
+    next: str | None = None,  # noqa: A002 - as above
+    fresh: bool = False,
+) -> Response:
+    """Go to the identity provider to log in; `fresh`: it has to ask anew who somebody is."""
+    return await to_provider(request, context, next_path=local_path(next), fresh=fresh)
+
+
+async def to_provider(
+    request: Request, context: ApiContext, *, next_path: str, fresh: bool = False, step_up: str = ""
+) -> Response:
+    """Lead the browser to the identity provider: to log in, or for a step-up."""
     require_safe_transport(context, request)
     redirect_uri = f"{base_url(context, request)}/login/oidc/callback"
-    address, kept = await log_in.begin(context, context.secret, redirect_uri=redirect_uri, next_path=local_path(next))
+    address, kept = await log_in.begin(
+        context, context.secret, redirect_uri=redirect_uri, next_path=next_path, fresh=fresh, step_up=step_up
+    )
     answer = RedirectResponse(address, 302)
     answer.set_cookie(
         _oidc_cookie(context, request),
@@ -80,10 +95,13 @@ async def finish_oidc(request: Request, context: Here) -> Response:
         context.secret,
         request.cookies.get(name),
         dict(request.query_params),
-        address=_address(request),
+        address=address_of(request),
         user_agent=_user_agent(request),
+        visitor=None if request.state.session is None else request.state.session.principal,
     )
-    answer = await _entered(request, context, value, RedirectResponse(local_path(there), 303))
+    answer: Response = RedirectResponse(local_path(there), 303)
+    if value is not None:
+        answer = await _entered(request, context, value, answer)
     answer.delete_cookie(name, path="/", secure=is_https(context, request), httponly=True, samesite="lax")
     return answer
 
@@ -94,7 +112,7 @@ async def log_out_by_provider(
 ) -> Response:
     """End the sessions of somebody who has logged out at the identity provider, which says so itself."""
     try:
-        await log_out_there.by_provider(context, logout_token, address=_address(request))
+        await log_out_there.by_provider(context, logout_token, address=address_of(request))
     except NotAuthenticated as error:
         return JSONResponse({"error": "invalid_request", "error_description": error.message}, 400)
     return Response(status_code=200)
@@ -105,7 +123,7 @@ async def log_in_with_code(request: Request, context: Here, code: str) -> Respon
     """Log in with the one-time address that `placet login PERSON` prints."""
     require_safe_transport(context, request)
     value = await login.log_in_with_code(
-        context, code[:_LONGEST_TOKEN], address=_address(request), user_agent=_user_agent(request)
+        context, code[:_LONGEST_TOKEN], address=address_of(request), user_agent=_user_agent(request)
     )
     return await _entered(request, context, value, RedirectResponse("/", 302))
 
@@ -156,7 +174,8 @@ def _oidc_cookie(context: Here, request: Request) -> str:
     return "__Host-placet-oidc" if is_https(context, request) else "placet_oidc"
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Return the address that a call comes from, for rate limits."""
     return request.client.host if request.client is not None else "unknown"
 
 

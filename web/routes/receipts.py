@@ -35,4 +35,5 @@ async def receipt(
         names=names,
         decision=say(words.DECIDED[body["decision"]]),
         steps=[say(words.STEPS[step["kind"]]) for step in body["path"]],
+        signed=words.signature(visitor.wording, body["signature"]),
     )

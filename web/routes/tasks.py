@@ -17,10 +17,12 @@ from placet.errors import (
     InputInvalid,
     NotPermitted,
     PlacetError,
+    ReauthenticationRequired,
     Refused,
     Returned,
 )
 from service.engine.client import Command
+from service.identity import step_up
 from service.visibility import seen_task
 from storage.queries.people import people
 from storage.queries.requests import requests
@@ -57,7 +59,7 @@ _LONGEST = 4_000
 @router.get("/{task_id}")
 async def task(request: Request, here: Here, visitor: SignedIn, task_id: TaskId) -> HTMLResponse:
     """Show a task."""
-    return await _page(request, here, visitor, task_id)
+    return await task_page(request, here, visitor, task_id)
 
 
 @router.post("/{task_id}/decide")
@@ -79,16 +81,19 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
         comment=entries.text("comment")[:_LONGEST] or None,
         form=form,
         revision=revision,
+        reason=entries.text("reason") if step is not None and step.sign is not None else None,
     )
     try:
         stored = await act(here, visitor, event, entries, "decide", usual=f"{task_id}:{revision}:{decision}")
+    except ReauthenticationRequired:
+        return see_other(f"/sign/{await step_up.begin(here.context, visitor.principal, event)}")
     except (ContentChanged, AlreadyDecided, Returned, Ended, InputInvalid) as error:
-        return await _page(request, here, visitor, task_id, error=error, entries=entries, form=form)
+        return await task_page(request, here, visitor, task_id, error=error, entries=entries, form=form)
     task = next((one for one in stored.tasks if one.id == task_id), None)
     if task is not None and task.status == "open":  # the same form once more, after its decision was undone
         say = visitor.wording.say
         undone = {"title": say("You have undone this decision"), "text": say("Decide again."), "changes": ()}
-        return await _page(request, here, visitor, task_id, conflict=undone)
+        return await task_page(request, here, visitor, task_id, conflict=undone)
     undo = task_id if task is not None and task.undo_until is not None else None
     return see_other(local_path(entries.text("back")), decision, undo=undo)
 
@@ -108,7 +113,7 @@ async def undo(request: Request, here: Here, visitor: SignedIn, task_id: TaskId)
             title, text = say("This can no longer be undone"), say("The time for that is over.")
         else:
             title, text = say("There is nothing to undo"), say("The task is open.")
-        return await _page(request, here, visitor, task_id, conflict={"title": title, "text": text, "changes": ()})
+        return await task_page(request, here, visitor, task_id, conflict={"title": title, "text": text, "changes": ()})
     return see_other(local_path(entries.text("back")), "undo")
 
 
@@ -164,7 +169,7 @@ async def _refused_choice(  # noqa: PLR0917
     """Show the task again, with why the person who was chosen there cannot be, or that the request has moved on."""
     if isinstance(error, NotPermitted | Refused) and not isinstance(error, AlreadyDecided | Returned | Ended):
         error = InputInvalid(error.message)
-    return await _page(request, here, visitor, task_id, error=error, entries=entries)
+    return await task_page(request, here, visitor, task_id, error=error, entries=entries)
 
 
 def _version(connection: Connection, here: WebContext, visitor: Visitor, task_id: str) -> tuple[Version, str]:
@@ -177,7 +182,7 @@ def _whole(text: str) -> int | None:
     return min(int(text), 1_000_000) if text.isascii() and text.isdecimal() else None
 
 
-async def _page(
+async def task_page(
     request: Request,
     here: WebContext,
     visitor: Visitor,
@@ -188,8 +193,11 @@ async def _page(
     form: dict[str, Any] | None = None,
     conflict: dict[str, Any] | None = None,
 ) -> HTMLResponse:
+    """Show a task, as it is after something was refused."""
+
     def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]], tuple[str, ...]]:
-        page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form)
+        reason = entries.text("reason") if entries is not None else ""
+        page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form, reason=reason)
         listed = people.colleagues(connection) if page.may_hand_over or page.may_add else []
         badge = read_inbox_count(connection, visitor.principal, visitor.wording)
         return page, badge, listed, untold_in(connection, request.query_params, page.request_id, visitor.wording)

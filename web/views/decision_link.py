@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from placet.errors import LinkRefused, NotPermitted, PlacetError
+from placet.errors import LinkRefused, NotPermitted, PlacetError, ReauthenticationRequired
 from service.decision_links import DecisionLink
 from service.principal import Principal
 from storage.queries.requests import requests
@@ -94,6 +94,11 @@ _FAULTS = {
         title=_("The request has changed since this link was sent"),
         text=_("Nothing was decided. Look at what changed, and decide in Placet on the request as it is now."),
     ),
+    "sign": _Fault(
+        status=401,
+        title=_("This decision is signed"),
+        text=_("A link signs nothing, and nothing was decided. Open the task, decide there, and confirm who you are."),
+    ),
     "not_yours": _Fault(status=403, title=_("You cannot decide this"), text=_("Nothing was decided.")),
 }
 
@@ -133,7 +138,9 @@ def spent(  # noqa: PLR0917 - all of it is one page
 
     Without a code, only the core knows why: `lost` is its refusal.
     """
-    code = code or ("not_yours" if isinstance(lost, NotPermitted) else "closed")
+    if code is None:
+        lost_to = {NotPermitted: "not_yours", ReauthenticationRequired: "sign"}
+        code = next((one for kind, one in lost_to.items() if isinstance(lost, kind)), "closed")
     fault, say = _FAULTS[code], wording.say
     decision = say(words.DECIDED.get(page.task.decision or "", "Decided"))
     return DeadLink(

@@ -240,4 +240,6 @@ def _quick(
         return (), wording.say("This decision has a form; open it to decide.")
     if "approve" in step.comment_required:
         return (), wording.say("This decision needs a comment; open it to decide.")
+    if step.sign is not None:
+        return (), wording.say("This decision is signed; open it to decide.")
     return ("approve",), None

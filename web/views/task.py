@@ -60,6 +60,7 @@ class Seat:
     current: bool
     outdated: bool  # it was decided on an earlier revision
     provisional: bool  # whoever decided may undo it
+    signed: str | None  # its signature, in words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ class TaskPage:
     undo: Undoable | None
     choices: tuple[Choice, ...]
     form: tuple[Field, ...]
+    signs: bool  # whether its decisions are signed
     refused: str | None
     may_claim: bool
     may_release: bool
@@ -138,8 +140,10 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     versions: Versions,
     wording: Wording,
     given: Mapping[str, Any] | None = None,
+    *,
+    reason: str = "",
 ) -> TaskPage:
-    """Read the page of a task; raises NotFound. `given` is what was entered into its form before."""
+    """Read the page of a task; raises NotFound. `given` and `reason` are what was entered before."""
     task = seen_task(connection, principal, task_id, wording.now)
     stored = see_request(connection, principal, task.request_id, wording.now)
     version = versions.of(connection, stored.request.template_id)
@@ -164,6 +168,8 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     page = page_of(
         task, stored, version, step, rows, mark, similar, principal, names, wording, given, stands_in=stands_in
     )
+    if page.signs:
+        page = replace(page, form=(*page.form, _reason_field(step, reason, wording)))
     return replace(page, watched=watches.since(connection, principal.person, task.request_id) is not None)
 
 
@@ -219,6 +225,7 @@ def page_of(  # noqa: PLR0917
         undo=undoable_of(task, request.title, principal, wording),
         choices=_choices(step, wording),
         form=schemas.fields_of(step.form if step is not None else None, given or {}, wording),
+        signs=step is not None and step.sign is not None,
         refused=refused,
         may_claim=task.status == "open" and task.assignee is None and principal.person in task.candidates,
         may_release=task.status == "open" and holds and task.queue is not None,
@@ -258,6 +265,20 @@ def _why_added(task: TaskRow, rows: Sequence[Any]) -> str | None:
             why = row.detail.get("why")
             return why if isinstance(why, str) else None
     return None
+
+
+def _reason_field(step: Step | None, reason: str, wording: Wording) -> Field:
+    """Return the field in which a signer says what the signature means."""
+    reasons = step.sign.reasons if step is not None and step.sign is not None else ()
+    return Field(
+        name="reason",
+        pointer="/reason",
+        label=wording.say("What your signature means"),
+        widget="choice",
+        value=reason if reason in reasons else "",
+        required=True,
+        options=tuple((one, one) for one in reasons),
+    )
 
 
 def _choices(step: Step | None, wording: Wording) -> tuple[Choice, ...]:
@@ -314,6 +335,7 @@ def _seat(one: TaskRow, current: TaskRow, revision: int, names: Names, wording: 
         current=one.id == current.id,
         outdated=one.status == "decided" and one.revision < revision,
         provisional=one.undo_until is not None,
+        signed=words.signature(wording, one.signature),
     )
 
 

@@ -54,6 +54,7 @@ class Line:
     changes: tuple[ChangedFact, ...]
     secondary: bool
     system: bool
+    signed: str | None = None  # the signature of a decision, in words
     new: bool = False  # since the reader last looked
 
 
@@ -112,6 +113,7 @@ def _line(number: int, row: TimelineRow, version: Version, names: Names, wording
         changes=changes_of(version.variables, changes, wording) if isinstance(changes, list) else (),
         secondary=words.is_secondary(row.kind),
         system=system,
+        signed=words.signature(wording, detail.get("signature")),
     )
 
 

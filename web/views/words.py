@@ -7,6 +7,7 @@ from typing import Any
 
 from placet.definition.assignees import AssigneeName, parse_assignee
 from placet.errors import PlacetError
+from web.languages import Wording, utc
 
 Translate = Callable[[str], str]
 Named = Callable[[str], str]
@@ -45,6 +46,8 @@ NOTICES = {
     "cancel_simulation": _("The simulation was cancelled."),
     "saved": _("Saved."),
     "evidence": _("Ordered. The pack is being made."),
+    "passkey_added": _("The passkey was added."),
+    "passkey_removed": _("The passkey was removed."),
 }
 """What was just done, by the name that a page is opened with afterwards."""
 FILE_GROUPS = {"image": _("images"), "text": _("texts"), "audio": _("sound"), "video": _("videos")}
@@ -102,6 +105,13 @@ TASKS = {
     "superseded": _("No longer needed"),
     "cancelled": _("Cancelled"),
 }
+PROOFS = {
+    "oidc": _("a new log-in"),
+    "passkey": _("a passkey"),
+    "token": _("the signer's token"),
+    "simulated": _("nothing, in a simulation"),
+}
+"""How a signer proved who they are."""
 KINDS = {
     "started": _("{actor} started the request"),
     "task_opened": _("{stage}: a decision is asked of {who}"),
@@ -153,6 +163,19 @@ def outcome(say: Translate, status: str, outcome: str | None) -> str:
 def result(say: Translate, name: str | None) -> str:
     """Return the result of a stage in words."""
     return say(OUTCOMES.get(name or "", (name or "").replace("_", " ")))
+
+
+def signature(wording: Wording, given: object) -> str | None:
+    """Return a decision's signature in a sentence; None where there is none, or where it was erased."""
+    if not isinstance(given, Mapping) or "name" not in given:
+        return None
+    proven, at = str(given.get("method")), utc(str(given.get("authenticated_at")))
+    return wording.say("Signed by {name}: {reason} (confirmed by {method} at {time})").format(
+        name=given["name"],
+        reason=given.get("reason"),
+        method=wording.say(PROOFS[proven]) if proven in PROOFS else proven,
+        time=wording.moment(at) if at is not None else "…",
+    )
 
 
 def is_secondary(kind: str) -> bool:

@@ -14,7 +14,7 @@ from activities.notifications.settings import below, page_of
 LONGEST_VALUE = 2_000  # characters of any one value
 MOST_FACTS = 12
 _LONGEST_FACT = 200  # characters of one value in a list
-DETAILS = ("by", "why", "text", "asked", "level", "outcome", "due_at")
+DETAILS = ("by", "why", "text", "asked", "level", "outcome", "due_at", "signed_by", "signed_reason")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +149,7 @@ def sample(event: str) -> TemplateContext:
         "due_at": due.isoformat(),
     }
     if event == "completed":
-        detail["outcome"] = "approved"
+        detail |= {"outcome": "approved", "signed_by": "Ada", "signed_reason": "I reviewed it"}
     if event == "slo_breached":
         detail = {
             "severity": "critical",

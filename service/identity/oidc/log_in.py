@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import structlog
@@ -14,9 +14,9 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from placet.errors import NotAuthenticated
 from service.context import Context
-from service.identity import login
+from service.identity import login, step_up
 from service.identity.oidc.people import access_of, holder_of
-from service.identity.oidc.verification import is_jwt, verify
+from service.identity.oidc.verification import authenticated_at, is_jwt, verify
 from service.identity.settings import OidcSettings, settings_of
 from service.principal import Principal, principal_of
 from storage.queries.identity.sessions import ProviderSession
@@ -36,10 +36,17 @@ class Begun:
     verifier: str
     next: str
     redirect_uri: str
+    step_up: str = ""  # the id of the decision that it is to sign; else it opens a session
+    begun_at: float = 0.0  # seconds since 1970
 
 
-async def begin(context: Context, secret: str, *, redirect_uri: str, next_path: str) -> tuple[str, str]:
-    """Return the provider's address to go to, and what the browser keeps; raises NotFound without a provider."""
+async def begin(
+    context: Context, secret: str, *, redirect_uri: str, next_path: str, fresh: bool = False, step_up: str = ""
+) -> tuple[str, str]:
+    """Return the provider's address to go to, and what the browser keeps; raises NotFound without a provider.
+
+    With `fresh`, or for a step-up, the provider has to ask the person anew who they are.
+    """
     settings = settings_of(context.identity)
     begun = Begun(
         state=secrets.token_urlsafe(24),
@@ -47,7 +54,10 @@ async def begin(context: Context, secret: str, *, redirect_uri: str, next_path: 
         verifier=secrets.token_urlsafe(48),
         next=next_path,
         redirect_uri=redirect_uri,
+        step_up=step_up,
+        begun_at=context.now().timestamp(),
     )
+    asked_anew = {"prompt": "login", "max_age": "0"} if fresh or step_up else {}
     address = prepare_grant_uri(
         await context.oidc.endpoint("authorization_endpoint"),
         client_id=settings.client_id,
@@ -58,14 +68,24 @@ async def begin(context: Context, secret: str, *, redirect_uri: str, next_path: 
         nonce=begun.nonce,
         code_challenge=create_s256_code_challenge(begun.verifier),
         code_challenge_method="S256",
+        **asked_anew,
     )
     return address, _serializer(secret).dumps(asdict(begun))
 
 
 async def finish(
-    context: Context, secret: str, kept: str | None, answer: dict[str, str], *, address: str, user_agent: str
-) -> tuple[str, str]:
+    context: Context,
+    secret: str,
+    kept: str | None,
+    answer: dict[str, str],
+    *,
+    address: str,
+    user_agent: str,
+    visitor: Principal | None = None,
+) -> tuple[str | None, str]:
     """Open a session from what the provider sent back; return its cookie and where to go.
+
+    A step-up opens none: it proves who the `visitor` of this browser is. Its cookie is None.
 
     Raises NotAuthenticated and NotPermitted that say what to do, Busy at a rate limit, and ProviderUnavailable.
     """
@@ -79,6 +99,11 @@ async def finish(
         await context.rate_limits.failed_logins.count(address)
         raise
     held = await context.database.read(holder_of, settings, claims)
+    if begun.step_up:
+        await step_up.prove_by_provider(
+            context, visitor, begun.step_up, person=held.person, claims=claims, begun_at=begun.begun_at
+        )
+        return None, begun.next
     named = claims.get("sid")
     value = await login.open_session(
         context,
@@ -86,6 +111,7 @@ async def finish(
         method="oidc",
         user_agent=user_agent,
         access=access_of(settings, claims),
+        authenticated_at=authenticated_at(claims),
         provider=ProviderSession(
             id_token=id_token, subject=str(claims["sub"]), session=named if isinstance(named, str) else None
         ),
@@ -100,7 +126,8 @@ async def by_jwt(context: Context, text: str) -> Principal | None:
         return None
     claims = await verify(context.oidc, text, audience=settings.audience, now=context.now())
     held = await context.database.read(holder_of, settings, claims, services=True)
-    return principal_of(held, granted=access_of(settings, claims))
+    principal = principal_of(held, granted=access_of(settings, claims))
+    return replace(principal, channel="jwt", authenticated_at=authenticated_at(claims))
 
 
 def _begun(secret: str, kept: str | None, state: str | None) -> Begun:

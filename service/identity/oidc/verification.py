@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from joserfc import jwt
@@ -20,6 +21,7 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 LEEWAY = 60
 """Seconds by which the clocks may differ."""
 _OLDEST_LOGIN = 600  # seconds since an ID token was issued
+_LATEST = 253_402_300_800  # the year 10,000, in seconds since 1970
 _LONGEST = 16_000  # characters of a token
 
 
@@ -71,6 +73,14 @@ async def _decode(provider: Provider, text: str, kid: str | None) -> dict[str, A
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise _refused(str(error)) from error
     raise AssertionError("the second attempt returns or raises")
+
+
+def authenticated_at(claims: Mapping[str, Any]) -> datetime | None:
+    """Return when the person of a token has logged in at the provider; None where it does not say."""
+    seconds = claims.get("auth_time")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _LATEST:
+        return None
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def is_jwt(text: str) -> bool:

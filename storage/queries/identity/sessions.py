@@ -27,6 +27,7 @@ _HOLDER = Prepared(
         col(BrowserSession.access).label("granted"),
         col(BrowserSession.scopes),
         col(BrowserSession.seen_at),
+        col(BrowserSession.authenticated_at),
     )
     .join(BrowserSession, col(BrowserSession.person) == col(StoredPerson.id))
     .where(
@@ -46,6 +47,7 @@ class SessionHolder:
     csrf_token: str
     seen_at: datetime
     preferences: dict[str, Any]
+    authenticated_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,7 @@ class NewSession:
     scopes: Sequence[str] | None = None
     token_digest: str | None = None
     provider: ProviderSession | None = None
+    authenticated_at: datetime | None = None
 
 
 def open_session(connection: Connection, new: NewSession, now: datetime) -> str:
@@ -89,6 +92,7 @@ def open_session(connection: Connection, new: NewSession, now: datetime) -> str:
         created_at=now,
         seen_at=now,
         expires_at=new.expires_at,
+        authenticated_at=new.authenticated_at,
     )
     connection.execute(insert(BrowserSession).values(**row.model_dump()))
     return value
@@ -105,7 +109,11 @@ def holder(connection: Connection, value: str, now: datetime, idle: timedelta) -
         scopes=None if row.scopes is None else frozenset(row.scopes),
     )
     return SessionHolder(
-        holder=person, csrf_token=row.csrf_token, seen_at=row.seen_at, preferences=row.preferences or {}
+        holder=person,
+        csrf_token=row.csrf_token,
+        seen_at=row.seen_at,
+        preferences=row.preferences or {},
+        authenticated_at=row.authenticated_at,
     )
 
 

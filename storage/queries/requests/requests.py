@@ -102,6 +102,7 @@ class TaskRow:
     queue: str | None
     on_behalf_of: str | None
     undo_until: datetime | None
+    signature: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
