@@ -29,7 +29,16 @@ from api.http.parameters import check_parameters, parameters_of
 from api.http.paths import BASE
 from api.http.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
-from placet.errors import InputInvalid, NotFound, NotPermitted, PlacetError, Problem, Unavailable, Unseen
+from placet.errors import (
+    InputInvalid,
+    NotFound,
+    NotPermitted,
+    PlacetError,
+    Problem,
+    ReauthenticationRequired,
+    Unavailable,
+    Unseen,
+)
 from placet.json_text import read_json
 from service.principal import Principal
 from storage.queries import api_calls
@@ -271,7 +280,7 @@ async def record_error(
 
 
 def _is_refusal(status: int, error: Exception) -> bool:
-    return status in {403, 409, 422} or isinstance(error, Unseen)
+    return status in {403, 409, 422} or isinstance(error, ReauthenticationRequired | Unseen)
 
 
 async def record_refusal(

@@ -12,6 +12,7 @@ from api.http.problems import status_of
 from placet.errors import InputInvalid, PlacetError, ProofRefused, ReauthenticationRequired
 from service.identity import passkeys
 from service.identity.passkeys import Site
+from web.forms.reading import Entries
 from web.routes.common import Here, WebContext, entries_of, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -31,13 +32,14 @@ async def add_passkey(request: Request, here: Here, visitor: SignedIn) -> Respon
     """Keep a passkey that the browser has made."""
     entries = await entries_of(request, visitor)
     try:
+        answer = _answer(entries)
         site = passkeys.require_site(here.context, base_url(here.context, request))
         await passkeys.register(
             here.context,
             visitor.principal,
             request.state.session,
             site,
-            answer=entries.text("answer"),
+            answer=answer,
             name=entries.text("name"),
         )
     except (InputInvalid, ProofRefused, ReauthenticationRequired) as error:
@@ -55,6 +57,12 @@ async def remove_passkey(
     except ReauthenticationRequired as error:
         return await _page(request, here, visitor, error=error)
     return see_other("/me/passkeys", "passkey_removed")
+
+
+def _answer(entries: Entries) -> str:
+    if not entries.text("answer"):
+        raise InputInvalid("The browser has made no passkey. Nothing was changed; try again.")
+    return entries.text("answer")
 
 
 def _site(here: WebContext, request: Request) -> Site | None:
