@@ -37,12 +37,38 @@ async def check_definition(context: Context, raw: object, *, by: str) -> Report:
     return await context.pool.run(proof, by=by)
 
 
+async def unstored_version(context: Context, principal: Principal, raw: object) -> DefinitionVersion:
+    """Return what was sent as a draft of somebody's, which is not stored; raises BlueprintInvalid with every fault.
+
+    It was read and compiled in the pool, and so may be in this process.
+    """
+    now = context.now()
+    blueprint: ProcessDefinition = await context.pool.run(parse_definition, raw, by=principal.person)
+    around = await context.database.read(dependencies_of, blueprint, now)
+    document, digest = await context.pool.run(
+        pool_functions.compile_draft, blueprint, now, *around, by=principal.person
+    )
+    return DefinitionVersion(
+        id=uuid.uuid4().hex,
+        name=blueprint.name,
+        version=blueprint.version,
+        template_type=blueprint.template_type,
+        status="draft",
+        owner=blueprint.owner,
+        digest=digest,
+        blueprint=document,
+        graph_spec=document.get("graph_spec"),
+        created_by=principal.person,
+        created_at=now,
+    )
+
+
 async def draft_definition(context: Context, principal: Principal, raw: object) -> DefinitionVersion:
     """Store a blueprint as a draft of somebody's; the same blueprint again is the same draft.
 
     Raises BlueprintInvalid with every fault, and Conflict where that version has other content.
     """
-    row = await _written(context, principal, raw)
+    row = await unstored_version(context, principal, raw)
 
     def store(connection: Connection) -> DefinitionVersion:
         try:
@@ -65,13 +91,13 @@ async def replace_draft(
 
     Raises Conflict also where its content is not that of `digest` any more.
     """
-    written = await _written(context, principal, raw)
+    written = await unstored_version(context, principal, raw)
     return await context.database.write(definitions.replace_draft, template_id, written, digest=digest)
 
 
 async def prove_publishable(context: Context, principal: Principal, raw: object) -> None:
     """Raise what `publish_definition` would raise about this content: BlueprintInvalid."""
-    row = await _written(context, principal, raw)
+    row = await unstored_version(context, principal, raw)
     before = await context.database.read(_before, row)
     await _certificate(context, row, before, by=principal.person)
 
@@ -164,29 +190,6 @@ async def read_dmn(
     """Map the decision of a DMN file; raises InputInvalid and BlueprintInvalid."""
     reading = partial(import_dmn, dmn.encode(), decision=decision, name=name, version=version)
     return await context.pool.run(reading, by=principal.person)
-
-
-async def _written(context: Context, principal: Principal, raw: object) -> DefinitionVersion:
-    """Return what was sent as a draft of somebody's, not yet stored; raises BlueprintInvalid with every fault."""
-    now = context.now()
-    blueprint: ProcessDefinition = await context.pool.run(parse_definition, raw, by=principal.person)
-    around = await context.database.read(dependencies_of, blueprint, now)
-    document, digest = await context.pool.run(
-        pool_functions.compile_draft, blueprint, now, *around, by=principal.person
-    )
-    return DefinitionVersion(
-        id=uuid.uuid4().hex,
-        name=blueprint.name,
-        version=blueprint.version,
-        template_type=blueprint.template_type,
-        status="draft",
-        owner=blueprint.owner,
-        digest=digest,
-        blueprint=document,
-        graph_spec=document.get("graph_spec"),
-        created_by=principal.person,
-        created_at=now,
-    )
 
 
 def _before(connection: Connection, row: DefinitionVersion) -> DefinitionVersion | None:

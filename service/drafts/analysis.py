@@ -19,7 +19,7 @@ from placet.definition.fields import SEMVER
 from placet.errors import NotFound, Problem
 from placet.proofs.findings import Finding
 from service.context import Context
-from service.definitions import check_definition
+from service.definitions import check_definition, unstored_version
 from service.drafts.draft import Draft
 from service.drafts.merge import FieldChange
 from service.drafts.work import Comparison, compare
@@ -132,17 +132,7 @@ async def preflight(
     cannot be used, NotPermitted, InputInvalid and Unavailable.
     """
     principal.need(frozenset({"admin"}))
-    target = DefinitionVersion(
-        id=draft.template_id or draft.id,
-        name=draft.process,
-        version=draft.version or "",
-        template_type="approval",
-        status=draft.status,
-        digest="",
-        blueprint=draft.content,
-        created_by=draft.created_by,
-        created_at=draft.created_at,
-    )
+    target = await unstored_version(context, principal, draft.content)
     return await migration.preflight(context, target, selection, principal.actor)
 
 

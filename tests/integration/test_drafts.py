@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from copy import deepcopy
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from storage.queries.definitions import drafts as stored
 from storage.tables.drafts import BlueprintDraft
 from tests.api_desk import api_desk, context_of, no_engine
 from tests.stored import writing
+from tests.waiting import until
 
 NAME = EXPENSE_APPROVAL["name"]
 DESI, DORA = (Principal(person=who, access=frozenset({"designer"})) for who in ("desi", "dora"))
@@ -187,6 +187,21 @@ async def test_what_is_no_blueprint_is_kept_and_found(context: Context) -> None:
     assert explored.row.result["validation_errors"]
 
 
+async def test_an_analysis_that_nobody_waits_for_any_more_gives_its_process_back(context: Context) -> None:
+    draft = await drafts.create(context, DESI, content=EXPENSE_APPROVAL)
+    work = asyncio.create_task(analyse(context, DESI, draft))
+    await until(lambda: _busy(context), what="the proof in a process of the pool")
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert not context.pool._busy
+    assert (await analyse(context, DESI, draft)).ok
+
+
+async def _busy(context: Context) -> bool:
+    return bool(context.pool._busy)
+
+
 @pytest.mark.parametrize("content", [[], "text", 7, {"a": "\0"}, {"a": ["y"] * 100_001}, {"a": "y" * 2_000_001}])
 async def test_what_cannot_be_stored_is_refused(context: Context, content: Any) -> None:
     with pytest.raises(InputInvalid):
@@ -196,8 +211,15 @@ async def test_what_cannot_be_stored_is_refused(context: Context, content: Any) 
         await drafts.save(context, DESI, draft.id, revision=1, content=content)
 
 
-async def test_where_two_are_needed_who_wrote_any_of_it_does_not_publish(context: Context) -> None:
-    context = replace(context, publish_needs_two=True)
+@pytest_asyncio.fixture
+async def strict(database: Database) -> AsyncIterator[Context]:
+    """Return a context in which somebody else has to publish."""
+    async with api_desk(database, await no_engine(), seconds=1, publish_needs_two=True) as desk:
+        yield context_of(desk)
+
+
+async def test_where_two_are_needed_who_wrote_any_of_it_does_not_publish(strict: Context) -> None:
+    context = strict
     draft = await based_on_published_by_two(context)
     await drafts.save(
         context, DORA, draft.id, revision=1, content=changed(draft.content, owner="user:dora", version="1.1.0")
