@@ -73,3 +73,12 @@ async def test_a_decided_task_has_no_consequences_any_more(desk: ApiDesk) -> Non
     await desk.post(f"{path}/decide/", {"decision": "approve"}, as_="bob")
     answer = await desk.get(f"{path}/consequences/", as_="bob")
     assert answer.status_code == 409, answer.text
+
+
+async def test_the_process_of_a_request_leads_to_the_engines_own_page_for_whoever_sees_all(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(TWO), amount="10")
+    shown = [
+        "http://temporal.test" in (await (await browser_of(desk, who)).get(f"/requests/{request['id']}/process")).text
+        for who in ("audrey", "bob")
+    ]
+    assert shown == [True, False]

@@ -75,6 +75,7 @@ class ProcessPage:
     request_id: str | None
     title: str
     status: str
+    ui_url: str | None = None  # of the request in the Temporal Web UI, for whoever sees all requests
 
 
 def read_process(
@@ -94,6 +95,7 @@ def read_request_process(
     versions: Versions,
     wording: Wording,
     *,
+    ui_url: str | None = None,
     standalone: bool = False,
 ) -> ProcessPage:
     """Read the drawing of a request's process with how far it has come; raises NotFound."""
@@ -102,7 +104,7 @@ def read_request_process(
     definition = _drawable(version)
     graph = graph_of(definition, wording.say, _names(connection, definition))
     progress = progress_of(graph, requests.timeline(connection, request_id))
-    return _page(
+    page = _page(
         version,
         definition,
         graph,
@@ -113,6 +115,7 @@ def read_request_process(
         title=stored.title,
         status=words.outcome(wording.say, stored.status, stored.outcome),
     )
+    return replace(page, ui_url=ui_url if principal.sees_all else None)
 
 
 def read_path(

@@ -46,7 +46,10 @@ async def request_process(request: Request, here: Here, visitor: SignedIn, reque
     """Show how far a request has come in its process."""
 
     def read(connection: Connection) -> tuple[ProcessPage, str | None]:
-        page = read_request_process(connection, visitor.principal, request_id, here.versions, visitor.wording)
+        ui_url = here.context.ui_link(request_id) if here.context.ui_url else None
+        page = read_request_process(
+            connection, visitor.principal, request_id, here.versions, visitor.wording, ui_url=ui_url
+        )
         return page, read_inbox_count(connection, visitor.principal, visitor.wording)
 
     page, badge = await here.context.database.read(read)
