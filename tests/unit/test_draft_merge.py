@@ -92,6 +92,14 @@ def _edge_elsewhere(content: dict[str, Any]) -> None:
     content["graph_spec"]["edges"].append({"from": "z", "to": "b"})
 
 
+def _nodes(*order: int) -> Any:
+    def put(content: dict[str, Any]) -> None:
+        nodes = content["graph_spec"]["nodes"]
+        content["graph_spec"]["nodes"] = [nodes[number] for number in order]
+
+    return put
+
+
 SAFE = [
     (_hours, _approvers),
     (_hours, _variable),
@@ -133,6 +141,7 @@ def _sorted(content: dict[str, Any], keys: dict[str, str]) -> dict[str, Any]:
         (_legal, _audit, "/process_steps"),
         (_turned, _legal, "/process_steps"),
         (_edge, _other_edge, "/graph_spec/edges"),
+        (_nodes(2, 0, 1), _nodes(1, 2, 0), "/graph_spec/nodes"),
         (lambda c: c.pop("settings"), lambda c: c["settings"].update(timezone="CET"), "/settings"),
         (lambda c: c.update(name="A"), lambda c: c.update(name="B"), "/name"),
         (lambda c: c.update(owner=None), lambda c: c.update(owner="user:ann"), "/owner"),
@@ -152,6 +161,16 @@ def test_changes_of_the_same_place_are_a_conflict_that_goes_to_the_side_that_is_
 def test_a_value_that_is_gone_from_one_side_is_told_from_null() -> None:
     (conflict,) = merge({"a": 1}, {}, {"a": None}).conflicts
     assert (conflict.base, conflict.theirs, conflict.mine) == (1, ABSENT, None)
+
+
+def test_an_order_that_one_side_chose_is_kept_with_what_the_other_added() -> None:
+    def added(content: dict[str, Any]) -> None:
+        content["graph_spec"]["nodes"].append({"id": "d", "type": "end"})
+
+    for theirs, mine in ((_nodes(2, 0, 1), added), (added, _nodes(2, 0, 1))):
+        merged = merge(BASE, edited(theirs), edited(mine))
+        kept = [node["id"] for node in merged.content["graph_spec"]["nodes"] if node["id"] != "d"]
+        assert (merged.conflicts, kept, len(merged.content["graph_spec"]["nodes"])) == ((), ["c", "a", "b"], 4)
 
 
 @pytest.mark.parametrize(
