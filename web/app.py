@@ -14,6 +14,7 @@ from api.context import ApiContext
 from web import problems
 from web.routes import (
     attachments,
+    audit,
     bulk,
     consequences,
     conversation,
@@ -49,6 +50,7 @@ ROUTERS = (
     requests.router,
     conversation.router,
     processes.router,
+    audit.router,
     simulation_orders.router,
     simulations.router,
     attachments.router,

@@ -51,3 +51,19 @@ def test_a_drawing_is_sized_moved_printed_and_saved(placet: Placet, visit: Visit
     assert download.value.suggested_filename == "process.svg"
     expect(page.locator(".outline [aria-current=step]")).to_have_count(1)
     assert rita.findings("the drawing, enlarged") == []
+
+
+def test_an_audit_is_verified_and_its_entries_are_chosen_by_keyboard(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "An audit of a request with quite a long title that has to be broken on a phone")
+    rita = visit("rita", width=360)
+    page = rita.go(f"/requests/{request['id']}")
+    page.get_by_role("link", name="Verify the audit chain").click()
+    expect(page.get_by_text("does not hold")).to_have_count(0)
+    findings = rita.findings("the audit")
+    page.locator("#kind").focus()
+    page.locator("#kind").select_option("task_opened")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".outline")).to_contain_text("task opened")
+    expect(page.locator(".outline")).not_to_contain_text("started")
+    assert findings + rita.findings("the audit, one kind") == []

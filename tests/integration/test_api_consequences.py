@@ -82,3 +82,18 @@ async def test_the_process_of_a_request_leads_to_the_engines_own_page_for_whoeve
         for who in ("audrey", "bob")
     ]
     assert shown == [True, False]
+
+
+async def test_the_audit_page_verifies_the_request_and_lists_its_entries_by_kind(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(TWO), amount="10")
+    browser = await browser_of(desk, "bob")
+    path = f"/requests/{request['id']}/audit"
+    page = (await browser.get(path)).text
+    assert "does not hold" not in page
+    assert page.count(">holds<") == 4
+    assert "<strong>started</strong>" in page
+    some = (await browser.get(f"{path}?kind=task_opened")).text
+    assert "<strong>task opened</strong>" in some
+    assert "<strong>started</strong>" not in some
+    assert "There is no such entry" in (await browser.get(f"{path}?page=9")).text
+    assert (await (await browser_of(desk, "zoe")).get(path)).status_code == 404
