@@ -30,11 +30,13 @@ OTHER_TEXTS = {
     "stage/name",
     "stage/form",
     "stage/comment_required",
+    "stage/sign/reasons",
     "repetition/name",
     "repetition/approvers/who",
     "repetition/levels/to",
     "repetition/form",
     "repetition/comment_required",
+    "repetition/sign/reasons",
 }
 
 
