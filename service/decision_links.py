@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from activities.decision_tokens import LinkClaims, LinkTokens
 from placet.definition.steps import DecisionLinks, decision_links_by_stage, signing_stages, strictest
-from placet.engine.events import Decide
-from placet.errors import LinkRefused, NotFound
+from placet.engine.events import Decide, Undo
+from placet.errors import LinkRefused, NotFound, Refused
 from service import commands
 from service.context import Context
 from service.principal import Principal, principal_of
@@ -113,6 +113,18 @@ async def decide_by_link(
         via="link",
     )
     return await commands.act_on_task(context, principal, claims.task_id, event, key=own)
+
+
+async def undo_by_link(context: Context, principal: Principal, link: DecisionLink) -> RequestWithTasks:
+    """Undo the decision of a link while that is possible; raises as `act_on_task`.
+
+    It undoes its own decision alone, once: the link ends with it.
+    """
+    if link.spent != "used":
+        raise Refused("This link has decided nothing that could be undone.")
+    own = hashlib.sha256(f"undo:{link.token}".encode()).hexdigest()
+    event = Undo(by=principal.actor, task_id=link.claims.task_id, key=own)
+    return await commands.act_on_task(context, principal, link.claims.task_id, event, key=own)
 
 
 def _found(

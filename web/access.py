@@ -80,6 +80,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     # For the person of the link, and where it says so, in their session; service.decision_links checks that.
     "GET /decide": PUBLIC,
     "POST /decide": PUBLIC,
+    "POST /decide/undo": PUBLIC,
     "GET /login": PUBLIC,
     "POST /login": PUBLIC,
     "GET /login/oidc": PUBLIC,

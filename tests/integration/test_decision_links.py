@@ -256,6 +256,48 @@ async def test_a_link_that_was_used_stays_so_when_its_decision_is_undone(post: P
     assert said(await confirm(post.browser(), (await post.links(task))["reject"])) == (200, "done")
 
 
+async def test_a_decision_by_link_is_undone_from_its_page_once(post: Post) -> None:
+    task = await post.asked({**SLOW, "undo_seconds": 86_400})
+    link = (await post.links(task))["approve"]
+    browser = post.browser()
+    done = await confirm(browser, link)
+    assert 'action="/decide/undo"' in done.text
+    again = await browser.get(link)
+    assert said(again) == (410, "used")
+    assert 'action="/decide/undo"' in again.text, "also whoever has closed the page can undo"
+    other = await post.browser().post(
+        "/decide/undo", data={"token": (await post.links(task))["reject"].partition("=")[2]}
+    )
+    assert said(other) == (409, "decided"), "a link undoes its own decision alone"
+    undone = await browser.post("/decide/undo", data=fields(again))
+    assert said(undone) == (200, "done")
+    assert f'href="/tasks/{task["id"]}"' in undone.text
+    assert said(await browser.post("/decide/undo", data=fields(done))) == (409, "handed_over")
+    assert said(await browser.get(link)) == (410, "handed_over")
+    row = await post.desk.database.read(requests.read_task, task["id"])
+    assert (row.status, row.decision, row.hand_overs) == ("open", None, 1)
+
+
+async def test_a_decision_by_link_that_stands_offers_no_undoing(post: Post) -> None:
+    link = (await post.links(await post.asked()))["approve"]
+    done = await confirm(post.browser(), link)
+    assert said(done) == (200, "done")
+    assert "/decide/undo" not in done.text
+    late = await post.browser().post("/decide/undo", data={"token": link.partition("=")[2]})
+    assert said(late) == (409, "used")
+    assert "/decide/undo" not in late.text
+
+
+async def test_undoing_by_link_needs_the_session_where_deciding_does(strict: Post) -> None:
+    task = await strict.asked({**SLOW, "undo_seconds": 86_400})
+    link = (await strict.links(task))["approve"]
+    bob = await strict.logged_in("bob")
+    done = await confirm(bob, link)
+    assert said(await strict.browser().post("/decide/undo", data=fields(done))) == (401, "log_in")
+    assert (await bob.post("/decide/undo", data=fields(done) | {"csrf_token": "x"})).status_code == 403
+    assert said(await bob.post("/decide/undo", data=fields(done))) == (200, "done")
+
+
 async def test_a_link_rests_while_another_branch_has_returned_the_request(post: Post) -> None:
     task, other = await _two_branches(post, on_change="restart")
     link = (await post.links(task))["approve"]

@@ -22,6 +22,7 @@ from placet.errors import (
     NotPermitted,
     PlacetError,
     ReauthenticationRequired,
+    Refused,
     Returned,
 )
 from service import decision_links as links
@@ -34,6 +35,7 @@ from web.routes.common import Here, WebContext, fresh_key, judged, record, shown
 from web.security import CSRF_FIELD, PageRoute, log_in_address, to_log_in
 from web.views import words
 from web.views.decision_link import DeadLink, read_page, refused, spent
+from web.views.undo import Undoable, undoable_of
 from web.visitor import Visitor, wording_of
 
 router = APIRouter(route_class=PageRoute)
@@ -65,10 +67,7 @@ async def decide_by_link(request: Request, here: Here) -> Response:
         link, visitor = await _opened(request, here, token)
     except LinkRefused as error:
         return _refused(request, here, error, again=log_in_address("/decide", f"token={token}"))
-    session: Session | None = request.state.session
-    if session is not None and link.needs != "bearer":
-        sent = form.get(CSRF_FIELD)
-        require_csrf_token(session, sent if isinstance(sent, str) else None)
+    _require_csrf(request, link, form.get(CSRF_FIELD))
     entries = Entries.of(form.multi_items(), visitor.wording.zone)
     version = await here.context.database.read(here.versions.of, link.request.request.template_id)
     step = version.step(link.task.stage)
@@ -88,8 +87,45 @@ async def decide_by_link(request: Request, here: Here) -> Response:
         await record(here, visitor, "decide", error, task_id=link.task.id)
         now, _ = await _opened(request, here, token)  # what happened meanwhile
         return await _page(request, here, visitor, now, lost=error)
-    done = {"word": visitor.wording.say(words.DECIDED[link.claims.decision]), "decision": link.claims.decision}
-    return _shown(request, done=done, title=stored.request.title, request_id=stored.request.id)
+    say, request_row = visitor.wording.say, stored.request
+    done = {
+        "word": say(words.DECIDED[link.claims.decision]),
+        "text": say("Your decision is on record. You can close this page."),
+    }
+    its = next((one for one in stored.tasks if one.id == link.task.id), None)
+    undo = None if its is None else undoable_of(its, request_row.title, visitor.principal, visitor.wording)
+    return _shown(request, done=done, title=request_row.title, request_id=request_row.id, undo=undo, token=token)
+
+
+@router.post("/decide/undo")
+async def undo_by_link(request: Request, here: Here) -> Response:
+    """Undo the decision of a link, while that is possible."""
+    form = await request.form()  # web.security has bounded it
+    token = form.get("token")
+    token = token if isinstance(token, str) else ""
+    try:
+        link, visitor = await _opened(request, here, token)
+    except LinkRefused as error:
+        return _refused(request, here, error, again=log_in_address("/decide", f"token={token}"))
+    _require_csrf(request, link, form.get(CSRF_FIELD))
+    try:
+        stored = await links.undo_by_link(here.context, visitor.principal, link)
+    except Refused as error:
+        await record(here, visitor, "undo", error, task_id=link.task.id)
+        now, _ = await _opened(request, here, token)  # what happened meanwhile
+        return await _page(request, here, visitor, now, lost=error)
+    say = visitor.wording.say
+    done = {
+        "word": say("Undone"),
+        "text": say("The task is open again. This link has ended; decide on the task's page."),
+    }
+    return _shown(request, done=done, title=stored.request.title, request_id=stored.request.id, task=link.task.id)
+
+
+def _require_csrf(request: Request, link: DecisionLink, sent: object) -> None:
+    session: Session | None = request.state.session
+    if session is not None and link.needs != "bearer":
+        require_csrf_token(session, sent if isinstance(sent, str) else None)
 
 
 async def _opened(request: Request, here: WebContext, token: str) -> tuple[DecisionLink, Visitor]:
@@ -122,7 +158,10 @@ async def _page(
     )
     if code is not None or lost is not None:
         dead = spent(code, link, page, visitor.wording, changes, lost)
-        return _dead(request, dead, status=dead.status if lost is None else status_of(lost))
+        undo = undoable_of(link.task, page.title, visitor.principal, visitor.wording) if dead.code == "used" else None
+        return _dead(
+            request, dead, status=dead.status if lost is None else status_of(lost), undo=undo, token=link.token
+        )
     choice = next(one for one in page.choices if one.decision == link.claims.decision)
     return _shown(
         request,
@@ -145,12 +184,20 @@ def _refused(request: Request, here: WebContext, error: LinkRefused, *, again: s
     return _dead(request, dead, status=dead.status, again=again if error.code == "log_in" else None)
 
 
-def _dead(request: Request, dead: DeadLink, *, status: int, again: str | None = None) -> Response:
-    return _shown(request, status=status, dead=dead, again=again)
+def _dead(
+    request: Request,
+    dead: DeadLink,
+    *,
+    status: int,
+    again: str | None = None,
+    undo: Undoable | None = None,
+    token: str = "",
+) -> Response:
+    return _shown(request, status=status, dead=dead, again=again, undo=undo, token=token)
 
 
 def _shown(request: Request, *, status: int = 200, **values: Any) -> Response:
-    nothing = {"dead": None, "done": None, "page": None}
+    nothing = {"dead": None, "done": None, "page": None, "undo": None, "task": None}
     answer = shown(request, "decide.html", status=status, **{**nothing, **values})
     answer.headers.update(_HEADERS)
     return answer
