@@ -26,7 +26,7 @@ from placet.errors import Conflict
 from storage.announcements.announce import HELD, announce, request_topic
 from storage.database import one_trip
 from storage.prepared import Prepared, among, one_of
-from storage.queries.requests import list_fields
+from storage.queries.requests import list_fields, titles
 from storage.recording import metrics, recipients
 from storage.recording.recipients import ASKING
 from storage.tables.approvals import (
@@ -57,6 +57,11 @@ class _NewPart:
     def begins(self) -> bool:
         """Whether nothing of the request has ever been stored."""
         return self.entries[0].seq == 1 and not self.contradicted
+
+    @property
+    def may_change_the_title(self) -> bool:
+        """Whether the title may be another than the one that is stored."""
+        return self.begins or self.contradicted or self.recording.revision > 1
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -268,7 +273,10 @@ def _insert(
 ) -> None:
     entries = [_entry(part.recording.request_id, entry, now) for part in fresh for entry in part.entries]
     _PUT_ENTRY.run_all(connection, entries)
-    _PUT_REQUEST.run_all(connection, [_request(part.recording, named) for part in fresh])
+    rows = [_request(part.recording, named) for part in fresh]
+    _PUT_REQUEST.run_all(connection, rows)
+    if retitled := [row for part, row in zip(fresh, rows, strict=True) if part.may_change_the_title]:
+        titles.put(connection, retitled)
     tasks = [_task(part.recording, task, named) for part in fresh for task in part.tasks]
     if tasks:
         _PUT_TASK.run_all(connection, tasks)

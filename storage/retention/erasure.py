@@ -20,6 +20,7 @@ from placet.audit.chain import canonical_json
 from placet.audit.sealed import committed, erased
 from placet.errors import Conflict, NotFound
 from storage.database import of_rows
+from storage.queries.requests import titles
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.identity import StepUp
@@ -89,6 +90,7 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
 def _erase_projection(connection: Connection, request: ApprovalRequest, now: datetime) -> None:
     """Empty the columns that repeat the content, forget who read how far, and drop notifications that were not sent."""
     request.title, request.input, request.content_digest = TITLE, {}, None
+    titles.put(connection, [{"id": request.id, "title": TITLE}])
     request.questions = without_texts(request.questions)
     request.erased_at = request.erased_at or now
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)

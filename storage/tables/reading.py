@@ -1,13 +1,32 @@
-"""What people keep of their reading: named views of the inbox, how far they have read requests, and what they watch."""
+"""What reading needs beside the projection: the titles to search in, and what people keep of their own reading.
+
+That is named views of the inbox, how far they have read requests, and what they watch.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Column, ForeignKey, String, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from storage.tables.columns import moment_column
+
+
+class RequestTitle(SQLModel, table=True):
+    """The title of a request as it is searched: folded, so that both databases find the same (decision 34).
+
+    Migration 0032 makes the index of its parts: on SQLite an FTS5 table of trigrams that triggers keep, on PostgreSQL a
+    GIN index. The row goes with its request.
+    """
+
+    __tablename__ = "request_title"
+
+    number: int | None = Field(default=None, primary_key=True)  # SQLite's index names rows by it
+    request_id: str = Field(
+        sa_column=Column(String, ForeignKey("approval_request.id", ondelete="CASCADE"), unique=True, nullable=False)
+    )
+    folded: str  # storage.queries.requests.titles.fold
 
 
 class SavedView(SQLModel, table=True):

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, text
 
 from storage.database import Database
+from storage.queries.requests import titles
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, DefinitionVersion, Participant
 from tests.approvals import EXPENSE, store_people
 
@@ -75,6 +76,7 @@ def _requests(connection: Connection, opened: int) -> None:
     for first in range(0, 2 * opened, _TOGETHER):
         made = [_made(number, opened, drawn) for number in range(first, min(first + _TOGETHER, 2 * opened))]
         connection.execute(insert(ApprovalRequest), [request for request, _ in made])
+        titles.put(connection, [request for request, _ in made])
         connection.execute(insert(ApprovalTask), [task for _, task in made])
         connection.execute(insert(Participant), list(_participants(made)))
 

@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import json
 import pkgutil
+import re
 import sys
 from datetime import UTC, datetime
 from typing import Any
@@ -22,6 +23,7 @@ from placet.definition.model import parse_definition
 from placet.plan.compiler import digest as blueprint_digest
 from storage.database import Database
 from storage.migrate import configuration, migrate, newest
+from storage.queries.requests import requests
 from storage.tables.approvals import ApprovalRequest
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -29,7 +31,13 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 def _differences(connection: Connection) -> list[Any]:
     context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
-    return list(compare_metadata(context, SQLModel.metadata))
+    # The step makes them by hand: the tables of a full-text index of SQLite, and an index of a function of PostgreSQL.
+    return [one for one in compare_metadata(context, SQLModel.metadata) if not _of_search(one)]
+
+
+def _of_search(difference: Any) -> bool:
+    kind, what = difference[0], difference[1]
+    return kind in {"remove_table", "remove_index"} and re.match(r"request_title_(parts|terms)", what.name) is not None
 
 
 async def test_migrations_and_tables_agree(database: Database) -> None:
@@ -149,3 +157,21 @@ async def test_blueprints_that_were_stored_before_there_were_formats_keep_their_
     for document in await database.write(_blueprints_from_before_there_were_formats):
         assert document["format"] == 1
         assert parse_definition(document).on_change == "stage"
+
+
+async def test_titles_of_before_are_found_by_their_parts(database: Database) -> None:
+    def of_before(connection: Connection) -> None:
+        command.downgrade(configuration(connection), "0031")
+        request = Table("approval_request", MetaData(), autoload_with=connection)
+        full = {"template_id": "t", "template": "E", "version": "1.0.0", "input": {}, "requester": "ann"}
+        full |= {"status": "pending", "round": 1, "returned": False, "seq": 1, "head": "h", "started_at": NOW}
+        connection.execute(
+            insert(request), [{**full, "id": f"r{n:05}", "title": f"Übersicht {n}"} for n in range(5_001)]
+        )
+        command.upgrade(configuration(connection), "head")
+
+    await database.write(of_before)
+    page = await database.read(requests.page, limit=5, title="ÜBERSICHT 5000")
+    assert [row.request.id for row in page.items] == ["r05000"]
+    page = await database.read(requests.page, limit=5, title="übersicht")
+    assert len(page.items) == 5

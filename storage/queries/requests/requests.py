@@ -30,6 +30,7 @@ from storage.prepared import Prepared, among
 from storage.queries import cursor as cursors
 from storage.queries.ordering import Search, SortOrder, hidden, order_of_requests, order_of_tasks
 from storage.queries.requests.list_fields import ListValues, list_values
+from storage.queries.requests.titles import with_part
 from storage.queries.requests.visibility import (
     Visibility,
     claimed_rules,
@@ -227,7 +228,8 @@ def page(
         if value is not None:
             query = query.where(col(column) == value)
     if title is not None:
-        query = query.where(col(ApprovalRequest.title).icontains(title, autoescape=True))
+        rule, rare = with_part(connection, title, col(ApprovalRequest.id))
+        query, few = query.where(rule), few or rare
     if waits_for_answer_of is not None:
         query = query.where(waits_for_answer(waits_for_answer_of))
     if watched_by is not None:
@@ -319,7 +321,10 @@ def task_page(
     people of its queue). `claimed` False are those in queues. `title` is a part of the request's, in any case.
     """
     rules: list[ColumnElement[bool]] = [*due.holds(col(ApprovalTask.due_at))]
-    few = False
+    few = rare = False
+    if title is not None:
+        rule, rare = with_part(connection, title, col(ApprovalTask.request_id))
+        rules.append(rule)
     if viewer is not None and waits_for is not None:
         rules.append(visible_now(viewer))
     elif viewer is not None:
@@ -333,16 +338,15 @@ def task_page(
         (ApprovalRequest.template, template),
     ):
         if value is not None:
-            rules.append(col(column) == value)
-    if title is not None:
-        rules.append(col(ApprovalRequest.title).icontains(title, autoescape=True))
+            rules.append((hidden(col(column)) if rare else col(column)) == value)
     tasks = select(col(ApprovalTask.id)).where(*rules)
-    if template is not None or title is not None or (viewer is not None and not few):
+    if template is not None or (viewer is not None and not few):
         tasks = tasks.join(ApprovalRequest, _ITS_REQUEST)
     if waits_for is not None:
-        searches = searches_for(waits_for, tasks, status=status, claimed=claimed)
+        searches = searches_for(waits_for, tasks, status=status, claimed=claimed, rare=rare)
     else:
-        tasks = tasks.where(*claimed_rules(claimed))
+        few = few or rare
+        tasks = tasks.where(*claimed_rules(claimed, few=rare))
         if status is not None:
             rule = hidden(col(ApprovalTask.status)) == status if few else in_status(status)
             searches = [Search(query=tasks.where(rule), few=few)]

@@ -115,7 +115,12 @@ def waiting_for(visibility: Visibility) -> ColumnElement[bool]:
 
 
 def searches_for(
-    visibility: Visibility, tasks: Select[Any], *, status: str | None = None, claimed: bool | None = None
+    visibility: Visibility,
+    tasks: Select[Any],
+    *,
+    status: str | None = None,
+    claimed: bool | None = None,
+    rare: bool = False,
 ) -> list[Search]:
     """Narrow a query of tasks to those that wait for somebody now, as one search for each way in which they do.
 
@@ -123,16 +128,23 @@ def searches_for(
     queue, but for who asked. Each of the searches finds its rows by an index of its own, which has them in the orders
     of lists; one condition with `OR` makes the databases look at all tasks that are open. A task may be found twice.
     `status` None stands for any status, `claimed` False for tasks that nobody has yet.
+    `rare` says that the query finds few tasks by itself, so that none of these indexes is to be used.
     """
     person = visibility.person
     found: list[Search] = []
 
     def find(*rules: ColumnElement[bool], few: bool = False) -> None:
-        found.append(Search(query=tasks.where(*rules), few=few))
+        found.append(Search(query=tasks.where(*rules), few=few or rare))
+
+    def by(column: Any) -> Any:
+        return hidden(col(column)) if rare else col(column)
+
+    def having(one: str) -> ColumnElement[bool]:
+        return hidden(col(ApprovalTask.status)) == one if rare else in_status(one)
 
     if claimed is not False:
         for one in get_args(TaskStatus) if status is None else (status,):
-            find(col(ApprovalTask.assignee) == person, in_status(one))
+            find(by(ApprovalTask.assignee) == person, having(one))
     candidate = select(col(TaskCandidate.task_id)).where(col(TaskCandidate.person) == person).correlate(None)
     theirs = [col(ApprovalTask.id).in_(candidate), *claimed_rules(claimed, few=True)]
     find(*theirs, *([] if status is None else [hidden(col(ApprovalTask.status)) == status]), few=True)
@@ -143,10 +155,10 @@ def searches_for(
     others = ~own.correlate(ApprovalTask)
     if claimed is not True:
         for some in _apart(visibility.queues):
-            find(in_status("open"), col(ApprovalTask.assignee).is_(None), _among(ApprovalTask.queue, some), others)
+            find(having("open"), by(ApprovalTask.assignee).is_(None), _among(by(ApprovalTask.queue), some), others)
     if claimed is not False:
         for some in _apart(visibility.absent):
-            find(in_status("open"), _among(ApprovalTask.assignee, some), others)
+            find(having("open"), _among(by(ApprovalTask.assignee), some), others)
     if visibility.delegated:
         theirs = [
             col(ApprovalTask.id).in_([task for task, _ in visibility.delegated]),
@@ -174,5 +186,5 @@ def _apart(names: tuple[str, ...]) -> list[tuple[str, ...]]:
     return [(name,) for name in names] if len(names) <= _MOST_APART else [names]
 
 
-def _among(column: Any, names: tuple[str, ...]) -> ColumnElement[bool]:
-    return col(column) == names[0] if len(names) == 1 else col(column).in_(names)
+def _among(column: SQLColumnExpression[Any], names: tuple[str, ...]) -> ColumnElement[bool]:
+    return column == names[0] if len(names) == 1 else column.in_(names)
