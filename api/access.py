@@ -16,7 +16,7 @@ ASK: Final = frozenset({"requester", "admin"})
 AUDIT: Final = frozenset({"auditor", "admin"})
 _DESIGN: Final = frozenset({"designer", "admin"})
 _SEE_DRAFTS: Final = frozenset({"designer", "auditor", "admin"})
-_OPERATE: Final = frozenset({"admin"})
+OPERATE: Final = frozenset({"admin"})
 
 RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/process-templates/": _DESIGN,
@@ -32,7 +32,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/process-templates/{template_id}/diff/": EVERYBODY,
     "POST /workflow/process-templates/{template_id}/publish/": _DESIGN,
     "POST /workflow/process-templates/{template_id}/deprecate/": _DESIGN,
-    "POST /workflow/process-templates/{template_id}/migrate/": _OPERATE,
+    "POST /workflow/process-templates/{template_id}/migrate/": OPERATE,
     "POST /workflow/blueprint-drafts/": _DESIGN,
     "GET /workflow/blueprint-drafts/": _SEE_DRAFTS,
     "POST /workflow/blueprint-drafts/import/": _DESIGN,
@@ -89,7 +89,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/tasks/{task_id}/delegate/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/release/": NOT_AUDITORS,
     "GET /workflow/people/": EVERYBODY,
-    "POST /workflow/people/": _OPERATE,
+    "POST /workflow/people/": OPERATE,
     "GET /workflow/people/{person_id}/": EVERYBODY,
     "PUT /workflow/people/{person_id}/": EVERYBODY,  # everybody may set their own absence
     "GET /workflow/people/me/preferences/": EVERYBODY,
@@ -110,10 +110,10 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "PUT /workflow/notification-templates/{name}/": _DESIGN,
     "POST /workflow/notification-templates/{name}/preview/": _DESIGN,
     "POST /workflow/notifications/{key}/resend/": NOT_AUDITORS,
-    "GET /workflow/webhooks/": _OPERATE,
-    "POST /workflow/webhooks/": _OPERATE,
-    "GET /workflow/webhooks/{webhook_id}/": _OPERATE,
-    "DELETE /workflow/webhooks/{webhook_id}/": _OPERATE,
+    "GET /workflow/webhooks/": OPERATE,
+    "POST /workflow/webhooks/": OPERATE,
+    "GET /workflow/webhooks/{webhook_id}/": OPERATE,
+    "DELETE /workflow/webhooks/{webhook_id}/": OPERATE,
     "GET /metrics/workflow-escalations": EVERYBODY,
     "GET /auth/me/": EVERYBODY,
     "GET /auth/tokens/": EVERYBODY,

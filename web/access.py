@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from api.access import ASK, AUDIT, EVERYBODY, NOT_AUDITORS
+from api.access import ASK, AUDIT, EVERYBODY, NOT_AUDITORS, OPERATE
 
 PUBLIC: Final = frozenset({"public"})
 """Pages that need no session."""
@@ -31,6 +31,9 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /evidence": AUDIT,
     "POST /evidence": AUDIT,
     "GET /evidence/{pack_id}/file": AUDIT,
+    "GET /operations": OPERATE,
+    "GET /operations/deliveries": OPERATE,
+    "POST /operations/deliveries": OPERATE,
     "POST /tasks/{task_id}/claim": NOT_AUDITORS,
     "POST /tasks/{task_id}/release": NOT_AUDITORS,
     "POST /tasks/{task_id}/delegate": NOT_AUDITORS,

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from api import app as api
 from api.context import ApiContext
+from service.administration.health import Health
 from web import problems
 from web.routes import (
     attachments,
@@ -24,6 +25,7 @@ from web.routes import (
     live,
     login,
     me,
+    operations,
     processes,
     receipts,
     requests,
@@ -45,6 +47,7 @@ ROUTERS = (
     consequences.router,
     receipts.router,
     evidence.router,
+    operations.router,
     decision_links.router,
     sign.router,
     requests.router,
@@ -70,7 +73,7 @@ def pages(context: ApiContext) -> FastAPI:
     """Return the pages alone."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, title="Placet", redirect_slashes=True)
     app.state.context = context
-    app.state.web = WebContext(context=context)
+    app.state.web = WebContext(context=context, health=Health(context))
     problems.install(app)
     app.add_middleware(cast(Any, HeadersMiddleware))
     for router in ROUTERS:

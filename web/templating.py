@@ -46,6 +46,7 @@ def render(
         "wording": wording,
         "zone": str(wording.zone),
         "may_start": me is not None and bool(me.access & {"requester", "admin"}),
+        "may_operate": me is not None and me.admin,
         "may_audit": me is not None and me.sees_all,
         "notice": wording.say(done) if done else None,
         "badge": None,

@@ -19,6 +19,7 @@ from api.http.calls import record_error
 from placet.definition.assignees import is_person, person_id
 from placet.errors import InputInvalid, PlacetError, ReauthenticationRequired, Unavailable
 from service import commands
+from service.administration.health import Health
 from service.attachments.attachments import missing
 from service.engine.client import Command
 from storage.queries.requests import reading_marks
@@ -39,6 +40,7 @@ class WebContext:
     """What the pages of one process of Placet work with."""
 
     context: ApiContext
+    health: Health
     versions: Versions = field(default_factory=Versions)
 
 

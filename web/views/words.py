@@ -45,6 +45,8 @@ NOTICES = {
     "start": _("Your request was sent in."),
     "cancel_simulation": _("The simulation was cancelled."),
     "saved": _("Saved."),
+    "resend": _("It is being sent again."),
+    "resend_none": _("Nothing was sent: it had not failed, or is being sent again already."),
     "evidence": _("Ordered. The pack is being made."),
     "passkey_added": _("The passkey was added."),
     "passkey_removed": _("The passkey was removed."),

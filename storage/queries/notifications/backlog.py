@@ -1,4 +1,4 @@
-"""The backlog of notifications: how many wait for each channel and since when, and how many are not planned yet."""
+"""The backlog of notifications: what waits for each channel and since when, what is not planned, and what failed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, case, func, select
+from sqlalchemy import Connection, case, func, select, tuple_
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from storage.database import of_rows
+from storage.queries import cursor as cursors
 from storage.tables.approvals import Outbox
 from storage.tables.notifications import NotificationMessage
 
@@ -45,3 +48,20 @@ def backlogs(connection: Connection, now: datetime) -> Mapping[str, Backlog]:
     if number:
         found[UNPLANNED] = Backlog(number=number, since=since)
     return found
+
+
+@of_rows
+def failures(session: Session, *, limit: int, cursor: str | None = None) -> cursors.Page[NotificationMessage]:
+    """List the messages that were given up, the latest first; raises InputInvalid for an invalid cursor."""
+    at, key, channel = (
+        col(NotificationMessage.finished_at),
+        col(NotificationMessage.key),
+        col(NotificationMessage.channel),
+    )
+    query = select(NotificationMessage).where(col(NotificationMessage.status) == "failed", at.is_not(None))
+    if cursor is not None:
+        moment, *rest = cursors.read_names(cursor, 3)
+        last = cursors.moment_of(moment)
+        query = query.where((at < last) | ((at == last) & (tuple_(key, channel) < tuple_(*rest))))
+    rows = session.scalars(query.order_by(at.desc(), key.desc(), channel.desc()).limit(limit + 1)).all()
+    return cursors.page(rows, limit, lambda row: (row.finished_at or row.created_at, row.key, row.channel))
