@@ -14,6 +14,10 @@ PUBLIC: Final = frozenset({"public"})
 LOGGED_IN: Final = frozenset({"logged in"})
 """Pages for whoever is logged in, whatever their access is."""
 
+_DESIGN: Final = frozenset({"designer", "admin"})
+_READ_DRAFTS: Final = _DESIGN | {"auditor"}
+_OPERATE: Final = frozenset({"admin"})
+
 PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /": EVERYBODY,
     "POST /tasks/decide": NOT_AUDITORS,
@@ -72,6 +76,19 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /sign/{step_up_id}": NOT_AUDITORS,
     "POST /sign/{step_up_id}": NOT_AUDITORS,
     "GET /sign/{step_up_id}/log-in": NOT_AUDITORS,
+    "GET /drafts": _READ_DRAFTS,
+    "POST /drafts": _DESIGN,
+    "GET /drafts/{draft_id}": _READ_DRAFTS,
+    "POST /drafts/{draft_id}": _DESIGN,
+    "GET /drafts/{draft_id}/findings": _READ_DRAFTS,
+    "GET /drafts/{draft_id}/export": _READ_DRAFTS,
+    "GET /drafts/{draft_id}/try": _DESIGN,
+    "POST /drafts/{draft_id}/try": _DESIGN,
+    "GET /drafts/{draft_id}/publish": _READ_DRAFTS,
+    "POST /drafts/{draft_id}/publish": _DESIGN,
+    "GET /drafts/{draft_id}/move": _DESIGN,
+    # The answer shows every request, so it is for admins, as in the API.
+    "POST /drafts/{draft_id}/move": _OPERATE,
     "GET /me": EVERYBODY,
     "GET /me/passkeys": EVERYBODY,
     "POST /me/passkeys": EVERYBODY,

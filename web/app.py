@@ -35,6 +35,7 @@ from web.routes import (
     tasks,
 )
 from web.routes.common import WebContext
+from web.routes.editor import drafts, publishing, trying
 from web.security import HeadersMiddleware
 from web.signing import passkeys, sign
 from web.templating import STATIC
@@ -56,6 +57,10 @@ ROUTERS = (
     audit.router,
     simulation_orders.router,
     simulations.router,
+    drafts.router,
+    drafts.uploads,
+    trying.router,
+    publishing.router,
     attachments.router,
     me.router,
     passkeys.router,

@@ -48,6 +48,7 @@ def render(
         "may_start": me is not None and bool(me.access & {"requester", "admin"}),
         "may_operate": me is not None and me.admin,
         "may_audit": me is not None and me.sees_all,
+        "may_design": me is not None and bool(me.access & {"designer", "admin"}),
         "notice": wording.say(done) if done else None,
         "badge": None,
         "section": None,

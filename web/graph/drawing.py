@@ -36,17 +36,21 @@ def draw(
     name: str,
     marks: Mapping[str, str] | None = None,
     standalone: bool = False,
+    links: Mapping[str, str] | None = None,
+    chosen: str | None = None,
 ) -> Drawing:
     """Draw a process; `name` is read out for it, `marks` are short texts in nodes, such as when they were passed.
 
-    A `standalone` drawing carries its style along, for a file.
+    A `standalone` drawing carries its style along, for a file. Nodes with `links` lead there when they are clicked on;
+    the `chosen` one is marked.
     """
     boxes = [_box(node, marked=progress is not None) for node in graph.nodes]
-    layout = arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
+    layout = _layout(graph, boxes)
     size = {box.id: box for box in boxes}
     width, height = round(layout.width), round(layout.height)
+    role = "group" if links else "img"  # what is read out as one picture can hold no links
     size_of_all = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    parts = [f'<svg xmlns="{_NAMESPACE}" class="process" role="img" aria-label="{escape(name)}" {size_of_all}>']
+    parts = [f'<svg xmlns="{_NAMESPACE}" class="process" role="{role}" aria-label="{escape(name)}" {size_of_all}>']
     if standalone:
         parts.append(f"<style>{_STYLE.read_text()}</style>")
     taken = progress.taken if progress is not None else set()
@@ -55,8 +59,25 @@ def draw(
     parts += [_edge(graph.edges[n], layout.routes[n], taken=n in taken) for n in order]
     lower = _lower(graph, layout)
     parts += [_label(graph.edges[n], layout.routes[n], lower=n in lower) for n in order if graph.edges[n].label]
-    parts += [_node(node, layout.places[node.id], size[node.id], progress, marks or {}) for node in graph.nodes]
+    for node in graph.nodes:
+        drawn = _node(node, layout.places[node.id], size[node.id], progress, marks or {})
+        parts.append(_link(node, drawn, links[node.id], chosen=chosen) if links and node.id in links else drawn)
     return Drawing(svg="".join([*parts, "</svg>"]), order=tuple(name for row in layout.rows for name in row))
+
+
+def places_of(graph: ProcessGraph) -> Mapping[str, Place]:
+    """Return where a process without progress has its nodes: the corner of each that is left and above."""
+    return _layout(graph, [_box(node, marked=False) for node in graph.nodes]).places
+
+
+def _layout(graph: ProcessGraph, boxes: Sequence[Box]) -> Layout:
+    return arrange(boxes, [(edge.source, edge.target) for edge in graph.edges])
+
+
+def _link(node: ProcessNode, drawn: str, address: str, *, chosen: str | None) -> str:
+    current = ' aria-current="true"' if node.id == chosen else ""
+    name = escape(", ".join(text for text in (node.title, node.note) if text))
+    return f'<a href="{escape(address)}" aria-label="{name}" data-choose="{escape(node.id)}"{current}>{drawn}</a>'
 
 
 def _box(node: ProcessNode, *, marked: bool) -> Box:

@@ -50,6 +50,9 @@ NOTICES = {
     "evidence": _("Ordered. The pack is being made."),
     "passkey_added": _("The passkey was added."),
     "passkey_removed": _("The passkey was removed."),
+    "discarded": _("The draft was discarded."),
+    "submitted": _("The draft was submitted. Somebody else can publish it now."),
+    "published": _("Published. New requests begin with this version."),
 }
 """What was just done, by the name that a page is opened with afterwards."""
 FILE_GROUPS = {"image": _("images"), "text": _("texts"), "audio": _("sound"), "video": _("videos")}

@@ -1,0 +1,228 @@
+"""The forms of drafts: what they show is what they give back, for every part of every process of the gallery."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from placet.definition.model import definition_schema
+from placet.errors import InputInvalid
+from placet.proofs import check
+from web.editor import edits, parts
+from web.editor.operations import changed, patch_between, undone
+from web.editor.page import EditorView, Surroundings, read_parts, view_of
+from web.editor.schema_fields import Former
+from web.editor.sketch import sketch_of
+from web.forms.fields import Field
+from web.forms.reading import Entries
+from web.graph.drawing import places_of
+from web.languages import Wording
+
+WORDING = Wording(language="en", zone=ZoneInfo("UTC"), now=datetime(2026, 1, 1, tzinfo=UTC))
+AROUND = Surroundings(actions=(), processes=(), named=str)
+ROOT = Path(__file__).parents[2]
+GALLERY = [file for file in sorted((ROOT / "blueprints").glob("*.json")) if file.stem != "people"]
+BROKEN = sorted((ROOT / "tests/broken").glob("*.json"))
+
+
+def content_of(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+def everything(content: dict[str, Any]) -> list[str]:
+    """Return the names of all parts."""
+    found = [entry.at for _, group in view(content, "process").outline for entry in group]
+    assert found[:2] == ["process", "settings"]
+    return found
+
+
+def view(content: dict[str, Any], at: str) -> EditorView:
+    return view_of(content, at, "/drafts/1", AROUND, WORDING)
+
+
+def flat(fields: tuple[Field, ...]) -> Iterator[Field]:
+    for one in fields:
+        yield one
+        yield from flat(one.fields)
+        for row in one.rows:
+            yield from flat(row)
+
+
+def sent(shown: EditorView) -> Entries:
+    """Return what a browser sends of the forms that are shown, as they are."""
+    items: list[tuple[str, str]] = []
+    for section in shown.sections:
+        for one in flat(section.fields):
+            if one.widget == "choices":
+                items += [(one.name, value) for value in one.values]
+            elif one.widget not in {"group", "rows"}:
+                items.append((one.name, one.value))
+    if shown.table is not None:
+        items += [("table", "1"), ("t.hit_policy", shown.table.hit_policy), ("t.default", shown.table.default)]
+        items += [(f"t.input.{n}", text) for n, text in enumerate(shown.table.inputs)]
+        for number, row in enumerate(shown.table.rows):
+            items += [(f"t.rule.{number}.{n}", cell) for n, cell in enumerate(row.cells)]
+            items.append((f"t.rule.{number}.to", row.to))
+    return Entries.of(items, WORDING.zone)
+
+
+def saved(content: dict[str, Any], at: str, **changes: str) -> dict[str, Any]:
+    shown = view(content, at)
+    entries = sent(shown)
+    entries.values.update({name.replace("__", "."): [value] for name, value in changes.items()})
+    after = edits.copied(content)
+    pointers = [(number, section.pointer) for number, section in enumerate(shown.sections)]
+    read_parts(after, pointers, at, entries, WORDING)
+    return after
+
+
+@pytest.mark.parametrize("file", GALLERY, ids=lambda file: file.stem)
+def test_a_form_that_is_sent_as_it_is_changes_nothing(file: Path) -> None:
+    content = content_of(file)
+    for at in everything(content):
+        after = saved(content, at)
+        if at.startswith("node:") and "table" in (parts.node_at(after, at) or (0, {}))[1]:
+            table = edits.table_of(after, at)
+            before = edits.table_of(edits.copied(content), at)
+            assert table is not None
+            assert before is not None
+            before.setdefault("hit_policy", "first")
+            table.setdefault("hit_policy", "first")
+            assert table == before
+            continue
+        assert after == content, at
+
+
+@pytest.mark.parametrize("file", BROKEN, ids=lambda file: file.stem)
+def test_an_unsound_draft_is_shown_whatever_is_wrong_with_it(file: Path) -> None:
+    try:
+        content = json.loads(file.read_text())
+    except ValueError:
+        return
+    if isinstance(content, dict):
+        for at in everything(content):
+            assert view(content, at).sections
+
+
+def test_a_new_property_of_a_node_appears_by_itself() -> None:
+    schema = {"properties": {"colour_of_paper": {"type": "string", "maxLength": 20}}, "required": []}
+    former = Former(defs={}, wording=WORDING)
+    (field,) = former.fields(schema, {}, "p0", "")
+    assert (field.label, field.widget, field.longest) == ("Colour of paper", "text", 20)
+    entries = Entries.of([("p0.colour_of_paper", "blue")], WORDING.zone)
+    assert former.read(schema, entries, "p0", {"kept": 1}) == {"kept": 1, "colour_of_paper": "blue"}
+
+
+def test_every_property_of_every_part_has_a_field() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    defs = definition_schema()["$defs"]
+    for at in everything(content):
+        shown = view(content, at)
+        for part, section in zip(parts.parts_of(content, at), shown.sections, strict=True):
+            schema = defs[part.shape] if part.shape else definition_schema()
+            names = {name for name, one in schema["properties"].items() if "const" not in one} - part.hidden
+            assert {one.name.split(".")[1] for one in section.fields} == names
+
+
+def test_values_of_several_shapes_are_chosen_by_their_kind() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    step = content["process_steps"][0]
+    at = next(f"node:{one['id']}" for _, one in parts.nodes(content) if one.get("step") == step["stage_name"])
+    after = saved(content, at, **{"p1.quorum.~": "~0"})
+    assert after["process_steps"][0]["quorum"] == {}
+    after = saved(after, at, **{"p1.quorum.0.at_least": "2"})
+    assert after["process_steps"][0]["quorum"] == {"at_least": 2}
+    after = saved(after, at, **{"p1.quorum.~": "all"})
+    assert after["process_steps"][0]["quorum"] == "all"
+
+
+def test_what_names_a_node_or_a_stage_follows_when_it_is_renamed() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    _, node = parts.nodes(content)[1]
+    after = saved(content, f"node:{node['id']}", p0__id="renamed")
+    edits.rename(after, content)
+    names = {edge["from"] for _, edge in parts.edges(after)} | {edge["to"] for _, edge in parts.edges(after)}
+    assert "renamed" in names
+    assert node["id"] not in names
+
+
+def test_a_removed_node_takes_its_edges_and_its_stage_along() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    _, node = next(one for one in parts.nodes(content) if one[1]["type"] == "approval")
+    after = copy.deepcopy(content)
+    edits.remove(after, f"node:{node['id']}")
+    assert all(node["id"] not in {edge["from"], edge["to"]} for _, edge in parts.edges(after))
+    assert node["step"] not in {step["stage_name"] for _, step in parts.steps(after)}
+    assert len(parts.nodes(after)) == len(parts.nodes(content)) - 1
+
+
+def test_a_node_is_added_with_all_that_it_needs_to_be_read() -> None:
+    for kind, _ in view(content_of(ROOT / "blueprints/expense.json"), "process").kinds:
+        content = content_of(ROOT / "blueprints/expense.json")
+        name = edits.add_node(content, kind, None, "Stage")
+        assert view(content, f"node:{name}").node == name
+
+
+def test_the_rows_of_a_table_can_be_added_moved_and_removed() -> None:
+    table: dict[str, Any] = {"inputs": ["amount"], "rules": [{"when": ["> 1"], "to": "a"}, {"when": [None], "to": "b"}]}
+    edits.TABLE["rule-down"](table, 0)
+    assert [rule["to"] for rule in table["rules"]] == ["b", "a"]
+    edits.TABLE["rule-add"](table, 0)
+    edits.TABLE["input-add"](table, 0)
+    assert [len(rule["when"]) for rule in table["rules"]] == [2, 2, 2]
+    edits.TABLE["input-remove"](table, 0)
+    edits.TABLE["rule-remove"](table, 0)
+    assert table == {"inputs": ["true"], "rules": [{"when": [None], "to": "a"}, {"when": [None], "to": "a"}]}
+
+
+def asked(content: dict[str, Any], at: str, op: str, **more: str) -> tuple[dict[str, Any], str]:
+    entries = Entries.of([("at", at), ("op", op), *more.items()], WORDING.zone)
+    return changed(content, entries, WORDING)
+
+
+def test_a_moved_node_stands_elsewhere_and_the_others_where_they_were_drawn() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    for _, node in parts.nodes(content):
+        del node["x"], node["y"]  # type: ignore[attr-defined] # of a copy
+    drawn = places_of(sketch_of(content, WORDING.say, str))
+    name = str(parts.nodes(content)[1][1]["id"])
+    after, _ = asked(content, f"node:{name}", "place", node=name, dx="400", dy="0")
+    placed = {str(one["id"]): (one["x"], one["y"]) for _, one in parts.nodes(after)}
+    for one, (x, y) in drawn.items():
+        moved = 400 if one == name else 0
+        assert placed[one] == (round(x + moved), round(y))
+
+
+def test_a_change_can_be_taken_back() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    after, at = asked(content, "process", "add-node", kind="wait")
+    assert at == "node:wait"
+    assert undone(after, json.dumps(patch_between(after, content)), WORDING) == content
+    with pytest.raises(InputInvalid):
+        undone(content, '[{"op": "remove", "path": "/there/is/none"}]', WORDING)
+
+
+def test_a_chain_of_stages_can_be_drawn_as_a_graph() -> None:
+    content = {"name": "Chain", "version": "1.0.0", "process_steps": [{"stage_name": "One", "approvers": ["user:a"]}]}
+    assert not view(content, "process").is_graph
+    after, _ = asked(content, "process", "make-graph")
+    assert view(after, "process").is_graph
+    assert after["process_steps"] == content["process_steps"]
+    assert {one["type"] for _, one in parts.nodes(after)} == {"trigger", "approval", "terminator"}
+
+
+def test_a_decision_by_conditions_becomes_one_by_a_table() -> None:
+    content = content_of(ROOT / "blueprints/expense.json")
+    name = next(str(one["id"]) for _, one in parts.nodes(content) if one["type"] == "decision")
+    after, _ = asked(content, f"node:{name}", "make-table")
+    table = edits.table_of(after, f"node:{name}")
+    assert table is not None
+    assert check(after).ok

@@ -1,0 +1,101 @@
+"""What is found about a draft, as people read it: each finding beside its part, with the input that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from placet.definition.diff import Change, least_version
+from placet.definition.variables import Variable
+from placet.proofs.findings import Finding
+from web.editor import parts
+from web.editor.page import address
+from web.editor.parts import Content
+from web.languages import Wording
+from web.views.values import Fact, facts_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindingLine:
+    """A finding: the part that it is about, what to do, and the values with which it shows."""
+
+    at: str
+    title: str
+    address: str
+    severity: str
+    message: str
+    witness: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportView:
+    """All findings about a revision, and what it changes since the version `before`."""
+
+    revision: int
+    errors: int
+    errors_text: str
+    sound_text: str
+    warnings_text: str
+    findings: tuple[FindingLine, ...]
+    before: str | None
+    changes: tuple[str, ...]
+    least: str | None  # the lowest number that the next version may have
+
+
+def report_of(  # noqa: PLR0917 - what a report is made of
+    content: Content,
+    revision: int,
+    findings: Sequence[Finding],
+    before: str | None,
+    change: Change | None,
+    base: str,
+    wording: Wording,
+) -> ReportView:
+    """Return the findings as they are shown."""
+    say, count = wording.say, wording.say_number
+    errors = sum(one.severity == "error" for one in findings)
+    warnings = len(findings) - errors
+    lines = tuple(_line(content, one, base, wording) for one in findings)
+    return ReportView(
+        revision=revision,
+        errors=errors,
+        errors_text=count("{count} fault", "{count} faults", errors).format(count=errors),
+        sound_text=say("Proved sound"),
+        warnings_text=count("{count} remark", "{count} remarks", warnings).format(count=warnings) if warnings else "",
+        findings=lines,
+        before=before,
+        changes=() if change is None else tuple(reason.message for reason in change.reasons),
+        least=least_version(before, change.level) if before is not None and change is not None else None,
+    )
+
+
+def _line(content: Content, finding: Finding, base: str, wording: Wording) -> FindingLine:
+    at = parts.part_of_pointer(content, finding.pointer)
+    kind, _, name = at.partition(":")
+    title = {"process": wording.say("Process"), "settings": wording.say("Settings")}.get(kind, name)
+    if kind == "node":
+        found = parts.node_at(content, at)
+        node: Mapping[str, Any] = found[1] if found is not None else {}
+        title = str(node.get("name") or node.get("step") or name)
+    return FindingLine(
+        at=at,
+        title=title,
+        address=address(base, at),
+        severity=finding.severity,
+        message=finding.message,
+        witness=() if finding.witness is None else facts_of(variables_of(content), finding.witness, wording),
+    )
+
+
+def variables_of(content: Content) -> tuple[Variable, ...]:
+    """Return those declared variables that can be read."""
+    found: list[Variable] = []
+    for _, one in parts.variables(content):
+        try:
+            found.append(Variable.model_validate(one))
+        except ValidationError:
+            continue
+    return tuple(found)

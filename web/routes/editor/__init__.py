@@ -1,0 +1,1 @@
+"""The pages of drafts: editing them, trying them out, and publishing them."""

@@ -1,0 +1,204 @@
+"""Drafts: the list of them, beginning one, and the editor in which each change is saved by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from api.http.uploads import FIELD, upload_in
+from placet.definition.diff import export_bytes
+from placet.definition.formats import CURRENT
+from placet.errors import Conflict, DraftChanged, InputInvalid, PlacetError
+from service import drafts
+from service.drafts import Draft
+from storage.queries.definitions import definitions
+from storage.queries.definitions import drafts as draft_rows
+from web.editor.conflict import ConflictView, conflict_of, settled
+from web.editor.findings import ReportView
+from web.editor.labels import label_of
+from web.editor.operations import changed, patch_between, undone
+from web.editor.page import as_text, view_of
+from web.routes.common import Here, WebContext, entries_of, see_other, shown
+from web.routes.editor.common import DraftId, around, line_of, report_about
+from web.security import PageRoute, UploadPageRoute
+from web.views.people import names_of
+from web.visitor import SignedIn, Visitor
+
+router = APIRouter(prefix="/drafts", route_class=PageRoute)
+uploads = APIRouter(prefix="/drafts", route_class=UploadPageRoute)
+
+_POLICIES = ("first", "unique", "any")
+_PART = "x-placet-part"  # of a script, which puts the answer in place; a form without it is led on to the page
+_LOOK_SECONDS = 0.2  # between looks whether the browser still waits
+At = Annotated[str, Query(max_length=300)]
+
+
+@router.get("")
+async def draft_list(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
+    """List drafts, and the processes that can be edited."""
+    found = await drafts.list_(here.context, visitor.principal)
+
+    def read(connection: Connection) -> tuple[list[Any], Any]:
+        return definitions.startable(connection), names_of(connection, {one.updated_by for one in found})
+
+    processes, named = await here.context.database.read(read)
+    lines = [line_of(one, named, visitor) for one in found]
+    return shown(request, "editor/drafts.html", section="drafts", drafts=lines, processes=processes)
+
+
+@uploads.post("")
+async def begin(request: Request, here: Here, visitor: SignedIn) -> Response:
+    """Begin a draft: from a published version, from a file, or empty."""
+    form = await request.form()
+    entries = await entries_of(request, visitor)
+    principal, say = visitor.principal, visitor.wording.say
+    how = entries.text("how")
+    if how == "version":
+        draft = await drafts.create(here.context, principal, based_on=entries.text("from"))
+    elif how == "file":
+        try:
+            upload = await upload_in(form.get(FIELD))
+        except InputInvalid as error:
+            raise InputInvalid(say("Choose a file first.")) from error
+        draft = await drafts.import_(here.context, principal, upload.name, upload.content)
+    else:
+        name = entries.text("name") or say("New process")
+        draft = await drafts.create(here.context, principal, content=_blank(name, say("Approval")))
+    return see_other(f"/drafts/{draft.id}")
+
+
+@router.get("/{draft_id}")
+async def editor(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId, at: At = "process") -> HTMLResponse:
+    """Show a draft with one of its parts."""
+    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    return await _page(request, here, visitor, draft, at)
+
+
+@router.post("/{draft_id}")
+async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
+    """Save what a form of the editor holds, and do what it asks for."""
+    entries = await entries_of(request, visitor)
+    context, principal, at = here.context, visitor.principal, entries.text("at") or "process"
+    draft = await drafts.find(context, principal, draft_id)
+    revision = int(entries.text("revision")) if entries.text("revision").isdecimal() else draft.revision
+    base = await _content_at(here, draft, revision)
+    op = entries.text("op")
+    if op == "undo":
+        after = undone(base, entries.text("back"), visitor.wording)
+    elif op in {"settle", "overlay"}:
+        after = settled(base, draft.content, entries, overlay=op == "overlay", wording=visitor.wording)
+        revision = draft.revision
+    else:
+        after, at = changed(base, entries, visitor.wording)
+    before = draft.content
+    try:
+        if after != base or op in {"settle", "overlay"}:
+            draft = await drafts.save(context, principal, draft_id, revision=revision, content=after)
+    except DraftChanged as error:
+        draft = await drafts.find(context, principal, draft_id)
+        _, named = await around(here, draft)
+        conflict = conflict_of(base, after, error, named(error.by), visitor.wording)
+        return await _page(request, here, visitor, draft, at, conflict=conflict, began=revision)
+    if request.headers.get(_PART) is None:
+        return see_other(f"/drafts/{draft_id}?{urlencode({'at': at})}#edit", "saved")
+    back = as_text(patch_between(draft.content, before)) if draft.content != before else None
+    return await _page(request, here, visitor, draft, at, back=back)
+
+
+@router.get("/{draft_id}/findings")
+async def findings(
+    request: Request, here: Here, visitor: SignedIn, draft_id: DraftId, at: At = "process"
+) -> HTMLResponse:
+    """Show the draft with what is found about it. The work ends where nobody waits for its answer any more."""
+    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    work = asyncio.create_task(report_about(here, visitor, draft))
+    try:
+        while not work.done():
+            await asyncio.wait([work], timeout=_LOOK_SECONDS)
+            if not work.done() and await request.is_disconnected():
+                return HTMLResponse(status_code=499)
+        report = await work
+    finally:
+        work.cancel()
+        with suppress(asyncio.CancelledError, PlacetError):
+            await work
+    return await _page(request, here, visitor, draft, at, report=report)
+
+
+@router.get("/{draft_id}/export")
+async def export(here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
+    """Return the draft as a file."""
+    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in draft.process)[:80]
+    headers = {"Content-Disposition": f'attachment; filename="{name or "blueprint"}.json"'}
+    return Response(export_bytes(draft.content), media_type="application/json", headers=headers)
+
+
+async def _content_at(here: WebContext, draft: Draft, revision: int) -> dict[str, Any]:
+    """Return what a draft held when a form was made of it; raises Conflict where that is too long ago."""
+    if revision == draft.revision:
+        return draft.content
+    found = await here.context.database.read(draft_rows.content_of, draft.id, revision)
+    if found is None:
+        raise Conflict("This page is too old to be saved. Open the draft again, and change it there.")
+    return found
+
+
+async def _page(  # noqa: PLR0917 - what the page is made of
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    draft: Draft,
+    at: str,
+    *,
+    conflict: ConflictView | None = None,
+    began: int = 0,
+    back: str | None = None,
+    report: ReportView | None = None,
+) -> HTMLResponse:
+    surroundings, named = await around(here, draft)
+    line = line_of(draft, named, visitor)
+    view = view_of(draft.content, at, line.base, surroundings, visitor.wording)
+    say = visitor.wording.say
+    return shown(
+        request,
+        "editor/draft.html",
+        section="drafts",
+        draft=line,
+        view=view,
+        conflict=conflict,
+        began=began,
+        back=back,
+        report=report,
+        policies=[(one, label_of(f"={one}", say)) for one in _POLICIES],
+        imported=(),
+    )
+
+
+def _blank(name: str, stage: str) -> dict[str, Any]:
+    """Return the least that is a process: one stage, whose requests end approved or rejected."""
+    return {
+        "format": CURRENT,
+        "name": name,
+        "version": "1.0.0",
+        "process_steps": [{"stage_name": stage, "approvers": ["manager_of(requester)"]}],
+        "graph_spec": {
+            "nodes": [
+                {"id": "start", "type": "trigger"},
+                {"id": "approval", "type": "approval", "step": stage},
+                {"id": "yes", "type": "terminator", "outcome": "approved"},
+                {"id": "no", "type": "terminator", "outcome": "rejected"},
+            ],
+            "edges": [
+                {"from": "start", "to": "approval"},
+                {"from": "approval", "to": "yes", "on": "approved"},
+                {"from": "approval", "to": "no", "on": "rejected"},
+            ],
+        },
+    }

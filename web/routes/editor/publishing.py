@@ -1,0 +1,189 @@
+"""Publishing a draft, by a second person where the installation asks for one, and moving the requests that run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+from sqlalchemy import Connection
+
+from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, PlacetError
+from service import drafts
+from service.drafts import Draft
+from service.migration.move import MoveOrder, move
+from service.migration.preflight import RequestVerdict, Selection, preflight
+from storage.queries.definitions import definitions
+from storage.queries.requests import request_rows
+from storage.tables.approvals import DefinitionVersion
+from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
+from web.routes.editor.common import DraftId, around, line_of, report_about
+from web.security import PageRoute
+from web.views.words import marked
+from web.visitor import SignedIn, Visitor
+
+router = APIRouter(prefix="/drafts", route_class=PageRoute)
+
+_FATES: Final = {
+    "maps": (marked("can move"), "good"),
+    "changes_outcome": (marked("would have gone another way"), "warn"),
+    "does_not_map": (marked("stays"), "bad"),
+}
+_RESULTS: Final = {
+    "moved": (marked("moved"), "good"),
+    "there": (marked("is there already"), "good"),
+    "stays": (marked("stays"), "bad"),
+    "unknown": (marked("not known yet"), "warn"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class FateLine:
+    """What a move means to one running request, or what came of it."""
+
+    id: str
+    title: str
+    version: str
+    stage: str
+    word: str
+    tone: str
+    reasons: tuple[str, ...]
+
+
+@router.get("/{draft_id}/publish")
+async def publish_form(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
+    """Show what would be published, and what is missing."""
+    return await _form(request, here, visitor, await drafts.find(here.context, visitor.principal, draft_id))
+
+
+@router.post("/{draft_id}/publish")
+async def publish(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
+    """Publish a draft, submit it to somebody else, or discard it."""
+    entries = await entries_of(request, visitor)
+    context, principal = here.context, visitor.principal
+    revision = int(entries.text("revision")) if entries.text("revision").isdecimal() else 0
+    try:
+        match entries.text("op"):
+            case "discard":
+                await drafts.discard(context, principal, draft_id, revision=revision)
+                return see_other("/drafts", "discarded")
+            case "submit":
+                await drafts.submit(context, principal, draft_id, revision=revision)
+                return see_other(f"/drafts/{draft_id}/publish", "submitted")
+            case _:
+                await drafts.publish(context, principal, draft_id, revision=revision)
+    except (BlueprintInvalid, Conflict, NotPermitted) as error:
+        draft = await drafts.find(context, principal, draft_id)
+        return await _form(request, here, visitor, draft, error=error)
+    return see_other(f"/drafts/{draft_id}/move", "published")
+
+
+@router.get("/{draft_id}/move")
+async def move_form(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
+    """Show which running requests can go on under the version that was published, and why others cannot."""
+    draft, target = await _published(here, visitor, draft_id)
+    fates, left_out = await preflight(here.context, target, Selection(), visitor.principal.actor)
+    return await _moves(request, here, visitor, draft, fates, left_out)
+
+
+@router.post("/{draft_id}/move")
+async def move_requests(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
+    """Move the running requests that can go on under the version, and say of each what came of it."""
+    visitor.principal.need(frozenset({"admin"}))
+    entries = await entries_of(request, visitor)
+    draft, target = await _published(here, visitor, draft_id)
+    order = MoveOrder(
+        selection=Selection(),
+        allow_outcome_change=bool(entries.text("allow")),
+        reason=entries.text("reason") or None,
+        key=done_key(visitor, f"{entries.text('key')}:move:{draft_id}"),
+    )
+    fates, left_out = await move(here.context, visitor.principal, target, order)
+    return await _moves(request, here, visitor, draft, fates, left_out, done=True)
+
+
+async def _form(
+    request: Request, here: WebContext, visitor: Visitor, draft: Draft, error: PlacetError | None = None
+) -> HTMLResponse:
+    _, named = await around(here, draft)
+    report = await report_about(here, visitor, draft)
+    missing = []
+    if report.errors:
+        missing.append(visitor.wording.say("The faults above have to be mended first."))
+    needs_two = here.context.publish_needs_two and visitor.principal.person in {draft.created_by, draft.updated_by}
+    if needs_two:
+        missing.append(visitor.wording.say("You changed this draft, so somebody else has to publish it."))
+    if draft.status == "published":
+        missing.append(visitor.wording.say("This draft is published already."))
+    return shown(
+        request,
+        "editor/publish.html",
+        status=200 if error is None else 422,
+        section="drafts",
+        draft=line_of(draft, named, visitor),
+        report=report,
+        missing=missing,
+        may_publish=not missing,
+        may_submit=needs_two and not report.errors and draft.status == "open",
+        **{**judged((), error), "fields": ()},
+    )
+
+
+async def _moves(  # noqa: PLR0917 - what the page is made of
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    draft: Draft,
+    fates: Sequence[RequestVerdict],
+    left_out: int,
+    *,
+    done: bool = False,
+) -> HTMLResponse:
+    say = visitor.wording.say
+
+    def read(connection: Connection) -> dict[str, str]:
+        return {row.id: row.title for row in request_rows.rows(connection, [fate.request_id for fate in fates])}
+
+    titles = await here.context.database.read(read)
+    _, named = await around(here, draft)
+    rows = []
+    for fate in fates:
+        word, tone = _RESULTS[fate.result] if fate.result is not None else _FATES[fate.verdict]
+        rows.append(
+            FateLine(
+                id=fate.request_id,
+                title=titles.get(fate.request_id) or fate.request_id,
+                version=fate.version,
+                stage=fate.stage or "",
+                word=say(word),
+                tone=tone,
+                reasons=fate.reasons,
+            )
+        )
+    counts = Counter(row.word for row in rows)
+    summary = ", ".join(f"{number} {word}" for word, number in counts.items())
+    if left_out:
+        summary += ", " + say("{count} more are looked at the next time").format(count=left_out)
+    return shown(
+        request,
+        "editor/move.html",
+        section="drafts",
+        draft=line_of(draft, named, visitor),
+        rows=rows,
+        summary=summary,
+        done=done,
+        may_move=visitor.principal.admin,
+        key=fresh_key(),
+    )
+
+
+async def _published(here: WebContext, visitor: Visitor, draft_id: str) -> tuple[Draft, DefinitionVersion]:
+    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    if draft.status != "published":
+        raise NotFound(visitor.wording.say("This draft is not published yet. Publish it first."))
+    name, version = str(draft.content["name"]), str(draft.content["version"])
+    return draft, await here.context.database.read(definitions.find, name, version)

@@ -1,0 +1,75 @@
+"""Trying a draft out: explored in every way, or rehearsed on the engine, with the results on the same page."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, Response
+
+from placet.errors import InputInvalid
+from service import drafts
+from service.simulations import simulations
+from web.editor.findings import variables_of
+from web.editor.sketch import sketch_of
+from web.editor.trial import Trial, trial_of
+from web.forms.shapes import fields_of, read_input
+from web.routes.common import Here, WebContext, entries_of, fresh_key, judged, shown
+from web.routes.editor.common import DraftId, around, line_of
+from web.security import PageRoute
+from web.visitor import SignedIn, Visitor
+
+router = APIRouter(prefix="/drafts", route_class=PageRoute)
+
+_PATIENCE = 60.0  # seconds that a rehearsal is waited for
+
+
+@router.get("/{draft_id}/try")
+async def trial_form(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
+    """Show what a draft is tried out with."""
+    return await _page(request, here, visitor, draft_id, {})
+
+
+@router.post("/{draft_id}/try")
+async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
+    """Explore or rehearse a draft."""
+    entries = await entries_of(request, visitor)
+    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    variables = variables_of(draft.content)
+    given = read_input(variables, entries)
+    mode = "rehearse" if entries.text("mode") == "rehearse" else "explore"
+    spec = {"mode": mode, "blueprint": draft.content} | ({"input": given} if mode == "rehearse" else {})
+    try:
+        found = await simulations.create(here.context, visitor.principal, spec, simulation_id=fresh_key())
+        if found.row.result is None:
+            await here.context.jobs.ended(found.row.id, patience=_PATIENCE)
+            found = await here.context.database.read(simulations.show, visitor.principal, found.row.id)
+    except InputInvalid as error:
+        return await _page(request, here, visitor, draft_id, given, error=error)
+    surroundings, _ = await around(here, draft)
+    graph = sketch_of(draft.content, visitor.wording.say, surroundings.named)
+    titles = {node.id: node.title for node in graph.nodes}
+    trial = trial_of(mode, found.row.result, variables, titles, visitor.wording)
+    return await _page(request, here, visitor, draft_id, given, trial=trial)
+
+
+async def _page(  # noqa: PLR0917 - what the page is made of
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    draft_id: str,
+    given: dict[str, object],
+    *,
+    trial: Trial | None = None,
+    error: InputInvalid | None = None,
+) -> HTMLResponse:
+    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    _, named = await around(here, draft)
+    fields = fields_of(variables_of(draft.content), given, visitor.wording)
+    return shown(
+        request,
+        "editor/try.html",
+        status=200 if error is None else 422,
+        section="drafts",
+        draft=line_of(draft, named, visitor),
+        trial=trial,
+        **judged(fields, error),
+    )
