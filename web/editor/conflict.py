@@ -55,15 +55,23 @@ def conflict_of(base: Content, mine: Content, error: DraftChanged, who: str, wor
     return ConflictView(who=who, mine=as_text(mine), lines=lines)
 
 
+def mine_of(entries: Entries, wording: Wording) -> dict[str, Any]:
+    """Return the content that somebody wanted to save; raises InputInvalid where the form does not hold it."""
+    try:
+        found = json.loads(entries.text("mine"))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputInvalid(wording.say("This form is not complete. Open the draft again."))
+    return found
+
+
 def settled(base: Content, theirs: Content, entries: Entries, *, overlay: bool, wording: Wording) -> dict[str, Any]:
     """Return the content as somebody has chosen, field by field, or with all of their own where two differ.
 
     Raises InputInvalid where the form does not hold their content.
     """
-    try:
-        mine = json.loads(entries.text("mine"))
-    except (ValueError, RecursionError) as error:
-        raise InputInvalid(wording.say("This form is not complete. Open the draft again.")) from error
+    mine = mine_of(entries, wording)
     if overlay:
         whole: dict[str, Any] = merge(base, theirs, mine, conflicts_to="mine").content
         return whole
@@ -114,7 +122,11 @@ def _label(theirs: Content, one: MergeConflict, wording: Wording) -> str:
                 break
     if not words:
         value = one.mine if isinstance(one.mine, Mapping) else one.theirs
-        words = [str(next((value[key] for key in _NAMES if value.get(key)), last))] if isinstance(value, Mapping) else [last]
+        words = (
+            [str(next((value[key] for key in _NAMES if value.get(key)), last))]
+            if isinstance(value, Mapping)
+            else [last]
+        )
     return " · ".join(words)
 
 

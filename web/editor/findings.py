@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
-from placet.definition.diff import Change, least_version
 from placet.definition.variables import Variable
 from placet.proofs.findings import Finding
+from service.drafts.analysis import Analysis
 from web.editor import parts
 from web.editor.page import address
 from web.editor.parts import Content
@@ -45,30 +45,21 @@ class ReportView:
     least: str | None  # the lowest number that the next version may have
 
 
-def report_of(  # noqa: PLR0917 - what a report is made of
-    content: Content,
-    revision: int,
-    findings: Sequence[Finding],
-    before: str | None,
-    change: Change | None,
-    base: str,
-    wording: Wording,
-) -> ReportView:
-    """Return the findings as they are shown."""
+def report_of(content: Content, analysis: Analysis, base: str, wording: Wording) -> ReportView:
+    """Return an analysis as it is shown; `base` is the address of the draft."""
     say, count = wording.say, wording.say_number
-    errors = sum(one.severity == "error" for one in findings)
-    warnings = len(findings) - errors
-    lines = tuple(_line(content, one, base, wording) for one in findings)
+    errors = sum(one.severity == "error" for one in analysis.findings)
+    warnings = len(analysis.findings) - errors
     return ReportView(
-        revision=revision,
+        revision=analysis.revision,
         errors=errors,
         errors_text=count("{count} fault", "{count} faults", errors).format(count=errors),
         sound_text=say("Proved sound"),
         warnings_text=count("{count} remark", "{count} remarks", warnings).format(count=warnings) if warnings else "",
-        findings=lines,
-        before=before,
-        changes=() if change is None else tuple(reason.message for reason in change.reasons),
-        least=least_version(before, change.level) if before is not None and change is not None else None,
+        findings=tuple(_line(content, one, base, wording) for one in analysis.findings),
+        before=analysis.before,
+        changes=() if analysis.change is None else tuple(reason.message for reason in analysis.change.reasons),
+        least=analysis.least_version,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonpatch
 
-from placet.definition.model import canonical, parse_or_none
+from placet.definition.model import parse_or_none
 from placet.errors import InputInvalid
 from placet.plan.compiler import chain
 from web.editor import edits, parts
@@ -93,8 +93,7 @@ def _draw(content: dict[str, Any], wording: Wording) -> None:
     definition = parse_or_none(content)
     if definition is None:
         raise InputInvalid(wording.say("Mend what is wrong with the stages first, then draw the process as a graph."))
-    document = canonical(definition.model_copy(update={"graph_spec": chain(definition)}))
-    content["graph_spec"] = canonical(chain(definition)) if "graph_spec" not in document else document["graph_spec"]
+    content["graph_spec"] = chain(definition).model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def _place(content: dict[str, Any], entries: Entries, wording: Wording) -> None:

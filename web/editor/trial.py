@@ -46,24 +46,39 @@ class Trial:
 
 
 def trial_of(
-    mode: str, result: Mapping[str, Any] | None, variables: Sequence[Variable], titles: Mapping[str, str], wording: Wording
+    mode: str,
+    result: Mapping[str, Any] | None,
+    variables: Sequence[Variable],
+    titles: Mapping[str, str],
+    wording: Wording,
 ) -> Trial:
     """Return the result of a simulation as it is shown beside a draft; `titles` are those of the nodes."""
     say = wording.say
     title = say("Every way through the draft") if mode == "explore" else say("A rehearsal")
     if result is None:
-        return Trial(title=title, summary=say("It is not done yet. Try again in a moment."), warnings=(), branches=(), lines=())
-    errors = [str(one.get("message", one)) if isinstance(one, Mapping) else str(one) for one in result.get("validation_errors") or ()]
+        return Trial(
+            title=title, summary=say("It is not done yet. Try again in a moment."), warnings=(), branches=(), lines=()
+        )
+    errors = [
+        str(one.get("message", one)) if isinstance(one, Mapping) else str(one)
+        for one in result.get("validation_errors") or ()
+    ]
     ways = tuple(_way(one, variables, titles, wording) for one in (result.get("branches") or ())[:_MOST])
-    steps = () if ways else tuple(
-        CourseStep(after=_span(one.get("after_ms"), wording), text=str(one.get("what") or one.get("kind")))
-        for one in (result.get("execution_path") or ())[:_MOST]
+    steps = (
+        ()
+        if ways
+        else tuple(
+            CourseStep(after=_span(one.get("after_ms"), wording), text=str(one.get("what") or one.get("kind")))
+            for one in (result.get("execution_path") or ())[:_MOST]
+        )
     )
     if ways:
-        summary = wording.say_number("{count} way leads to an end.", "{count} ways lead to an end.", len(ways)).format(count=len(ways))
+        summary = wording.say_number("{count} way leads to an end.", "{count} ways lead to an end.", len(ways)).format(
+            count=len(ways)
+        )
     else:
         outcome = result.get("outcome") or result.get("final_status") or ""
-        summary = say("It ends: {outcome}").format(outcome=words.result(say, str(outcome)) if outcome else "–")
+        summary = say("It ends: {outcome}").format(outcome=words.result(say, str(outcome)) if outcome else "…")
     return Trial(
         title=title,
         summary=errors[0] if errors and not steps else summary,

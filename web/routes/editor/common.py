@@ -1,4 +1,4 @@
-"""What the pages of one draft share: the draft as its reader sees it, and what it may name that stands outside of it."""
+"""What the pages of one draft share: the draft as its reader sees it, and what it may name outside of it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from sqlalchemy import Connection
 
 from placet.definition.assignees import parse_assignee
 from placet.errors import PlacetError
-from service.drafts import Draft
+from service.drafts import analysis
+from service.drafts.analysis import Analysis
+from service.drafts.draft import Draft
 from storage.queries import actions
 from storage.queries.definitions import definitions
 from web.editor import parts
+from web.editor.findings import ReportView, report_of
 from web.editor.page import Surroundings
 from web.routes.common import WebContext
 from web.views.people import Names, names_of
@@ -67,6 +70,12 @@ def line_of(draft: Draft, named: Names, visitor: Visitor) -> DraftLine:
         closed=draft.status in {"published", "discarded"},
         may_edit=draft.status == "open" and not visitor.principal.only_reads,
     )
+
+
+async def report_about(here: WebContext, visitor: Visitor, draft: Draft) -> tuple[ReportView, Analysis]:
+    """Prove a draft, and compare it with the version before it; raises Busy and TooMuchWork."""
+    found = await analysis.analyse(here.context, visitor.principal, draft)
+    return report_of(draft.content, found, f"/drafts/{draft.id}", visitor.wording), found
 
 
 async def around(here: WebContext, draft: Draft) -> tuple[Surroundings, Names]:

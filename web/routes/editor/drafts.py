@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -10,22 +11,24 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
+from starlette.datastructures import UploadFile
 
-from api.http.uploads import FIELD, upload_in
-from placet.definition.diff import export_bytes
+from api.http.uploads import FIELD
 from placet.definition.formats import CURRENT
 from placet.errors import Conflict, DraftChanged, InputInvalid, PlacetError
-from service import drafts
-from service.drafts import Draft
+from service.drafts import drafts, exchange
+from service.drafts.draft import Draft
+from service.drafts.exchange import Source
+from service.visibility import seen_definition
 from storage.queries.definitions import definitions
 from storage.queries.definitions import drafts as draft_rows
-from web.editor.conflict import ConflictView, conflict_of, settled
+from web.editor.conflict import ConflictView, conflict_of, mine_of, settled
 from web.editor.findings import ReportView
 from web.editor.labels import label_of
 from web.editor.operations import changed, patch_between, undone
 from web.editor.page import as_text, view_of
 from web.routes.common import Here, WebContext, entries_of, see_other, shown
-from web.routes.editor.common import DraftId, around, line_of, report_about
+from web.routes.editor.common import DraftId, DraftLine, around, line_of, report_about
 from web.security import PageRoute, UploadPageRoute
 from web.views.people import names_of
 from web.visitor import SignedIn, Visitor
@@ -35,6 +38,8 @@ uploads = APIRouter(prefix="/drafts", route_class=UploadPageRoute)
 
 _POLICIES = ("first", "unique", "any")
 _PART = "x-placet-part"  # of a script, which puts the answer in place; a form without it is led on to the page
+_MOST = 200  # drafts that are listed
+_LISTED = ("open", "submitted")
 _LOOK_SECONDS = 0.2  # between looks whether the browser still waits
 At = Annotated[str, Query(max_length=300)]
 
@@ -42,13 +47,13 @@ At = Annotated[str, Query(max_length=300)]
 @router.get("")
 async def draft_list(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
     """List drafts, and the processes that can be edited."""
-    found = await drafts.list_(here.context, visitor.principal)
 
-    def read(connection: Connection) -> tuple[list[Any], Any]:
-        return definitions.startable(connection), names_of(connection, {one.updated_by for one in found})
+    def read(connection: Connection) -> tuple[list[Any], list[DraftLine]]:
+        found = drafts.list_(connection, visitor.principal, limit=_MOST, status=_LISTED).items
+        named = names_of(connection, {one.updated_by for one in found})
+        return definitions.startable(connection), [line_of(one, named, visitor) for one in found]
 
-    processes, named = await here.context.database.read(read)
-    lines = [line_of(one, named, visitor) for one in found]
+    processes, lines = await here.context.database.read(read)
     return shown(request, "editor/drafts.html", section="drafts", drafts=lines, processes=processes)
 
 
@@ -57,26 +62,31 @@ async def begin(request: Request, here: Here, visitor: SignedIn) -> Response:
     """Begin a draft: from a published version, from a file, or empty."""
     form = await request.form()
     entries = await entries_of(request, visitor)
-    principal, say = visitor.principal, visitor.wording.say
+    context, principal, say = here.context, visitor.principal, visitor.wording.say
     how = entries.text("how")
     if how == "version":
-        draft = await drafts.create(here.context, principal, based_on=entries.text("from"))
+        row = await context.database.read(seen_definition, principal, entries.text("from"))
+        draft = await drafts.create(context, principal, based_on=(row.name, row.version))
     elif how == "file":
-        try:
-            upload = await upload_in(form.get(FIELD))
-        except InputInvalid as error:
-            raise InputInvalid(say("Choose a file first.")) from error
-        draft = await drafts.import_(here.context, principal, upload.name, upload.content)
+        sent = form.get(FIELD)
+        if not isinstance(sent, UploadFile) or not sent.filename:
+            raise InputInvalid(say("Choose a file first."))
+        imported = await exchange.import_(context, principal, _source(await sent.read(), visitor))
+        draft = imported.draft
+        if imported.left:
+            return shown(request, "editor/imported.html", section="drafts", draft=draft, left=imported.left)
     else:
         name = entries.text("name") or say("New process")
-        draft = await drafts.create(here.context, principal, content=_blank(name, say("Approval")))
+        draft = await drafts.create(context, principal, content=_blank(name, say("Approval")))
     return see_other(f"/drafts/{draft.id}")
 
 
 @router.get("/{draft_id}")
-async def editor(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId, at: At = "process") -> HTMLResponse:
+async def editor(
+    request: Request, here: Here, visitor: SignedIn, draft_id: DraftId, at: At = "process"
+) -> HTMLResponse:
     """Show a draft with one of its parts."""
-    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
     return await _page(request, here, visitor, draft, at)
 
 
@@ -85,12 +95,14 @@ async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftI
     """Save what a form of the editor holds, and do what it asks for."""
     entries = await entries_of(request, visitor)
     context, principal, at = here.context, visitor.principal, entries.text("at") or "process"
-    draft = await drafts.find(context, principal, draft_id)
+    draft = await context.database.read(drafts.find, principal, draft_id)
     revision = int(entries.text("revision")) if entries.text("revision").isdecimal() else draft.revision
     base = await _content_at(here, draft, revision)
     op = entries.text("op")
     if op == "undo":
         after = undone(base, entries.text("back"), visitor.wording)
+    elif op in {"settle", "overlay"} and entries.text("now") != str(draft.revision):
+        after = mine_of(entries, visitor.wording)  # somebody has saved once more since the choice was shown
     elif op in {"settle", "overlay"}:
         after = settled(base, draft.content, entries, overlay=op == "overlay", wording=visitor.wording)
         revision = draft.revision
@@ -99,9 +111,9 @@ async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftI
     before = draft.content
     try:
         if after != base or op in {"settle", "overlay"}:
-            draft = await drafts.save(context, principal, draft_id, revision=revision, content=after)
+            draft = (await drafts.save(context, principal, draft_id, revision=revision, content=after)).draft
     except DraftChanged as error:
-        draft = await drafts.find(context, principal, draft_id)
+        draft = await context.database.read(drafts.find, principal, draft_id)
         _, named = await around(here, draft)
         conflict = conflict_of(base, after, error, named(error.by), visitor.wording)
         return await _page(request, here, visitor, draft, at, conflict=conflict, began=revision)
@@ -116,14 +128,14 @@ async def findings(
     request: Request, here: Here, visitor: SignedIn, draft_id: DraftId, at: At = "process"
 ) -> HTMLResponse:
     """Show the draft with what is found about it. The work ends where nobody waits for its answer any more."""
-    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
     work = asyncio.create_task(report_about(here, visitor, draft))
     try:
         while not work.done():
             await asyncio.wait([work], timeout=_LOOK_SECONDS)
             if not work.done() and await request.is_disconnected():
                 return HTMLResponse(status_code=499)
-        report = await work
+        report, _ = await work
     finally:
         work.cancel()
         with suppress(asyncio.CancelledError, PlacetError):
@@ -134,10 +146,10 @@ async def findings(
 @router.get("/{draft_id}/export")
 async def export(here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
     """Return the draft as a file."""
-    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in draft.process)[:80]
     headers = {"Content-Disposition": f'attachment; filename="{name or "blueprint"}.json"'}
-    return Response(export_bytes(draft.content), media_type="application/json", headers=headers)
+    return Response(exchange.export(draft), media_type="application/json", headers=headers)
 
 
 async def _content_at(here: WebContext, draft: Draft, revision: int) -> dict[str, Any]:
@@ -150,7 +162,7 @@ async def _content_at(here: WebContext, draft: Draft, revision: int) -> dict[str
     return found
 
 
-async def _page(  # noqa: PLR0917 - what the page is made of
+async def _page(
     request: Request,
     here: WebContext,
     visitor: Visitor,
@@ -177,8 +189,18 @@ async def _page(  # noqa: PLR0917 - what the page is made of
         back=back,
         report=report,
         policies=[(one, label_of(f"={one}", say)) for one in _POLICIES],
-        imported=(),
     )
+
+
+def _source(content: bytes, visitor: Visitor) -> Source:
+    """Return a file as what is imported: BPMN where it is XML, else a blueprint; raises InputInvalid."""
+    try:
+        text = content.decode("utf-8-sig")
+        if text.lstrip().startswith("<"):
+            return Source(bpmn=text)
+        return Source(blueprint=json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise InputInvalid(visitor.wording.say("This file is neither JSON nor BPMN; choose another one.")) from error
 
 
 def _blank(name: str, stage: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +12,10 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, PlacetError
-from service import drafts
-from service.drafts import Draft
+from service.drafts import analysis, drafts
+from service.drafts.draft import Draft
 from service.migration.move import MoveOrder, move
-from service.migration.preflight import RequestVerdict, Selection, preflight
-from storage.queries.definitions import definitions
+from service.migration.preflight import RequestVerdict, Selection
 from storage.queries.requests import request_rows
 from storage.tables.approvals import DefinitionVersion
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
@@ -57,7 +55,9 @@ class FateLine:
 @router.get("/{draft_id}/publish")
 async def publish_form(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
     """Show what would be published, and what is missing."""
-    return await _form(request, here, visitor, await drafts.find(here.context, visitor.principal, draft_id))
+    return await _form(
+        request, here, visitor, await here.context.database.read(drafts.find, visitor.principal, draft_id)
+    )
 
 
 @router.post("/{draft_id}/publish")
@@ -69,15 +69,18 @@ async def publish(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
     try:
         match entries.text("op"):
             case "discard":
-                await drafts.discard(context, principal, draft_id, revision=revision)
+                await drafts.discard(context, principal, draft_id)
                 return see_other("/drafts", "discarded")
+            case "reopen":
+                await drafts.reopen(context, principal, draft_id)
+                return see_other(f"/drafts/{draft_id}", "saved")
             case "submit":
                 await drafts.submit(context, principal, draft_id, revision=revision)
                 return see_other(f"/drafts/{draft_id}/publish", "submitted")
             case _:
                 await drafts.publish(context, principal, draft_id, revision=revision)
     except (BlueprintInvalid, Conflict, NotPermitted) as error:
-        draft = await drafts.find(context, principal, draft_id)
+        draft = await context.database.read(drafts.find, principal, draft_id)
         return await _form(request, here, visitor, draft, error=error)
     return see_other(f"/drafts/{draft_id}/move", "published")
 
@@ -85,8 +88,11 @@ async def publish(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
 @router.get("/{draft_id}/move")
 async def move_form(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
     """Show which running requests can go on under the version that was published, and why others cannot."""
-    draft, target = await _published(here, visitor, draft_id)
-    fates, left_out = await preflight(here.context, target, Selection(), visitor.principal.actor)
+    draft, _ = await _published(here, visitor, draft_id)
+    fates: list[RequestVerdict] = []
+    left_out = 0
+    if visitor.principal.admin:
+        fates, left_out = await analysis.preflight(here.context, visitor.principal, draft, Selection())
     return await _moves(request, here, visitor, draft, fates, left_out)
 
 
@@ -110,15 +116,13 @@ async def _form(
     request: Request, here: WebContext, visitor: Visitor, draft: Draft, error: PlacetError | None = None
 ) -> HTMLResponse:
     _, named = await around(here, draft)
-    report = await report_about(here, visitor, draft)
-    missing = []
-    if report.errors:
-        missing.append(visitor.wording.say("The faults above have to be mended first."))
-    needs_two = here.context.publish_needs_two and visitor.principal.person in {draft.created_by, draft.updated_by}
-    if needs_two:
+    report, found = await report_about(here, visitor, draft)
+    missing = [one.message for one in found.obstacles]
+    by_another = found.needs_two and visitor.principal.person in {*draft.authors, draft.submitted_by}
+    if found.needs_two and draft.status == "open":
+        missing.append(visitor.wording.say("Somebody else has to publish it. Submit it for that."))
+    elif by_another:
         missing.append(visitor.wording.say("You changed this draft, so somebody else has to publish it."))
-    if draft.status == "published":
-        missing.append(visitor.wording.say("This draft is published already."))
     return shown(
         request,
         "editor/publish.html",
@@ -128,7 +132,7 @@ async def _form(
         report=report,
         missing=missing,
         may_publish=not missing,
-        may_submit=needs_two and not report.errors and draft.status == "open",
+        may_submit=found.needs_two and found.publishable and draft.status == "open",
         **{**judged((), error), "fields": ()},
     )
 
@@ -182,8 +186,7 @@ async def _moves(  # noqa: PLR0917 - what the page is made of
 
 
 async def _published(here: WebContext, visitor: Visitor, draft_id: str) -> tuple[Draft, DefinitionVersion]:
-    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
     if draft.status != "published":
         raise NotFound(visitor.wording.say("This draft is not published yet. Publish it first."))
-    name, version = str(draft.content["name"]), str(draft.content["version"])
-    return draft, await here.context.database.read(definitions.find, name, version)
+    return draft, await here.context.database.read(drafts.version_of, draft)

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
 from placet.errors import InputInvalid
-from service import drafts
+from service.drafts import analysis, drafts
 from service.simulations import simulations
 from web.editor.findings import variables_of
 from web.editor.sketch import sketch_of
 from web.editor.trial import Trial, trial_of
 from web.forms.shapes import fields_of, read_input
-from web.routes.common import Here, WebContext, entries_of, fresh_key, judged, shown
+from web.routes.common import Here, WebContext, entries_of, judged, shown
 from web.routes.editor.common import DraftId, around, line_of
 from web.security import PageRoute
 from web.visitor import SignedIn, Visitor
@@ -32,13 +32,15 @@ async def trial_form(request: Request, here: Here, visitor: SignedIn, draft_id: 
 async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
     """Explore or rehearse a draft."""
     entries = await entries_of(request, visitor)
-    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
     variables = variables_of(draft.content)
     given = read_input(variables, entries)
     mode = "rehearse" if entries.text("mode") == "rehearse" else "explore"
-    spec = {"mode": mode, "blueprint": draft.content} | ({"input": given} if mode == "rehearse" else {})
     try:
-        found = await simulations.create(here.context, visitor.principal, spec, simulation_id=fresh_key())
+        if mode == "explore":
+            found = await analysis.explore(here.context, visitor.principal, draft)
+        else:
+            found = await analysis.rehearse(here.context, visitor.principal, draft, {"input": given})
         if found.row.result is None:
             await here.context.jobs.ended(found.row.id, patience=_PATIENCE)
             found = await here.context.database.read(simulations.show, visitor.principal, found.row.id)
@@ -51,7 +53,7 @@ async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
     return await _page(request, here, visitor, draft_id, given, trial=trial)
 
 
-async def _page(  # noqa: PLR0917 - what the page is made of
+async def _page(
     request: Request,
     here: WebContext,
     visitor: Visitor,
@@ -61,7 +63,7 @@ async def _page(  # noqa: PLR0917 - what the page is made of
     trial: Trial | None = None,
     error: InputInvalid | None = None,
 ) -> HTMLResponse:
-    draft = await drafts.find(here.context, visitor.principal, draft_id)
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
     _, named = await around(here, draft)
     fields = fields_of(variables_of(draft.content), given, visitor.wording)
     return shown(
