@@ -16,7 +16,6 @@ LOGGED_IN: Final = frozenset({"logged in"})
 
 _DESIGN: Final = frozenset({"designer", "admin"})
 _READ_DRAFTS: Final = _DESIGN | {"auditor"}
-_OPERATE: Final = frozenset({"admin"})
 
 PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /": EVERYBODY,
@@ -88,7 +87,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /drafts/{draft_id}/publish": _DESIGN,
     "GET /drafts/{draft_id}/move": _DESIGN,
     # The answer shows every request, so it is for admins, as in the API.
-    "POST /drafts/{draft_id}/move": _OPERATE,
+    "POST /drafts/{draft_id}/move": OPERATE,
     "GET /me": EVERYBODY,
     "GET /me/passkeys": EVERYBODY,
     "POST /me/passkeys": EVERYBODY,

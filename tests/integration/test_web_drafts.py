@@ -80,7 +80,7 @@ async def test_a_field_is_saved_and_a_draft_published_without_scripts(desk: ApiD
 
 
 async def test_two_people_change_different_fields_and_both_stand(desk: ApiDesk) -> None:
-    one, other = await browser_of(desk, "desi"), await browser_of(desk, "ada")
+    one, other = await browser_of(desk, "desi"), await browser_of(desk, "adam")
     draft = await begun(desk, one)
     first, second = form_of((await one.get(draft)).text), form_of((await other.get(draft)).text)
     await send(one, draft, **first | {"op": "save", "p0.description": "By Desi"})
@@ -90,7 +90,7 @@ async def test_two_people_change_different_fields_and_both_stand(desk: ApiDesk) 
 
 
 async def test_two_people_change_the_same_field_and_one_chooses(desk: ApiDesk) -> None:
-    one, other = await browser_of(desk, "desi"), await browser_of(desk, "ada")
+    one, other = await browser_of(desk, "desi"), await browser_of(desk, "adam")
     draft = await begun(desk, one)
     first, second = form_of((await one.get(draft)).text), form_of((await other.get(draft)).text)
     await send(one, draft, **first | {"op": "save", "p0.description": "Theirs", "p0.version": "2.0.0"})
@@ -99,7 +99,8 @@ async def test_two_people_change_the_same_field_and_one_chooses(desk: ApiDesk) -
     assert "changed this draft meanwhile" in page
     told = page.partition("data-conflict")[2].partition("</form>")[0]
     sent: dict[str, str | list[str]] = {
-        name: unescape(value) for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', told)
+        name: unescape(value)
+        for name, value in re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', told)
     }
     sent |= {"revision": re.search(r'name="revision" value="(\d+)"', told)[1]}  # type: ignore[index] # it is there
     sent.pop("csrf_token")
@@ -137,7 +138,7 @@ async def test_an_empty_draft_is_sound_and_its_findings_are_told_beside_their_pa
 
 async def test_whoever_only_reads_sees_drafts_and_changes_none(desk: ApiDesk) -> None:
     draft = await begun(desk, await browser_of(desk, "desi"))
-    auditor = await browser_of(desk, "aud")
+    auditor = await browser_of(desk, "audrey")
     page = await auditor.get(draft)
     assert page.status_code == 200
     assert "disabled" in page.text

@@ -68,7 +68,7 @@ def line_of(draft: Draft, named: Names, visitor: Visitor) -> DraftLine:
         changed_by=named(draft.updated_by),
         changed_at=draft.updated_at,
         closed=draft.status in {"published", "discarded"},
-        may_edit=draft.status == "open" and not visitor.principal.only_reads,
+        may_edit=draft.status == "open" and bool(visitor.principal.access & {"designer", "admin"}),
     )
 
 
