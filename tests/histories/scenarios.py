@@ -24,6 +24,7 @@ from placet.engine.events import (
     Reassign,
     Release,
     Resubmit,
+    Undo,
     Withdraw,
 )
 from placet.engine.state import State
@@ -133,6 +134,17 @@ async def approvers(desk: Desk) -> Handle:
     await handle.execute_update(ApprovalWorkflow.resubmit, Resubmit(by=by("ann"), input={"amount": "90"}))
     await _decide(handle, 3, "bob")
     await _decide(handle, 4, "carl")
+    return handle
+
+
+async def undo(desk: Desk) -> Handle:
+    """Undo a decision while it can be undone, decide otherwise, and let that decision stand by the timer."""
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    handle = await desk.start(blueprint({"approvers": ["user:bob"], "undo_seconds": 3_600}), client=clock.client)
+    await _decide(handle, 1, "bob", decision="reject", comment="too dear")
+    await handle.execute_update(ApprovalWorkflow.undo, Undo(by=by("bob"), task_id=f"{handle.id}.1"))
+    await _decide(handle, 1, "bob")
+    await clock.fast_forward(handle, 2 * HOUR)
     return handle
 
 
@@ -387,6 +399,7 @@ SCENARIOS: dict[str, Scenario] = {
         rework,
         hands,
         approvers,
+        undo,
         queue,
         branch,
         withdrawn,
