@@ -63,7 +63,7 @@ def trial_of(
         str(one.get("message", one)) if isinstance(one, Mapping) else str(one)
         for one in result.get("validation_errors") or ()
     ]
-    ways = tuple(_way(one, variables, titles, wording) for one in (result.get("branches") or ())[:_MOST])
+    ways = tuple(_way(one, variables, titles, wording) for one in (result.get("branch_explorations") or ())[:_MOST])
     steps = (
         ()
         if ways
