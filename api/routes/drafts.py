@@ -12,7 +12,6 @@ from api.http.calls import PersonalRoute
 from api.schemas.bpmn import LeftView
 from api.schemas.common import Listed
 from api.schemas.drafts import (
-    ActsView,
     ActView,
     AnalysisView,
     DraftBody,
@@ -121,10 +120,12 @@ async def analyse_draft(context: Here, caller: Caller, draft_id: str) -> Analysi
 
 
 @router.get("/{draft_id}/acts/")
-async def list_acts(context: Here, caller: Caller, draft_id: str) -> ActsView:
-    """List what was done to a draft, by whom and when."""
-    rows = await context.database.read(drafts.acts, caller, draft_id)
-    return ActsView(items=[ActView.of(row) for row in rows])
+async def list_acts(
+    context: Here, caller: Caller, draft_id: str, limit: Limit = 50, cursor: Cursor = None
+) -> Listed[ActView]:
+    """List what was done to a draft, by whom and when, the first act first."""
+    page = await context.database.read(drafts.acts, caller, draft_id, limit=limit, cursor=cursor)
+    return Listed(items=[ActView.of(row) for row in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/{draft_id}/export/", response_class=Response, responses={200: {"content": {"application/json": {}}}})

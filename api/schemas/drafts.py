@@ -207,12 +207,6 @@ class ActView(View):
         return cls.model_construct(act=row.act, revision=row.revision, by=f"user:{row.by}", at=row.at)
 
 
-class ActsView(View):
-    """What was done to a draft, the first act first."""
-
-    items: list[ActView]
-
-
 def _facts(draft: Draft) -> dict[str, Any]:
     return {
         "id": draft.id,

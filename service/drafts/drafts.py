@@ -7,7 +7,7 @@ same places, and refused with both sides' changes where they did; nothing that a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from functools import partial
 from typing import Any
 
@@ -94,10 +94,12 @@ def list_(
     return Page(items=tuple(Draft.of(row) for row in page.items), next_cursor=page.next_cursor)
 
 
-def acts(connection: Connection, principal: Principal, draft_id: str) -> Sequence[BlueprintDraftRevision]:
-    """Return what was done to a draft, by whom and when, the first act first; raises NotFound."""
+def acts(
+    connection: Connection, principal: Principal, draft_id: str, *, limit: int, cursor: str | None = None
+) -> Page[BlueprintDraftRevision]:
+    """List what was done to a draft, by whom and when, the first act first; raises NotFound."""
     find(connection, principal, draft_id)
-    return drafts.acts(connection, draft_id)
+    return drafts.acts(connection, draft_id, limit=limit, cursor=cursor)
 
 
 async def save(

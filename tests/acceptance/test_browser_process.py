@@ -46,6 +46,11 @@ def test_a_drawing_is_sized_moved_printed_and_saved(placet: Placet, visit: Visit
     page.evaluate("window.print = () => { window.printed = true }")
     page.get_by_role("button", name="Print").click()
     assert page.evaluate("window.printed") is True
+    page.emulate_media(media="print")
+    expect(page.locator(".bar")).to_be_hidden()
+    expect(page.locator(".drawing-tools")).to_be_hidden()
+    expect(page.locator(".canvas svg")).to_be_visible()
+    page.emulate_media(media="screen")
     with page.expect_download() as download:
         page.get_by_role("link", name="Save as SVG").click()
     assert download.value.suggested_filename == "process.svg"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
@@ -83,14 +83,21 @@ def content_of(session: Session, draft_id: str, revision: int) -> dict[str, Any]
 
 
 @of_rows
-def acts(session: Session, draft_id: str) -> Sequence[BlueprintDraftRevision]:
-    """Return what was done to a draft, in its order."""
+def acts(
+    session: Session, draft_id: str, *, limit: int, cursor: str | None = None
+) -> cursors.Page[BlueprintDraftRevision]:
+    """List what was done to a draft, in its order, `limit` acts at a time; their `content` may not be read."""
     query = (
         select(BlueprintDraftRevision)
-        .where(col(BlueprintDraftRevision.draft_id) == draft_id)
+        .options(defer(cast(Any, BlueprintDraftRevision.content), raiseload=True))
+        .where(
+            col(BlueprintDraftRevision.draft_id) == draft_id,
+            col(BlueprintDraftRevision.number) > (0 if cursor is None else cursors.read_number(cursor)),
+        )
         .order_by(col(BlueprintDraftRevision.number))
+        .limit(limit + 1)
     )
-    return session.scalars(query).all()
+    return cursors.page(session.scalars(query).all(), limit, lambda row: (str(row.number),))
 
 
 @of_rows
