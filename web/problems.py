@@ -13,10 +13,11 @@ from starlette.requests import ClientDisconnect
 
 from api.http import problems
 from placet.errors import Busy, NotAuthenticated, PlacetError
+from web.refusals import told
 from web.templating import render
+from web.visitor import wording_of
 
 _log = structlog.get_logger(__name__)
-_UNEXPECTED = "An unexpected error occurred and was logged. Try again; if it happens again, tell the operator."
 
 
 def install(app: FastAPI) -> None:
@@ -33,12 +34,7 @@ def install(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-        detail = str(error.detail)
-        if error.status_code == 404:
-            detail = "There is no page at this address. Check the address, or start from the first page."
-        if error.status_code == 405:
-            detail = "This address does not take what was sent. Go back and reload the page."
-        return show(request, problems.problem(error.status_code, detail), dict(error.headers or {}))
+        return show(request, problems.problem(error.status_code, str(error.detail)), dict(error.headers or {}))
 
     async def gone(request: Request, _: Exception) -> Response:
         return show(request, problems.problem(408, "The connection was closed before the form was complete."))
@@ -47,7 +43,7 @@ def install(app: FastAPI) -> None:
         # As text: log renderers that show local variables would write what people sent into the log.
         trace = "".join(traceback.format_exception(error))
         _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
-        return show(request, problems.problem(500, _UNEXPECTED))
+        return show(request, problems.internal())
 
     app.add_exception_handler(PlacetError, ours)
     app.add_exception_handler(RequestValidationError, shape)
@@ -67,5 +63,6 @@ def show(
         return problems.respond(document, headers)
     if document["status"] == 503:
         headers = {"Retry-After": str(problems.RETRY_AFTER), **(headers or {})}
-    shown = {"problem": document, "log_in": log_in}
+    title, advice, detail = told(document, wording_of(request))
+    shown = {"problem": document, "title": title, "advice": advice, "detail": detail, "log_in": log_in}
     return render(request, "problem.html", shown, status=document["status"], headers=headers)

@@ -154,7 +154,7 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     """Return the problem document of one of our errors."""
     status = status_of(error)
     if status == 500:
-        return _internal()
+        return internal()
     kind = next(kind for kind, _ in _STATUS if isinstance(error, kind))
     more: dict[str, Any] = {}
     if status == 409:
@@ -251,7 +251,7 @@ def install(app: FastAPI) -> None:
         # As text: log renderers that show local variables would write what people sent into the log.
         trace = "".join(traceback.format_exception(error))
         _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
-        return respond(_internal())
+        return respond(internal())
 
     app.add_exception_handler(PlacetError, ours)
     app.add_exception_handler(RequestValidationError, shape)
@@ -260,7 +260,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Exception, unexpected)
 
 
-def _internal() -> dict[str, Any]:
+def internal() -> dict[str, Any]:
+    """Return the problem document of an error that nobody foresaw."""
     return problem(
         500, "An unexpected error occurred and was logged. Try again; if it happens again, tell the operator."
     )

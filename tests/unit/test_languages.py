@@ -12,7 +12,9 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from api.http import problems
 from web.languages import Wording, negotiate, zone_of
+from web.refusals import told
 
 WEB = Path(__file__).parents[2] / "web"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -87,3 +89,14 @@ def test_the_language_is_the_chosen_one_or_what_the_browser_asks_for(
 @pytest.mark.parametrize("name", ["../../etc/passwd", "", "Mars/Olympus", "x" * 100, "\0"])
 def test_a_time_zone_that_is_none_is_none(name: str) -> None:
     assert zone_of(name) is None
+
+
+def test_every_refusal_that_a_page_can_show_says_in_german_what_it_is_and_what_to_do() -> None:
+    for kind, status in problems._STATUS:
+        name, called = problems._kebab(kind.__name__), problems._TITLES[kind]
+        document = problems.problem(status, "user:x is not there.", title=called, kind=name)
+        title, advice, detail = told(document, wording("de"))
+        assert title != document["title"], kind
+        assert advice, kind
+        assert detail == document["detail"]
+        assert told(document, wording("en"))[1] != advice, kind
