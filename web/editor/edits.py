@@ -10,6 +10,7 @@ from placet.errors import InputInvalid
 from placet.nodes.registry import NODE_TYPES
 from web.editor import parts
 from web.editor.parts import Content
+from web.forms.reading import whole
 
 Edited = dict[str, Any]
 
@@ -32,18 +33,18 @@ def add_node(content: Edited, kind: str, after: str | None, stage: str) -> str:
     """Add a node, after another where one is named; return its id. `stage` is what a new stage is called."""
     if kind not in NODE_TYPES:
         raise InputInvalid(f"There is no type of node {kind!r}; choose one from the list.")
-    graph = content.setdefault("graph_spec", {"nodes": [], "edges": []})
+    graph = _graph_of(content)
     taken = {str(one.get("id")) for _, one in parts.nodes(content)}
     node: Edited = {"id": _free(kind, taken), "type": kind, **copy.deepcopy(dict(_NEW.get(kind, {})))}
     if kind == "approval":
         names = {str(one.get("stage_name")) for _, one in parts.steps(content)}
         name = _free(stage, names, " ")
-        content.setdefault("process_steps", []).append({"stage_name": name, "approvers": ["manager_of(requester)"]})
+        _list_of(content, "process_steps").append({"stage_name": name, "approvers": ["manager_of(requester)"]})
         node["step"] = name
-    graph["nodes"].append(node)
+    _list_of(graph, "nodes").append(node)
     if after in taken:
         edge: Edited = {"from": after, "to": node["id"]}
-        graph.setdefault("edges", []).append(edge)
+        _list_of(graph, "edges").append(edge)
     return str(node["id"])
 
 
@@ -59,7 +60,7 @@ def remove(content: Edited, at: str) -> None:
         graph["edges"] = [
             one
             for one in graph.get("edges", [])
-            if not isinstance(one, dict) or name not in {one.get("from"), one.get("to")}
+            if not isinstance(one, dict) or name not in (one.get("from"), one.get("to"))
         ]
         step = gone[1].get("step")
         if step and not any(one.get("step") == step for _, one in parts.nodes(content)):
@@ -79,31 +80,28 @@ def add_variable(content: Edited, name: str) -> str:
     """Add a variable, and return its name."""
     taken = {str(one.get("name")) for _, one in parts.variables(content)}
     found = _free(name, taken)
-    content.setdefault("variables", []).append({"name": found, "type": "string"})
+    _list_of(content, "variables").append({"name": found, "type": "string"})
     return found
 
 
 def add_stage(content: Edited, name: str) -> str:
     """Add a stage to a process without a graph, and return its name."""
     found = _free(name, {str(one.get("stage_name")) for _, one in parts.steps(content)}, " ")
-    content.setdefault("process_steps", []).append({"stage_name": found, "approvers": ["manager_of(requester)"]})
+    _list_of(content, "process_steps").append({"stage_name": found, "approvers": ["manager_of(requester)"]})
     return found
 
 
 def add_edge(content: Edited, source: str, target: str) -> None:
     """Add an edge from one node to another."""
-    content.setdefault("graph_spec", {"nodes": [], "edges": []}).setdefault("edges", []).append(
-        {"from": source, "to": target}
-    )
+    _list_of(_graph_of(content), "edges").append({"from": source, "to": target})
 
 
 def move(content: Edited, pointer: str, by: int) -> None:
     """Swap an item of a list with its neighbour; edges with the neighbour that leaves the same node."""
-    where, _, number = pointer.rpartition("/")
-    items = _list_at(content, where)
-    if not number.isdecimal() or items is None or int(number) >= len(items):
+    where, _, last = pointer.rpartition("/")
+    items, here, source = _list_at(content, where), whole(last), None
+    if here is None or items is None or here >= len(items):
         return
-    here, source = int(number), None
     if where == "/graph_spec/edges" and isinstance(items[here], dict):
         source = items[here].get("from")
     there = here + by
@@ -115,10 +113,10 @@ def move(content: Edited, pointer: str, by: int) -> None:
 
 def drop(content: Edited, pointer: str) -> None:
     """Remove an item of a list."""
-    where, _, number = pointer.rpartition("/")
-    items = _list_at(content, where)
-    if items is not None and number.isdecimal() and int(number) < len(items):
-        del items[int(number)]
+    where, _, last = pointer.rpartition("/")
+    items, number = _list_at(content, where), whole(last)
+    if items is not None and number is not None and number < len(items):
+        del items[number]
 
 
 def place(content: Edited, at: Mapping[str, tuple[float, float]]) -> None:
@@ -218,6 +216,22 @@ def make_table(content: Edited, at: str) -> None:
     graph["edges"] = [edge for edge in graph.get("edges", []) if edge not in mine]
 
 
+def _graph_of(content: Edited) -> Edited:
+    """Return the graph to add something to, an empty one where there is none; raises InputInvalid for what is none."""
+    found: Any = content.setdefault("graph_spec", {"nodes": [], "edges": []})
+    if not isinstance(found, dict):
+        raise InputInvalid.at("/graph_spec", "this is no graph; mend it in the file, and import that again")
+    return found
+
+
+def _list_of(holder: Edited, key: str) -> list[Any]:
+    """Return a list to add something to, an empty one where there is none; raises InputInvalid for what is no list."""
+    found: Any = holder.setdefault(key, [])
+    if not isinstance(found, list):
+        raise InputInvalid.at(f"/{key}", "this is no list; mend it in the file, and import that again")
+    return found
+
+
 def _list_at(content: Edited, where: str) -> list[Any] | None:
     found: Any = content
     for key in where.split("/")[1:]:
@@ -242,8 +256,9 @@ def _renamed(
 def _follow(one: Mapping[str, Any], keys: tuple[str, ...], renamed: Mapping[str, str]) -> None:
     assert isinstance(one, dict)  # noqa: S101 - of a copy that may be changed
     for key in keys:
-        if one.get(key) in renamed:
-            one[key] = renamed[one[key]]
+        name = one.get(key)
+        if isinstance(name, str) and name in renamed:
+            one[key] = renamed[name]
 
 
 def _free(name: str, taken: set[str], gap: str = "_") -> str:

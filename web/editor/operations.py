@@ -14,10 +14,11 @@ from web.editor import edits, parts
 from web.editor.page import read_parts
 from web.editor.parts import Content
 from web.editor.sketch import sketch_of
-from web.forms.reading import Entries
+from web.forms.reading import Entries, whole
 from web.graph.drawing import places_of
 from web.languages import Wording
 
+_PATCH_ERRORS = (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException)
 _FARTHEST = 20_000.0  # points that a node may be moved by at once
 
 
@@ -29,9 +30,9 @@ def changed(content: Content, entries: Entries, wording: Wording) -> tuple[dict[
     at, op = entries.text("at"), entries.text("op") or "save"
     after = edits.copied(content)
     pointers = [
-        (int(name[5:]), entries.text(name))
+        (number, entries.text(name))
         for name in entries.values
-        if name.startswith("part.") and name[5:].isdigit()
+        if name.startswith("part.") and (number := whole(name[5:])) is not None
     ]
     if pointers:
         read_parts(after, pointers, at, entries, wording)
@@ -45,9 +46,11 @@ def undone(content: Content, patch: str, wording: Wording) -> dict[str, Any]:
     """Return the content with a JSON Patch applied that takes a change back; raises InputInvalid."""
     try:
         operations = json.loads(patch)
-        found: dict[str, Any] = jsonpatch.apply_patch(dict(content), operations)
-    except (ValueError, TypeError, KeyError, jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+        found = jsonpatch.apply_patch(dict(content), operations)
+    except (ValueError, TypeError, KeyError, RecursionError, *_PATCH_ERRORS) as error:
         raise InputInvalid(wording.say("This change cannot be undone any more.")) from error
+    if not isinstance(found, dict):
+        raise InputInvalid(wording.say("This change cannot be undone any more."))
     return found
 
 
@@ -61,7 +64,7 @@ def _act(content: dict[str, Any], at: str, op: str, entries: Entries, wording: W
     name, _, what = op.partition(":")
     table = edits.table_of(content, at)
     if name in edits.TABLE and table is not None:
-        edits.TABLE[name](table, int(what) if what.isdecimal() else 0)
+        edits.TABLE[name](table, whole(what) or 0)
         return at
     node = at.removeprefix("node:") if at.startswith("node:") else None
     match name:

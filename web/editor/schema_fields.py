@@ -15,7 +15,7 @@ from typing import Any, Final
 from placet.json_pointer import pointer_to
 from web.editor.labels import help_of, label_of
 from web.forms.fields import Field, Widget, entered
-from web.forms.reading import Entries, as_json
+from web.forms.reading import Entries, as_json, whole
 from web.languages import Wording
 
 Schema = Mapping[str, Any]
@@ -247,11 +247,11 @@ class Former:
             return ABSENT
         if not picked.startswith(_KIND):
             return picked
-        number = picked.removeprefix(_KIND)
-        if not number.isdecimal() or int(number) >= len(objects):
+        number = whole(picked.removeprefix(_KIND))
+        if number is None or number >= len(objects):
             return base
         there = base if isinstance(base, Mapping) else {}
-        return self.read(objects[int(number)], entries, f"{name}.{number}", there)
+        return self.read(objects[number], entries, f"{name}.{number}", there)
 
     def _read_list(self, schema: Schema, entries: Entries, name: str, base: Any) -> Any:
         inner = self.resolved(schema.get("items", {}))

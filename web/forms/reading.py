@@ -12,6 +12,12 @@ from zoneinfo import ZoneInfo
 
 _NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?\Z")
 _MOST_ROWS = 1_000
+_DIGITS = 9  # of a whole number that a form counts with
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number of at most nine digits that a form counts with; None for anything else."""
+    return int(text) if len(text) <= _DIGITS and text.isascii() and text.isdecimal() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +48,7 @@ class Entries:
         """Return the numbers of the rows of a list that were sent, in order."""
         start = f"{name}."
         found = {key[len(start) :].split(".")[0] for key in self.values if key.startswith(start)}
-        return sorted(int(one) for one in found if one.isascii() and one.isdecimal() and int(one) < _MOST_ROWS)
+        return sorted(number for one in found if (number := whole(one)) is not None and number < _MOST_ROWS)
 
     def json(self, name: str) -> Any:
         """Return an entry that is JSON; the text itself where it is none, for the rules to refuse; None if empty."""

@@ -17,7 +17,7 @@ from service.visibility import see_task, visibility_of
 from storage.queries.people import people
 from storage.queries.requests import requests
 from storage.queries.requests.requests import ListedTask
-from web.forms.reading import Entries
+from web.forms.reading import Entries, whole
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, person_of, record, shown
 from web.security import PageRoute, local_path
 from web.views import words
@@ -138,8 +138,9 @@ def _picked(entries: Entries) -> dict[str, int]:
     found: dict[str, int] = {}
     for one in entries.texts("task")[:PAGE]:
         task, _, revision = one.rpartition(":")
-        if task and "\0" not in task and revision.isascii() and revision.isdecimal():
-            found[task] = min(int(revision), 1_000_000)
+        number = whole(revision)
+        if task and "\0" not in task and number is not None:
+            found[task] = number
     return found
 
 

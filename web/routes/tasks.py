@@ -27,7 +27,7 @@ from service.visibility import seen_task
 from storage.queries.people import people
 from storage.queries.requests import requests
 from web.forms import schemas
-from web.forms.reading import Entries
+from web.forms.reading import Entries, whole
 from web.routes.common import (
     Here,
     WebContext,
@@ -70,7 +70,7 @@ async def decide(request: Request, here: Here, visitor: SignedIn, task_id: TaskI
     decision: Any = "approve" if quick else entries.text("decision")
     if decision not in _DECISIONS:
         raise InputInvalid(visitor.wording.say("Choose a decision first."))
-    revision = _whole(quick or entries.text("revision"))
+    revision = whole(quick or entries.text("revision"))
     version, stage = await here.context.database.read(_version, here, visitor, task_id)
     step = version.step(stage)
     form = schemas.read_form(step.form if step is not None else None, entries)
@@ -176,10 +176,6 @@ def _version(connection: Connection, here: WebContext, visitor: Visitor, task_id
     task = seen_task(connection, visitor.principal, task_id, visitor.wording.now)
     stored = requests.read(connection, task.request_id)
     return here.versions.of(connection, stored.request.template_id), task.stage
-
-
-def _whole(text: str) -> int | None:
-    return min(int(text), 1_000_000) if text.isascii() and text.isdecimal() else None
 
 
 async def task_page(

@@ -27,6 +27,7 @@ from web.editor.findings import ReportView
 from web.editor.labels import label_of
 from web.editor.operations import changed, patch_between, undone
 from web.editor.page import as_text, view_of
+from web.forms.reading import whole
 from web.routes.common import Here, WebContext, entries_of, see_other, shown
 from web.routes.editor.common import DraftId, DraftLine, around, line_of, report_about
 from web.security import PageRoute, UploadPageRoute
@@ -96,7 +97,8 @@ async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftI
     entries = await entries_of(request, visitor)
     context, principal, at = here.context, visitor.principal, entries.text("at") or "process"
     draft = await context.database.read(drafts.find, principal, draft_id)
-    revision = int(entries.text("revision")) if entries.text("revision").isdecimal() else draft.revision
+    sent = whole(entries.text("revision"))
+    revision = draft.revision if sent is None else sent
     base = await _content_at(here, draft, revision)
     op = entries.text("op")
     if op == "undo":

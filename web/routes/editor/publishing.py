@@ -18,6 +18,7 @@ from service.migration.move import MoveOrder, move
 from service.migration.preflight import RequestVerdict, Selection
 from storage.queries.requests import request_rows
 from storage.tables.approvals import DefinitionVersion
+from web.forms.reading import whole
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.routes.editor.common import DraftId, around, line_of, report_about
 from web.security import PageRoute
@@ -65,7 +66,7 @@ async def publish(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
     """Publish a draft, submit it to somebody else, or discard it."""
     entries = await entries_of(request, visitor)
     context, principal = here.context, visitor.principal
-    revision = int(entries.text("revision")) if entries.text("revision").isdecimal() else 0
+    revision = whole(entries.text("revision")) or 0
     try:
         match entries.text("op"):
             case "discard":
