@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import create_engine, text
 
 from storage.database import driver_url
+from storage.queries.requests import titles
 from tests.browser import AMOUNT, MAX, PNG, SCRIPT, Visitor, Visitors, started
 from tests.contract import Placet, open_tasks
 from worker.settings import Settings
@@ -66,10 +67,12 @@ def _copied(placet: Placet, request: dict[str, Any], copies: int) -> Iterator[No
                 places = ", ".join(f":{name}" for name in row)
                 rows = [_numbered(row, number) for number in range(copies)]
                 connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), rows)
+                if table == "approval_request":
+                    titles.put(connection, rows)
         yield
     finally:
         with engine.begin() as connection:
-            for table, key in tables.items():
+            for table, key in (tables | {"request_title": "request_id"}).items():
                 connection.execute(text(f"DELETE FROM {table} WHERE {key} LIKE 'copy-%'"))
         engine.dispose()
 
