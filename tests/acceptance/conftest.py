@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser import Visitors
 from tests.contract import PEOPLE, Placet
@@ -33,6 +33,7 @@ def browser() -> Iterator[Browser]:
     """Give Debian's Chromium."""
     program = shutil.which("chromium")
     assert program is not None, "install Debian's chromium; tests/machine.sh does"
+    expect.set_options(timeout=30_000)  # a page waits for proofs and simulations, on machines that do other work
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield launched
