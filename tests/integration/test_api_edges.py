@@ -81,7 +81,9 @@ async def test_no_cursor_breaks_a_list(alone: ApiDesk) -> None:
         write(session, Story(request_id="r1").open("bob").recording(), datetime.now(UTC))
     simulated = await alone.post(SIMULATIONS, {"mode": "explore", "blueprint": EXPENSE}, as_="adam")
     assert simulated.status_code == 201, simulated.text
-    ids = {"request_id": "r1", "simulation_id": simulated.json()["id"]}
+    drafted = await alone.post("/workflow/blueprint-drafts/", {"content": EXPENSE}, as_="adam")
+    assert drafted.status_code == 201, drafted.text
+    ids = {"request_id": "r1", "simulation_id": simulated.json()["id"], "draft_id": drafted.json()["id"]}
     assert len(LISTS) >= 9
     for path in LISTS:
         for cursor in HOSTILE:
