@@ -9,7 +9,7 @@ The functions are pure, and run in the pool: documents are bounded, but not smal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, Literal
@@ -78,9 +78,12 @@ _LISTS: Final[dict[tuple[str | int, ...], _Named]] = {
 }
 
 
-def merge(base: Any, theirs: Any, mine: Any, *, conflicts_to: Side = "theirs") -> Merge:
-    """Merge two contents that began as `base`; where both changed the same place, that side's value is taken."""
-    merger = _Merger(conflicts_to)
+def merge(base: Any, theirs: Any, mine: Any, *, conflicts_to: Side = "theirs", mine_at: Collection[str] = ()) -> Merge:
+    """Merge two contents that began as `base`; where both changed the same place, that side's value is taken.
+
+    `mine_at` are the pointers of conflicts of which one's own value is taken.
+    """
+    merger = _Merger(conflicts_to, mine_at)
     content = merger.value(base, theirs, mine, ())
     return Merge(content=content, conflicts=tuple(merger.conflicts))
 
@@ -102,6 +105,7 @@ def same(one: Any, other: Any) -> bool:
 @dataclass
 class _Merger:
     side: Side
+    mine_at: Collection[str]
     conflicts: list[MergeConflict] = field(default_factory=list)
 
     def value(self, base: Any, theirs: Any, mine: Any, place: tuple[str | int, ...]) -> Any:
@@ -118,8 +122,9 @@ class _Merger:
         return self._conflict(base, theirs, mine, place)
 
     def _conflict(self, base: Any, theirs: Any, mine: Any, place: tuple[str | int, ...]) -> Any:
-        self.conflicts.append(MergeConflict(pointer=pointer_of(place), base=base, theirs=theirs, mine=mine))
-        return theirs if self.side == "theirs" else mine
+        pointer = pointer_of(place)
+        self.conflicts.append(MergeConflict(pointer=pointer, base=base, theirs=theirs, mine=mine))
+        return mine if self.side == "mine" or pointer in self.mine_at else theirs
 
     def _members(
         self, base: dict[str, Any], theirs: dict[str, Any], mine: dict[str, Any], place: tuple[str | int, ...]

@@ -271,6 +271,23 @@ def test_two_different_changes_of_one_scalar_are_always_told(base: Any, theirs: 
     assert [c.pointer for c in merge(base, mine, theirs).conflicts] or not places, "both ways round"
 
 
+def test_a_choice_stands_where_it_was_made_however_the_lists_around_it_have_grown() -> None:
+    def variables(*given: tuple[str, str]) -> dict[str, Any]:
+        return {"variables": [{"name": name, "description": text} for name, text in given]}
+
+    base, theirs = variables(("a", ""), ("b", "")), variables(("a", ""), ("b", "theirs"))
+    mine = variables(("c", ""), ("a", ""), ("b", "mine"))
+    (conflict,) = merge(base, theirs, mine).conflicts
+    assert same(merge(base, theirs, mine, mine_at={conflict.pointer}).content, mine)
+
+
+@given(base=DOCUMENTS, theirs=DOCUMENTS, mine=DOCUMENTS)
+def test_choosing_each_of_ones_own_values_is_choosing_ones_own_side(base: Any, theirs: Any, mine: Any) -> None:
+    wanted = merge(base, theirs, mine, conflicts_to="mine")
+    chosen = merge(base, theirs, mine, mine_at={conflict.pointer for conflict in wanted.conflicts})
+    assert same(chosen.content, wanted.content)
+
+
 @given(base=DOCUMENTS, theirs=DOCUMENTS, mine=DOCUMENTS)
 def test_conflicts_are_the_same_whichever_side_they_go_to(base: Any, theirs: Any, mine: Any) -> None:
     one, other = (merge(base, theirs, mine, conflicts_to=side) for side in ("theirs", "mine"))

@@ -1,8 +1,7 @@
-"""Two people change the same fields of a draft: what each of them wrote, and the draft as it is when one has chosen."""
+"""Two people change the same fields of a draft: what each of them wrote, and what one of them chooses."""
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import Any
 
 from placet.errors import DraftChanged, InputInvalid
 from placet.json_pointer import parts_of, value_at
-from service.drafts.merge import ABSENT, MergeConflict, merge
+from service.drafts.merge import ABSENT
 from web.editor.labels import label_of
 from web.editor.page import as_text
 from web.editor.parts import Content
@@ -19,6 +18,7 @@ from web.forms.reading import Entries
 from web.languages import Wording
 
 _NAMES = ("name", "stage_name", "id")
+_CHOICE = "choice."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,26 +33,24 @@ class ConflictLine:
 
 @dataclass(frozen=True, kw_only=True)
 class ConflictView:
-    """What one person has to choose: their own content, and the fields about which two differ."""
+    """What one person has to choose: their own content, and the fields about which it differs from a revision."""
 
     who: str
+    revision: int
     mine: str
     lines: tuple[ConflictLine, ...]
 
 
-def conflict_of(base: Content, mine: Content, error: DraftChanged, who: str, wording: Wording) -> ConflictView:
+def conflict_of(error: DraftChanged, mine: Content, who: str, wording: Wording) -> ConflictView:
     """Return what two people wrote into the same fields of what they both began with."""
-    found = merge(base, error.content, mine)
-    lines = tuple(
-        ConflictLine(
-            pointer=one.pointer,
-            label=_label(error.content, one, wording),
-            theirs=_text(one.theirs, wording),
-            mine=_text(one.mine, wording),
+    lines = []
+    for one in error.conflicts:
+        theirs, own = (one.get(side, ABSENT) for side in ("theirs", "mine"))
+        label = _label(error.content, one["pointer"], theirs, own, wording)
+        lines.append(
+            ConflictLine(pointer=one["pointer"], label=label, theirs=_text(theirs, wording), mine=_text(own, wording))
         )
-        for one in found.conflicts
-    )
-    return ConflictView(who=who, mine=as_text(mine), lines=lines)
+    return ConflictView(who=who, revision=error.revision, mine=as_text(mine), lines=tuple(lines))
 
 
 def mine_of(entries: Entries, wording: Wording) -> dict[str, Any]:
@@ -66,62 +64,30 @@ def mine_of(entries: Entries, wording: Wording) -> dict[str, Any]:
     return found
 
 
-def settled(base: Content, theirs: Content, entries: Entries, *, overlay: bool, wording: Wording) -> dict[str, Any]:
-    """Return the content as somebody has chosen, field by field, or with all of their own where two differ.
-
-    Raises InputInvalid where the form does not hold their content.
-    """
-    mine = mine_of(entries, wording)
-    if overlay:
-        whole: dict[str, Any] = merge(base, theirs, mine, conflicts_to="mine").content
-        return whole
-    found = merge(base, theirs, mine)
-    content: dict[str, Any] = copy.deepcopy(found.content)
-    chosen = {
-        entries.text(f"pointer.{name[7:]}")
+def mine_at(entries: Entries) -> frozenset[str]:
+    """Return the pointers of the fields of which somebody has chosen their own value."""
+    return frozenset(
+        entries.text(f"pointer.{name.removeprefix(_CHOICE)}")
         for name in entries.values
-        if name.startswith("choice.") and entries.text(name) == "mine"
-    }
-    for one in found.conflicts:
-        if one.pointer in chosen:
-            _put(content, one.pointer, one.mine)
-    return content
+        if name.startswith(_CHOICE) and entries.text(name) == "mine"
+    )
 
 
-def _put(content: dict[str, Any], pointer: str, value: Any) -> None:
-    *path, last = parts_of(pointer)
-    there: Any = content
-    for key in path:
-        there = there[int(key)] if isinstance(there, list) else there.get(key)
-        if there is None:
-            return
-    if isinstance(there, list):
-        number = int(last)
-        if value is ABSENT and number < len(there):
-            del there[number]
-        elif value is not ABSENT and number < len(there):
-            there[number] = value
-        elif value is not ABSENT:
-            there.append(value)
-    elif value is ABSENT:
-        there.pop(last, None)
-    else:
-        there[last] = value
-
-
-def _label(theirs: Content, one: MergeConflict, wording: Wording) -> str:
+def _label(content: Content, pointer: str, theirs: Any, mine: Any, wording: Wording) -> str:
     """Return the field that a conflict is about, with what it is a field of."""
-    *path, last = parts_of(one.pointer)
+    if not pointer:
+        return wording.say("Process")
+    *path, last = parts_of(pointer)
     words = [] if last.isdecimal() else [label_of(last, wording.say)]
     for length in range(len(path), 0, -1):
-        around = value_at(theirs, "".join(f"/{part}" for part in path[:length]))
+        around = value_at(content, "".join(f"/{part}" for part in path[:length]))
         if isinstance(around, Mapping):
             name = next((str(around[key]) for key in _NAMES if around.get(key)), None)
             if name is not None:
                 words.insert(0, name)
                 break
     if not words:
-        value = one.mine if isinstance(one.mine, Mapping) else one.theirs
+        value = mine if isinstance(mine, Mapping) else theirs
         words = (
             [str(next((value[key] for key in _NAMES if value.get(key)), last))]
             if isinstance(value, Mapping)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -19,10 +20,11 @@ from placet.errors import Conflict, DraftChanged, InputInvalid, PlacetError
 from service.drafts import drafts, exchange
 from service.drafts.draft import Draft
 from service.drafts.exchange import Source
+from service.drafts.merge import Side, merge
 from service.visibility import seen_definition
 from storage.queries.definitions import definitions
 from storage.queries.definitions import drafts as draft_rows
-from web.editor.conflict import ConflictView, conflict_of, mine_of, settled
+from web.editor.conflict import ConflictView, conflict_of, mine_at, mine_of
 from web.editor.findings import ReportView
 from web.editor.labels import label_of
 from web.editor.operations import changed, patch_between, undone
@@ -106,7 +108,10 @@ async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftI
     elif op in {"settle", "overlay"} and entries.text("now") != str(draft.revision):
         after = mine_of(entries, visitor.wording)  # somebody has saved once more since the choice was shown
     elif op in {"settle", "overlay"}:
-        after = settled(base, draft.content, entries, overlay=op == "overlay", wording=visitor.wording)
+        mine = mine_of(entries, visitor.wording)
+        side: Side = "mine" if op == "overlay" else "theirs"
+        choice = partial(merge, base, draft.content, mine, conflicts_to=side, mine_at=mine_at(entries))
+        after = (await context.pool.run(choice, by=principal.person)).content
         revision = draft.revision
     else:
         after, at = changed(base, entries, visitor.wording)
@@ -116,8 +121,8 @@ async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftI
             draft = (await drafts.save(context, principal, draft_id, revision=revision, content=after)).draft
     except DraftChanged as error:
         draft = await context.database.read(drafts.find, principal, draft_id)
-        _, named = await around(here, draft)
-        conflict = conflict_of(base, after, error, named(error.by), visitor.wording)
+        named = await context.database.read(names_of, [error.by])
+        conflict = conflict_of(error, after, named(error.by), visitor.wording)
         return await _page(request, here, visitor, draft, at, conflict=conflict, began=revision)
     if request.headers.get(_PART) is None:
         return see_other(f"/drafts/{draft_id}?{urlencode({'at': at})}#edit", "saved")
