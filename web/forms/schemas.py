@@ -96,7 +96,7 @@ def _read(one: Mapping[str, Any], entries: Entries, name: str) -> Any:
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if kind == "integer":
-        return int(text) if text.lstrip("-").isdecimal() and len(text) < 20 else text
+        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else text
     if kind == "number":
         return _float(text)
     return text if kind == "string" else entries.json(name)

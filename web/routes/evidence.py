@@ -19,7 +19,7 @@ from storage.queries.definitions import definitions
 from storage.queries.evidence import packs
 from storage.tables.evidence import EvidencePack
 from web.forms.fields import Field
-from web.forms.reading import Entries
+from web.forms.reading import Entries, whole
 from web.languages import Wording
 from web.routes.common import Here, WebContext, entries_of, fresh_key, judged, record, see_other, shown
 from web.security import PageRoute
@@ -97,8 +97,8 @@ def _order(entries: Entries, wording: Wording) -> Order:
             raise InputInvalid.at(f"/{name}", say("Enter a day.")) from error
     if days["until"] < days["from"]:
         raise InputInvalid.at("/until", say("The last day is before the first."))
-    number = entries.text("sample")
-    if not (number.isascii() and number.isdigit() and int(number[:9]) <= MOST_SAMPLED):
+    sample = whole(entries.text("sample"))
+    if sample is None or sample > MOST_SAMPLED:
         raise InputInvalid.at("/sample", say("Enter a number from 0 to {most}.").format(most=MOST_SAMPLED))
     if not entries.text("process"):
         raise InputInvalid.at("/process", say("Choose a process."))
@@ -109,7 +109,7 @@ def _order(entries: Entries, wording: Wording) -> Order:
         process=entries.text("process"),
         since=datetime.combine(days["from"], time(), wording.zone),
         until=datetime.combine(days["until"] + timedelta(days=1), time(), wording.zone),
-        sample=int(number),
+        sample=sample,
         seed=seed,
         files=bool(entries.text("files")),
     )
