@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from starlette.datastructures import FormData
 
 from api.access import NOT_AUDITORS
 from api.http.authentication import require_csrf_token, require_safe_transport
@@ -32,6 +33,7 @@ from service.principal import Principal
 from web.forms import schemas
 from web.forms.reading import Entries
 from web.routes.common import Here, WebContext, fresh_key, judged, record, shown
+from web.routes.login import address_of
 from web.security import CSRF_FIELD, PageRoute, log_in_address, to_log_in
 from web.views import words
 from web.views.decision_link import DeadLink, read_page, refused, spent
@@ -61,13 +63,11 @@ async def show_link(request: Request, here: Here) -> Response:
 async def decide_by_link(request: Request, here: Here) -> Response:
     """Take the decision of a link."""
     form = await request.form()  # web.security has bounded it
-    token = form.get("token")
-    token = token if isinstance(token, str) else ""
+    token = _token(form)
     try:
-        link, visitor = await _opened(request, here, token)
+        link, visitor = await _posted(request, here, form)
     except LinkRefused as error:
         return _refused(request, here, error, again=log_in_address("/decide", f"token={token}"))
-    _require_csrf(request, link, form.get(CSRF_FIELD))
     entries = Entries.of(form.multi_items(), visitor.wording.zone)
     version = await here.context.database.read(here.versions.of, link.request.request.template_id)
     step = version.step(link.task.stage)
@@ -101,13 +101,11 @@ async def decide_by_link(request: Request, here: Here) -> Response:
 async def undo_by_link(request: Request, here: Here) -> Response:
     """Undo the decision of a link, while that is possible."""
     form = await request.form()  # web.security has bounded it
-    token = form.get("token")
-    token = token if isinstance(token, str) else ""
+    token = _token(form)
     try:
-        link, visitor = await _opened(request, here, token)
+        link, visitor = await _posted(request, here, form)
     except LinkRefused as error:
         return _refused(request, here, error, again=log_in_address("/decide", f"token={token}"))
-    _require_csrf(request, link, form.get(CSRF_FIELD))
     try:
         stored = await links.undo_by_link(here.context, visitor.principal, link)
     except Refused as error:
@@ -122,17 +120,25 @@ async def undo_by_link(request: Request, here: Here) -> Response:
     return _shown(request, done=done, title=stored.request.title, request_id=stored.request.id, task=link.task.id)
 
 
-def _require_csrf(request: Request, link: DecisionLink, sent: object) -> None:
+def _token(form: FormData) -> str:
+    token = form.get("token")
+    return token if isinstance(token, str) else ""
+
+
+async def _posted(request: Request, here: WebContext, form: FormData) -> tuple[DecisionLink, Visitor]:
+    """Return the link of a form and who acts by it, as `_opened`; where it needs a session, with its CSRF token."""
+    link, visitor = await _opened(request, here, _token(form))
     session: Session | None = request.state.session
     if session is not None and link.needs != "bearer":
+        sent = form.get(CSRF_FIELD)
         require_csrf_token(session, sent if isinstance(sent, str) else None)
+    return link, visitor
 
 
 async def _opened(request: Request, here: WebContext, token: str) -> tuple[DecisionLink, Visitor]:
     """Return a link and who decides by it; raises LinkRefused, NotPermitted and Busy."""
     require_safe_transport(here.context, request)
-    address = request.client.host if request.client is not None else "unknown"
-    link = await links.read_link(here.context, token, secret=here.context.secret, address=address)
+    link = await links.read_link(here.context, token, secret=here.context.secret, address=address_of(request))
     session: Session | None = request.state.session
     principal = links.who_decides(link, None if session is None else session.principal)
     principal.need(NOT_AUDITORS)
