@@ -72,6 +72,11 @@ def line_of(draft: Draft, named: Names, visitor: Visitor) -> DraftLine:
     )
 
 
+async def headed(here: WebContext, visitor: Visitor, draft: Draft) -> DraftLine:
+    """Read what heads a page of a draft that shows none of its forms."""
+    return line_of(draft, await here.context.database.read(names_of, [draft.updated_by]), visitor)
+
+
 async def report_about(here: WebContext, visitor: Visitor, draft: Draft) -> tuple[ReportView, Analysis]:
     """Prove a draft, and compare it with the version before it; raises Busy and TooMuchWork."""
     found = await analysis.analyse(here.context, visitor.principal, draft)

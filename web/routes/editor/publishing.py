@@ -20,7 +20,7 @@ from storage.queries.requests import request_rows
 from storage.tables.approvals import DefinitionVersion
 from web.forms.reading import whole
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
-from web.routes.editor.common import DraftId, around, line_of, report_about
+from web.routes.editor.common import DraftId, headed, report_about
 from web.security import PageRoute
 from web.views.words import marked
 from web.visitor import SignedIn, Visitor
@@ -116,7 +116,6 @@ async def move_requests(request: Request, here: Here, visitor: SignedIn, draft_i
 async def _form(
     request: Request, here: WebContext, visitor: Visitor, draft: Draft, error: PlacetError | None = None
 ) -> HTMLResponse:
-    _, named = await around(here, draft)
     report, found = await report_about(here, visitor, draft)
     missing = [one.message for one in found.obstacles]
     by_another = found.needs_two and visitor.principal.person in {*draft.authors, draft.submitted_by}
@@ -129,7 +128,7 @@ async def _form(
         "editor/publish.html",
         status=200 if error is None else 422,
         section="drafts",
-        draft=line_of(draft, named, visitor),
+        draft=await headed(here, visitor, draft),
         report=report,
         missing=missing,
         may_publish=not missing,
@@ -154,7 +153,6 @@ async def _moves(  # noqa: PLR0917 - what the page is made of
         return {row.id: row.title for row in request_rows.rows(connection, [fate.request_id for fate in fates])}
 
     titles = await here.context.database.read(read)
-    _, named = await around(here, draft)
     rows = []
     for fate in fates:
         word, tone = _RESULTS[fate.result] if fate.result is not None else _FATES[fate.verdict]
@@ -177,7 +175,7 @@ async def _moves(  # noqa: PLR0917 - what the page is made of
         request,
         "editor/move.html",
         section="drafts",
-        draft=line_of(draft, named, visitor),
+        draft=await headed(here, visitor, draft),
         rows=rows,
         summary=summary,
         done=done,

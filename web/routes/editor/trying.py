@@ -7,13 +7,14 @@ from fastapi.responses import HTMLResponse, Response
 
 from placet.errors import InputInvalid
 from service.drafts import analysis, drafts
+from service.drafts.draft import Draft
 from service.simulations import simulations
 from web.editor.findings import variables_of
 from web.editor.sketch import sketch_of
 from web.editor.trial import Trial, trial_of
 from web.forms.shapes import fields_of, read_input
 from web.routes.common import Here, WebContext, entries_of, judged, shown
-from web.routes.editor.common import DraftId, around, line_of
+from web.routes.editor.common import DraftId, around, headed
 from web.security import PageRoute
 from web.visitor import SignedIn, Visitor
 
@@ -25,7 +26,8 @@ _PATIENCE = 60.0  # seconds that a rehearsal is waited for
 @router.get("/{draft_id}/try")
 async def trial_form(request: Request, here: Here, visitor: SignedIn, draft_id: DraftId) -> HTMLResponse:
     """Show what a draft is tried out with."""
-    return await _page(request, here, visitor, draft_id, {})
+    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
+    return await _page(request, here, visitor, draft, {})
 
 
 @router.post("/{draft_id}/try")
@@ -45,33 +47,31 @@ async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
             await here.context.jobs.ended(found.row.id, patience=_PATIENCE)
             found = await here.context.database.read(simulations.show, visitor.principal, found.row.id)
     except InputInvalid as error:
-        return await _page(request, here, visitor, draft_id, given, error=error)
+        return await _page(request, here, visitor, draft, given, error=error)
     surroundings, _ = await around(here, draft)
     graph = sketch_of(draft.content, visitor.wording.say, surroundings.named)
     titles = {node.id: node.title for node in graph.nodes}
     trial = trial_of(mode, found.row.result, variables, titles, visitor.wording)
-    return await _page(request, here, visitor, draft_id, given, trial=trial)
+    return await _page(request, here, visitor, draft, given, trial=trial)
 
 
 async def _page(
     request: Request,
     here: WebContext,
     visitor: Visitor,
-    draft_id: str,
+    draft: Draft,
     given: dict[str, object],
     *,
     trial: Trial | None = None,
     error: InputInvalid | None = None,
 ) -> HTMLResponse:
-    draft = await here.context.database.read(drafts.find, visitor.principal, draft_id)
-    _, named = await around(here, draft)
     fields = fields_of(variables_of(draft.content), given, visitor.wording)
     return shown(
         request,
         "editor/try.html",
         status=200 if error is None else 422,
         section="drafts",
-        draft=line_of(draft, named, visitor),
+        draft=await headed(here, visitor, draft),
         trial=trial,
         **judged(fields, error),
     )
