@@ -14,6 +14,7 @@ from api.context import ApiContext
 from service.administration.health import Health
 from web import problems
 from web.routes import (
+    admin,
     attachments,
     audit,
     bulk,
@@ -49,6 +50,7 @@ ROUTERS = (
     receipts.router,
     evidence.router,
     operations.router,
+    admin.router,
     decision_links.router,
     sign.router,
     requests.router,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictB
 
 from api.schemas.common import Body, Shown, View
 from placet.json_text import with_floats
+from service.administration.catalog import LONGEST_DESCRIPTION
 from storage.queries.actions import Statistics
 from storage.tables.actions import ActionCatalog
 
@@ -63,7 +64,7 @@ Latency = Literal["instant", "fast", "medium", "slow", "very_slow"]
 class ActionFacts(Body):
     """The fields of an action in the catalog."""
 
-    description: Annotated[str, Field(max_length=4000)] = ""
+    description: Annotated[str, Field(max_length=LONGEST_DESCRIPTION)] = ""
     executor: Annotated[str, Field(min_length=1, max_length=100)] = "http"
     is_idempotent: StrictBool = False
     latency_class: Latency = "medium"

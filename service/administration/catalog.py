@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -17,6 +17,7 @@ from storage.queries import actions
 from storage.queries.actions import Statistics
 from storage.tables.actions import ActionCatalog
 
+LONGEST_DESCRIPTION: Final = 4000
 _MAY_HAND_OUT_SECRETS = frozenset({"admin"})
 
 
@@ -52,6 +53,25 @@ async def change_action(
         return row, actions.statistics(connection, [row.name]).get(row.name)
 
     return await context.database.write(store)
+
+
+async def describe_action(
+    context: Context, principal: Principal, action_id: str, *, description: str, enabled: bool
+) -> ActionCatalog:
+    """Change how an action is described, and whether requests that begin from now on may run it, and nothing else.
+
+    Raises InputInvalid and NotFound.
+    """
+    if len(description) > LONGEST_DESCRIPTION or "\0" in description:
+        message = f"write at most {LONGEST_DESCRIPTION} characters, without NUL"
+        raise InputInvalid(f"/description: {message}", problems=(Problem(pointer="/description", message=message),))
+    changes = {
+        "description": description,
+        "enabled": enabled,
+        "updated_by": principal.person,
+        "updated_at": context.now(),
+    }
+    return await context.database.write(actions.change, action_id, changes)
 
 
 async def _check(context: Context, principal: Principal, facts: dict[str, Any]) -> None:

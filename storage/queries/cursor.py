@@ -53,11 +53,7 @@ def read_names(cursor: str, count: int) -> tuple[str, ...]:
         place = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
         refuse()
-    if (
-        not isinstance(place, list)
-        or len(place) != count
-        or not all(isinstance(p, str) and _storable(p) for p in place)
-    ):
+    if not isinstance(place, list) or len(place) != count or not all(isinstance(p, str) and storable(p) for p in place):
         refuse()
     return tuple(place)
 
@@ -76,7 +72,7 @@ def read_moment(cursor: str) -> tuple[datetime, str]:
     return moment_of(at), ident
 
 
-def _storable(text: str) -> bool:
+def storable(text: str) -> bool:
     """Tell whether a text can be in the database: NUL characters and lone surrogates cannot."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 

@@ -47,6 +47,7 @@ NOTICES = {
     "saved": _("Saved."),
     "resend": _("It is being sent again."),
     "resend_none": _("Nothing was sent: it had not failed, or is being sent again already."),
+    "admin_changed": _("Changed."),
     "evidence": _("Ordered. The pack is being made."),
     "passkey_added": _("The passkey was added."),
     "passkey_removed": _("The passkey was removed."),

@@ -1,0 +1,240 @@
+"""Which stored tables the pages for admins show, and what of each.
+
+Everything here is read only, except for what `editable` names: fields that no history, no running request and no other
+rule depends on. `hidden` columns are not even read: they are secrets, or what a secret could be guessed by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Table
+from sqlmodel import SQLModel
+
+from storage.queries.people.departures import Departure
+from storage.queries.presence import WorkerPresence
+from storage.recording.metrics import MetricTotal
+from storage.tables.actions import ActionCatalog, ActionExecution
+from storage.tables.approvals import (
+    ApiToken,
+    ApprovalRequest,
+    ApprovalTask,
+    AuditEntry,
+    AuditSuperseded,
+    DefinitionVersion,
+    Delivery,
+    IdempotentCall,
+    Outbox,
+    Participant,
+    Refusal,
+    StoredPerson,
+    TaskCandidate,
+)
+from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
+from storage.tables.evidence import EvidencePack
+from storage.tables.identity import BrowserSession, DirectoryGroup, LoginCode, Passkey, RateCount, StepUp
+from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
+from storage.tables.reading import ReadingMark, SavedView, Watch
+from storage.tables.receipts import ReceiptKey
+from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
+from web.views.words import marked as _
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredTable:
+    """One table: what it is called, and what is shown of it.
+
+    A list shows the `listed` columns, the latest of `newest` first where that is set. `few` are columns to search in
+    beside those that storage.queries.table_rows finds itself. A row whose key is a secret has no page of its own.
+    """
+
+    model: type[SQLModel]
+    title: str
+    listed: tuple[str, ...]
+    newest: str | None = None
+    few: tuple[str, ...] = ()
+    hidden: frozenset[str] = frozenset()
+    editable: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> Table:
+        """The table itself."""
+        table: Table = self.model.__table__  # type: ignore[attr-defined]  # SQLModel adds it with table=True
+        return table
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The columns of a row's own page."""
+        return tuple(column.name for column in self.table.columns if column.name not in self.hidden)
+
+    @property
+    def has_pages(self) -> bool:
+        """Whether each row has a page, whose address holds its key."""
+        return not any(column.name in self.hidden for column in self.table.primary_key)
+
+
+def _table(model: type[SQLModel], title: str, listed: str, *, hidden: Iterable[str] = (), **more: Any) -> StoredTable:
+    return StoredTable(model=model, title=title, listed=tuple(listed.split()), hidden=frozenset(hidden), **more)
+
+
+TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
+    _("Requests"): (
+        _table(
+            ApprovalRequest,
+            _("Requests"),
+            "title status outcome stage requester started_at",
+            newest="started_at",
+            few=("template_id", "owner"),
+        ),
+        _table(ApprovalTask, _("Tasks"), "request_id stage status assignee sla_state opened_at", few=("request_id",)),
+        _table(TaskCandidate, _("People who may have a task"), "task_id person", few=("task_id",)),
+        _table(Participant, _("People with a part in a request"), "request_id person", few=("person",)),
+        _table(Watch, _("People who watch a request"), "request_id person since", few=("request_id",)),
+        _table(ReadingMark, _("How far people have read"), "request_id person seq revision looked_at"),
+    ),
+    _("On record"): (
+        _table(
+            AuditEntry,
+            _("Audit entries"),
+            "request_id seq kind actor at",
+            newest="recorded_at",
+            hidden=("salts",),
+        ),
+        _table(
+            AuditSuperseded,
+            _("Entries that are not in history"),
+            "request_id seq kind actor at superseded_at",
+            few=("request_id",),
+            hidden=("salts",),
+        ),
+        _table(
+            Delivery,
+            _("Deliveries of messages"),
+            "request_id seq kind at outbox_key",
+            few=("outbox_key",),
+            hidden=("salts",),
+        ),
+        _table(Refusal, _("Refused calls"), "at principal action status_code reason request_id", few=("request_id",)),
+        _table(
+            IdempotentCall,
+            _("Calls that count once"),
+            "principal subject status_code created_at",
+            newest="created_at",
+            hidden=("key", "fingerprint", "answer"),
+        ),
+        _table(
+            EvidencePack,
+            _("Evidence packs"),
+            "process status since until ordered_by ordered_at",
+            newest="ordered_at",
+        ),
+        _table(ReceiptKey, _("Public keys of receipts"), "id generation since"),
+        _table(
+            StepUp,
+            _("Decisions that wait for a signature"),
+            "person request_id decision begun_at expires_at done_at",
+            few=("request_id",),
+            hidden=("id",),
+        ),
+    ),
+    _("Processes and actions"): (
+        _table(
+            DefinitionVersion,
+            _("Versions of processes"),
+            "name version status owner created_by created_at",
+            few=("name", "status"),
+        ),
+        _table(
+            BlueprintDraft,
+            _("Drafts"),
+            "process status revision updated_by updated_at",
+            newest="updated_at",
+            few=("process", "status"),
+        ),
+        _table(BlueprintDraftRevision, _("Revisions of drafts"), "draft_id number act by at"),
+        _table(
+            ActionCatalog,
+            _("Action catalog"),
+            "name executor enabled latency_class cost updated_at",
+            editable=("description", "enabled"),
+        ),
+        _table(
+            ActionExecution,
+            _("Executions of actions"),
+            "action started_at duration ok error request_id",
+            newest="started_at",
+            few=("request_id",),
+        ),
+    ),
+    _("Simulations"): (
+        _table(
+            WorkflowSimulation,
+            _("Simulations"),
+            "template version mode status created_by created_at",
+            newest="created_at",
+            few=("created_by",),
+        ),
+        _table(WorkflowSimulationRow, _("Rows of backtests and shadows"), "simulation_id position request_id changed"),
+    ),
+    _("Notifications"): (
+        _table(Outbox, _("Notices"), "request_id seq event person status created_at", few=("request_id",)),
+        _table(
+            NotificationMessage,
+            _("Messages"),
+            "channel event person status attempts request_id",
+            few=("request_id",),
+            hidden=("lease",),
+        ),
+        _table(NotificationTemplate, _("Texts of messages"), "name version status created_by created_at"),
+        _table(WebhookEndpoint, _("Webhooks"), "url description active problem created_by", hidden=("secret_ref",)),
+    ),
+    _("People and access"): (
+        _table(StoredPerson, _("People"), "id name manager department access active"),
+        _table(DirectoryGroup, _("Groups"), "name external_id updated_at"),
+        _table(Departure, _("People who have left or are away"), "person left_at look_at"),
+        _table(SavedView, _("Saved views"), "person name query standard"),
+        _table(
+            ApiToken,
+            _("Tokens"),
+            "person name scopes created_at expires_at revoked_at",
+            few=("person",),
+            hidden=("digest",),
+        ),
+        _table(
+            BrowserSession,
+            _("Sessions"),
+            "person method user_agent seen_at expires_at",
+            few=("person",),
+            hidden=(
+                "digest",
+                "csrf_token",
+                "token_digest",
+                "id_token",
+                "provider_subject",
+                "provider_session",
+            ),
+        ),
+        _table(LoginCode, _("One-time addresses"), "person created_at expires_at used_at", hidden=("digest",)),
+        _table(
+            Passkey,
+            _("Passkeys"),
+            "person name sign_count created_at last_used_at",
+            few=("person",),
+            hidden=("id", "public_key"),
+        ),
+        _table(RateCount, _("Counters of rate limits"), "key count expires_at"),
+    ),
+    _("What runs"): (
+        _table(WorkerPresence, _("Workers"), "identity task_queue seen_at"),
+        _table(MetricTotal, _("Metrics"), "name labels bucket value peak"),
+    ),
+}
+"""The tables under the headings that they are listed by."""
+
+NOT_SHOWN: Final = {
+    "request_title": "the titles of requests again, as they are searched",
+    "passkey_challenge": "random numbers that have to be answered within minutes",
+}
+"""The tables that have no page, and why."""
