@@ -46,6 +46,7 @@ from typing import Any, Self
 
 from placet.audit.reasons import WORDS, Reason, because, words
 from placet.audit.sealed import Sealed
+from placet.sentences import sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,11 +67,17 @@ class PlacetError(Exception):
     def __init__(
         self, message: str | None = None, *, problems: tuple[Problem, ...] = (), reason: Reason | None = None
     ) -> None:
-        first = f"{problems[0].pointer}: {problems[0].message}" if problems else (type(self).__doc__ or "").strip()
-        self.message = message or (words(reason) if reason is not None else first)
+        self.message = message or (words(reason) if reason is not None else self._first(problems))
         self.problems = problems
         self.reason = reason  # what the message was made of, where an audit chain may have to hold it
         super().__init__(self.message)
+
+    @classmethod
+    def _first(cls, problems: tuple[Problem, ...]) -> str:
+        """Return the first problem, or what the class says of itself."""
+        if not problems:
+            return (cls.__doc__ or "").strip()
+        return sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message)
 
 
 class BlueprintInvalid(PlacetError):
@@ -102,7 +109,10 @@ class InputInvalid(PlacetError):
     @classmethod
     def at(cls, pointer: str, message: str) -> Self:
         """Return the refusal of one thing at its place, a JSON Pointer."""
-        return cls(f"{pointer}: {message}", problems=(Problem(pointer=pointer, message=message),))
+        return cls(
+            sentence("{pointer}: {message}", pointer=pointer, message=message),
+            problems=(Problem(pointer=pointer, message=message),),
+        )
 
 
 class Refused(PlacetError):

@@ -1,7 +1,7 @@
 """Languages: the texts of the pages in English and German, and numbers, money and times as a locale writes them.
 
-The source texts are English and stand in the code; `locales/` has a gettext catalogue for each other language. The
-catalogue is read when it is first needed, so that no compiled file has to be kept beside it.
+The source texts are English and stand in the code; `locales/` has a gettext catalogue for each other language. What the
+rooms below say (reasons, refusals, findings) is translated by `languages`.
 """
 
 from __future__ import annotations
@@ -12,32 +12,22 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache, cached_property
 from gettext import NullTranslations
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale, dates, numbers
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import read_po
-from babel.support import Translations
 
-LANGUAGES = ("en", "de")
+from languages import catalogues
+from languages.catalogues import LANGUAGES
+
 _LOCALES = Path(__file__).parent / "locales"
-_DOMAIN = "placet"
 
 
 @cache
 def catalogue(language: str) -> NullTranslations:
-    """Return the texts of a language; English is the source and needs no catalogue."""
-    file = _LOCALES / language / "LC_MESSAGES" / f"{_DOMAIN}.po"
-    if not file.exists():
-        return NullTranslations()
-    compiled = BytesIO()
-    with file.open("rb") as text:
-        write_mo(compiled, read_po(text, locale=language))
-    compiled.seek(0)
-    return Translations(compiled, domain=_DOMAIN)
+    """Return the texts of the pages in a language."""
+    return catalogues.catalogue(_LOCALES / language / "LC_MESSAGES" / "placet.po", language)
 
 
 def negotiate(chosen: str | None, accepted: str | None) -> str:

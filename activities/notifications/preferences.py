@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import UTC, datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from languages.catalogues import Language
 from placet.errors import InputInvalid, Problem
 from storage.queries.notifications.delivery_queue import ChannelRoute
 
@@ -68,7 +69,7 @@ class Preferences(BaseModel):
     channels: tuple[str, ...] = (MAIL,)
     addresses: dict[str, str] = Field(default_factory=dict)  # channel -> address there (a number, a name, an URL)
     timezone: str = "UTC"
-    language: Literal["en", "de"] | None = None  # of the pages; None follows the browser
+    language: Language | None = None  # None: pages follow the browser, and messages the installation's setting
     quiet_hours: QuietHours | None = None
     digest: Digest | None = None
     urgent: tuple[str, ...] = URGENT  # events that ignore quiet hours and digest

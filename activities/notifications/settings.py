@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from activities.http_client.client import CallPolicy
+from languages.catalogues import SOURCE, Language
 from placet.definition.steps import DecisionLinks
 from placet.errors import InputInvalid, Problem
 
@@ -54,6 +55,8 @@ class NotifySettings(BaseSettings):
     webhook_secrets_dir: str | None = None
     """The folder that `file:NAME` secret references are read from."""
 
+    notify_language: Language = SOURCE
+    """The language of messages to people who have chosen none."""
     notify_retry_first: float = Field(default=5, gt=0)
     notify_retry_most: float = Field(default=3600, gt=0)
     notify_give_up_after: float = Field(default=3 * 24 * 3600, gt=0)

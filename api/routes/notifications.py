@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi import Body as Sent
 
 from activities.notifications.preferences import read
@@ -26,6 +26,7 @@ from api.schemas.notifications import (
     TemplateEdit,
     VersionView,
 )
+from languages.catalogues import SOURCE, Language
 from placet.json_text import with_floats
 from service.administration import notification_templates
 from service.administration.notifications import choose_preferences, messages_of, send_again
@@ -36,57 +37,61 @@ from storage.tables.notifications import NotificationMessage
 
 router = APIRouter(prefix="/workflow", tags=["notifications"], route_class=PersonalRoute)
 
+In = Annotated[Language, Query(description="The language of the templates.")]
 PreferencesBody = Annotated[dict[str, Any], Sent(openapi_examples={"office hours": {"value": PREFERENCES}})]
 
 
 @router.get("/notification-templates/")
 async def list_notification_templates(
-    context: Here, limit: Limit = 50, cursor: Cursor = None
+    context: Here, limit: Limit = 50, cursor: Cursor = None, language: In = SOURCE
 ) -> Listed[NoticeTemplateView]:
-    """List the current notification templates by name. For designers and admins."""
+    """List the current notification templates of a language by name. For designers and admins."""
     after = cursors.read_names(cursor, 1)[0] if cursor is not None else ""
-    found = [source for source in await notification_templates.templates(context.database) if source.name > after]
+    sources = await notification_templates.templates(context.database, language)
+    found = [source for source in sources if source.name > after]
     page = cursors.page(found, limit, lambda source: (source.name,))
     return Listed(items=[NoticeTemplateView(**_words(source)) for source in page.items], next_cursor=page.next_cursor)
 
 
 @router.get("/notification-templates/{name}/")
-async def read_notification_template(context: Here, name: str) -> NoticeTemplateWhole:
-    """Show the current version of a template, and all edited versions. For designers and admins."""
-    versions = await notification_templates.versions(context.database, name)
-    source = await notification_templates.in_force(context.database, name)
+async def read_notification_template(context: Here, name: str, language: In = SOURCE) -> NoticeTemplateWhole:
+    """Show the current version of a template in a language, and all edited versions. For designers and admins."""
+    versions = await notification_templates.versions(context.database, name, language)
+    source = await notification_templates.in_force(context.database, name, language)
     return NoticeTemplateWhole(**_words(source), versions=[VersionView.of(row) for row in versions])
 
 
 @router.put("/notification-templates/{name}/")
-async def put_notification_template(context: Here, caller: Caller, name: str, body: TemplateEdit) -> NoticeTemplateView:
-    """Change the text of a template, or restore an earlier version. For designers and admins.
+async def put_notification_template(
+    context: Here, caller: Caller, name: str, body: TemplateEdit, language: In = SOURCE
+) -> NoticeTemplateView:
+    """Change the text of a template in a language, or restore an earlier version. For designers and admins.
 
     The text is rendered with a sample first; a broken template is refused. Workers use the new text within seconds.
     """
     if body.restore is not None:
-        await notification_templates.restore(context.database, name, body.restore)
+        await notification_templates.restore(context.database, name, body.restore, language)
     else:
         await notification_templates.edit(
             context.database,
-            body.source(name),
+            body.source(name, language),
             by=caller.person,
             now=context.now(),
             note=body.note,
             carry_out=partial(context.pool.run, by=caller.person),
         )
-    return NoticeTemplateView(**_words(await notification_templates.in_force(context.database, name)))
+    return NoticeTemplateView(**_words(await notification_templates.in_force(context.database, name, language)))
 
 
 @router.post("/notification-templates/{name}/preview/")
 async def preview_notification_template(
-    context: Here, caller: Caller, name: str, body: Preview | None = None
+    context: Here, caller: Caller, name: str, body: Preview | None = None, language: In = SOURCE
 ) -> Rendered:
     """Render a template with a sample, or with a request that the caller may see. Nothing is stored or sent."""
     body = body or Preview()
     if body.request_id is not None:
         await context.database.read(seen_request, caller, body.request_id, context.now())
-    source = body.source(await notification_templates.in_force(context.database, name))
+    source = body.source(await notification_templates.in_force(context.database, name, language))
     words = await notification_templates.show(
         context.database,
         source,

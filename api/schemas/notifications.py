@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from activities.notifications.preferences import Preferences
 from activities.notifications.templates.template_set import TemplateSource
 from api.schemas.common import Body, Shown, View, shown
+from languages.catalogues import Language
 from placet.audit.chain import KINDS
 from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
 
@@ -71,10 +72,15 @@ class TemplateEdit(Body):
             raise ValueError("send subject, text and html together, or restore with a version number")
         return self
 
-    def source(self, name: str) -> TemplateSource:
-        """Return the new text as a template of this name."""
+    def source(self, name: str, language: Language) -> TemplateSource:
+        """Return the new text as a template of this name and language."""
         return TemplateSource(
-            name=name, version=0, subject=self.subject or "", text=self.text or "", html=self.html or ""
+            name=name,
+            version=0,
+            subject=self.subject or "",
+            text=self.text or "",
+            html=self.html or "",
+            language=language,
         )
 
 
@@ -98,6 +104,7 @@ class Preview(Body):
             subject=there.subject if self.subject is None else self.subject,
             text=there.text if self.text is None else self.text,
             html=there.html if self.html is None else self.html,
+            language=there.language,
         )
 
 

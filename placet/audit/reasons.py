@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from placet.audit.sealed import Sealed, erased, without_erased
+from placet.sentences import Say, Sentence, translated
 
 _LONGEST = 500  # characters of what went wrong elsewhere, as entries keep it
 _ERASED = "(erased)"
@@ -162,6 +163,8 @@ WORDS: dict[str, str] = {
 }
 # Codes whose words end after so many characters, because something from elsewhere is in them.
 _CUT = {"input_not_computed", "input_unfit", "output_unfit", "result_unfit", "reported", "unexplained"}
+# Parameters that hold a word of the product: it is translated with the sentence.
+_WORDS_IN = {"result", "outcome", "needed", "found", "what"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +196,17 @@ class InvalidValue(ValueError):
 def words(reason: Reason) -> str:
     """Return the sentence of a reason; for an unknown code, the code and its parameters."""
     shown = {name: _shown(value) for name, value in reason.parameters.items()}
-    sentence = WORDS.get(reason.code)
-    if sentence is None:
+    source = WORDS.get(reason.code)
+    if source is None:
         return ", ".join([reason.code.replace("_", " "), *(f"{name} {value}" for name, value in shown.items())])
-    text = sentence.format_map(_Parameters(shown))
-    for name, mark in (("cause", ": "), ("then", "; ")):
-        if name in shown and f"{{{name}}}" not in sentence:
-            text += f"{mark}{shown[name]}"
-    return text[:_LONGEST] if reason.code in _CUT else text
+    for name in _WORDS_IN & shown.keys():
+        if type(shown[name]) is str:
+            shown[name] = Sentence(shown[name], {}, shown[name])
+    text: str = Sentence(source, shown)
+    for name, added in (("cause", "{said}: {more}"), ("then", "{said}; {more}")):
+        if name in shown and f"{{{name}}}" not in source:
+            text = Sentence(added, {"said": text, "more": shown[name]})
+    return text[:_LONGEST] if reason.code in _CUT and len(text) > _LONGEST else text
 
 
 def read_reason(written: object) -> Reason | None:
@@ -210,13 +216,18 @@ def read_reason(written: object) -> Reason | None:
     return Reason(written["code"], {name: value for name, value in written.items() if name != "code"})
 
 
-def why_of(detail: Mapping[str, Any]) -> str | None:
-    """Return the words of an entry's `why`, a person's own or the product's; None where there are none."""
+def why_of(detail: Mapping[str, Any], say: Say | None = None) -> str | None:
+    """Return the words of an entry's `why`, a person's own or the product's; None where there are none.
+
+    `say` translates the product's, and leaves a person's as they are.
+    """
     why = detail.get("why")
     if isinstance(why, str):
         return why
     reason = read_reason(why)
-    return words(reason) if reason is not None else None
+    if reason is None:
+        return None
+    return words(reason) if say is None else translated(words(reason), say)
 
 
 def personal_words(detail: Mapping[str, Any]) -> str | None:
@@ -245,20 +256,10 @@ def readable_detail(detail: Mapping[str, Any]) -> dict[str, Any]:
     return told | {"erased": gone} if gone else told
 
 
-class _Parameters(dict[str, Any]):
-    """Parameters of a sentence; a missing one (the entry was edited) is shown as a question mark."""
-
-    def __missing__(self, name: str) -> str:
-        return "?"
-
-
-class _Erased:
+class _Erased(Sentence):
     """Stands for an erased value, also where a sentence quotes it."""
 
-    def __str__(self) -> str:
-        return _ERASED
-
-    __repr__ = __str__
+    __repr__ = str.__str__
 
 
 def _shown(value: Any) -> Any:
@@ -267,7 +268,7 @@ def _shown(value: Any) -> Any:
     if isinstance(value, Reason):
         return words(value)
     if erased(value):
-        return _Erased()
+        return _Erased(_ERASED, {})
     if (reason := read_reason(value)) is not None:
         return words(reason)
     if isinstance(value, list | tuple):

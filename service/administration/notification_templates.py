@@ -18,23 +18,26 @@ from activities.notifications.templates.template_set import (
     default,
     defaults,
     preview,
+    source_of,
 )
 from activities.notifications.templates.values import sample, values
+from languages.catalogues import SOURCE, Language
 from placet.errors import NotFound
 from storage.database import Database
 from storage.queries.notifications import facts, notification_templates
 from storage.tables.notifications import NotificationTemplate
 
 
-async def templates(database: Database) -> list[TemplateSource]:
-    """List the templates that are in force, by name; version 0 is the default."""
-    edited = await database.read(notification_templates.in_force)
-    return [_source(edited[name]) if name in edited else source for name, source in sorted(defaults().items())]
+async def templates(database: Database, language: Language = SOURCE) -> list[TemplateSource]:
+    """List the templates of a language that are in force, by name; version 0 is the default."""
+    rows = await database.read(notification_templates.in_force)
+    edited = {row.name: source_of(row) for row in rows if row.language == language}
+    return [edited.get(name, source) for name, source in sorted(defaults(language).items())]
 
 
-async def in_force(database: Database, name: str) -> TemplateSource:
-    """Return the template of this name that is in force; raises NotFound."""
-    for source in await templates(database):
+async def in_force(database: Database, name: str, language: Language = SOURCE) -> TemplateSource:
+    """Return the template of this name and language that is in force; raises NotFound."""
+    for source in await templates(database, language):
         if source.name == name:
             return source
     raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.")
@@ -44,10 +47,10 @@ CarryOut = Callable[..., Awaitable[RenderedText]]
 """Where a template is rendered: as `asyncio.to_thread`, which calls a function with what follows it."""
 
 
-async def versions(database: Database, name: str) -> list[NotificationTemplate]:
+async def versions(database: Database, name: str, language: Language = SOURCE) -> list[NotificationTemplate]:
     """List the edited versions of a template, newest first; raises NotFound for a name that no notice has."""
     default(name)
-    return await database.read(notification_templates.versions, name)
+    return await database.read(notification_templates.versions, name, language)
 
 
 async def edit(
@@ -65,10 +68,11 @@ async def edit(
     says where it is tried.
     """
     default(source.name)
-    await carry_out(preview, source, _sample_values(source.name, None))
+    await carry_out(preview, source, _sample_values(source.name, None, source.language))
     row = await database.write(
         notification_templates.edit,
         name=source.name,
+        language=source.language,
         subject=source.subject,
         text=source.text,
         html=source.html,
@@ -76,13 +80,13 @@ async def edit(
         now=now,
         note=note,
     )
-    return _source(row)
+    return source_of(row)
 
 
-async def restore(database: Database, name: str, version: int) -> None:
-    """Put an earlier version back in force, 0 for the default; raises NotFound."""
+async def restore(database: Database, name: str, version: int, language: Language = SOURCE) -> None:
+    """Put an earlier version of a language back in force, 0 for the default; raises NotFound."""
     default(name)
-    await database.write(notification_templates.restore, name, version)
+    await database.write(notification_templates.restore, name, version, language)
 
 
 async def show(
@@ -100,24 +104,21 @@ async def show(
     """
     default(source.name)
     if request_id is None:
-        return await carry_out(preview, source, _sample_values(source.name, settings.public_url))
+        return await carry_out(preview, source, _sample_values(source.name, settings.public_url, source.language))
     told = await database.read(facts.latest, request_id, source.name)
     if told is None:
         raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
     people = await database.read(facts.people, told.people())
-    return await carry_out(preview, source, values(template_context(told, people), public_url=settings.public_url))
+    context = template_context(told, people, source.language)
+    return await carry_out(preview, source, values(context, public_url=settings.public_url, language=source.language))
 
 
-def _sample_values(name: str, public_url: str | None) -> dict[str, Any]:
+def _sample_values(name: str, public_url: str | None, language: Language) -> dict[str, Any]:
     event = "task_opened" if name in {LAYOUT, DIGEST} else name
     links = sample_links(public_url) if event in OFFERS_LINKS else {}
-    given = values(sample(event), public_url=public_url, links=links)
+    given = values(sample(event), public_url=public_url, links=links, language=language)
     if name == DIGEST:
         notice = {"subject": "A notice", "text": "What it says.", "url": public_url, "at": given["at"]}
         notice |= {"request": given["request"]["id"], "links": given["links"]}
         given |= {"request": None, "task": None, "notices": [notice, notice]}
     return given
-
-
-def _source(row: NotificationTemplate) -> TemplateSource:
-    return TemplateSource(name=row.name, version=row.version, subject=row.subject, text=row.text, html=row.html)

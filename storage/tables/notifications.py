@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, Boolean, Column, Index, Text, false
+from sqlalchemy import JSON, Boolean, Column, Index, String, Text, false
 from sqlmodel import Field, SQLModel
 
+from languages.catalogues import SOURCE, Language
 from storage.tables.approvals import AuditEntry
 from storage.tables.columns import moment_column
 
@@ -45,12 +46,13 @@ class NotificationMessage(SQLModel, table=True):
 
 
 class NotificationTemplate(SQLModel, table=True):
-    """One version of an edited template. The newest with status `active` is in force; without one, the default is."""
+    """One version of an edited template in one language. The one with status `active` is in force, else the default."""
 
     __tablename__ = "notification_template"
 
     name: str = Field(primary_key=True)
     version: int = Field(primary_key=True)
+    language: Language = Field(default=SOURCE, sa_column=Column(String, nullable=False, server_default=SOURCE))
     status: str  # active, retired
     subject: str = Field(sa_column=Column(Text, nullable=False))
     text: str = Field(sa_column=Column(Text, nullable=False))

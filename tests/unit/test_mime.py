@@ -60,6 +60,7 @@ HEADERS = [
     "Message-ID",
     "In-Reply-To",
     "References",
+    "Content-Language",
     "X-Placet-Event",
     "X-Placet-Request",
 ]

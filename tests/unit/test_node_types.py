@@ -21,7 +21,19 @@ from placet.plan.graph import Node
 from tests.unit.core import case
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("placet", "simulation", "storage", "activities", "workflows", "worker", "service", "api", "cli", "insight")
+ROOMS = (
+    "placet",
+    "simulation",
+    "storage",
+    "activities",
+    "workflows",
+    "worker",
+    "service",
+    "api",
+    "cli",
+    "insight",
+    "languages",
+)
 
 
 def subtypes(of: type[Any]) -> Iterator[type[Any]]:

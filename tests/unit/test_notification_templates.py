@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from activities.notifications.templates.sandbox import RenderingBudget, TemplateBroken, duration, prepare, render, when
+from activities.notifications.templates.sandbox import RenderingBudget, TemplateBroken, prepare, render
 from activities.notifications.templates.template_set import (
     DIGEST,
     LAYOUT,
@@ -21,6 +21,7 @@ from activities.notifications.templates.template_set import (
     preview,
 )
 from activities.notifications.templates.values import sample, values
+from languages.formats import duration, when
 
 NOTICES = sorted(defaults().keys() - {LAYOUT, DIGEST})
 # Every event of `tell(` in the core, and what the insight layer announces.
@@ -182,7 +183,7 @@ def test_without_pages_to_open_a_mail_names_the_request_and_links_nowhere(event:
 
 
 def test_an_edited_template_is_used_and_escaped() -> None:
-    wording = TemplateSet({"task_opened": edited(subject="Do {{ request.title }}", html="<i>{{ request.title }}</i>")})
+    wording = TemplateSet([edited(subject="Do {{ request.title }}", html="<i>{{ request.title }}</i>")])
     words = wording.compose("task_opened", given("task_opened"))
     assert (words.subject, words.template, words.problem) == (
         "Do Laptop for Ada <ada@example.org>",
@@ -194,7 +195,7 @@ def test_an_edited_template_is_used_and_escaped() -> None:
 
 @pytest.mark.parametrize("broken", ["{{ request.nothing }}", "{% for %}", "{{ 1 - 'a' }}"])
 def test_a_broken_template_is_replaced_by_the_default_and_said(broken: str) -> None:
-    wording = TemplateSet({"task_opened": edited(text=broken)})
+    wording = TemplateSet([edited(text=broken)])
     words = wording.compose("task_opened", given("task_opened"))
     assert words.subject == "Your decision, please: Laptop for Ada <ada@example.org>"
     assert words.template == "default"
@@ -202,7 +203,7 @@ def test_a_broken_template_is_replaced_by_the_default_and_said(broken: str) -> N
 
 
 def test_a_broken_layout_does_not_cost_the_edited_template() -> None:
-    wording = TemplateSet({"task_opened": edited(), LAYOUT: edited(LAYOUT, html="{{ nothing }}")})
+    wording = TemplateSet([edited(), edited(LAYOUT, html="{{ nothing }}")])
     words = wording.compose("task_opened", given("task_opened"))
     assert words.template == "task_opened/3"
     assert words.problem is not None

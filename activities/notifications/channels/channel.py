@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from languages.catalogues import SOURCE, Language
 from placet.errors import PlacetError
 
 LONGEST_REASON = 300
@@ -25,6 +26,7 @@ class Message:
     url: str | None  # of the request's page
     event: str
     request_id: str
+    language: Language = SOURCE
     urgent: bool = False
     links: Mapping[str, str] = field(default_factory=dict)  # what decides, by decision; they stand in the text as well
 

@@ -13,12 +13,13 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from activities.notifications.channels.channel import Message, NotDelivered
+from languages.catalogues import say_in
 
 # Services with fixed hosts: a person's own URL cannot make this server call its own network.
 OWN_SERVICES = frozenset({"slack", "msteams", "discord", "tgram", "gchat", "twilio", "vonage", "pover"})
 LONGEST = 1_500  # characters of one chat message
 ADDRESS = "{address}"
-_WORDS = {"approve": "Approve", "reject": "Reject"}
+_WORDS = {"approve": "Approve", "reject": "Reject"}  # by decision; the catalogue has them in other languages
 
 
 class ChatChannel:
@@ -89,7 +90,8 @@ def short(message: Message) -> str:
     """
     paragraphs = [p for p in message.text.split("\n\n") if not any(link in p for link in message.links.values())][1:3]
     text = "\n\n".join(p for p in paragraphs if not p.startswith("--"))
-    links = [f"{_WORDS.get(decision, decision)}: {link}" for decision, link in message.links.items()]
+    say = say_in(message.language)
+    links = [f"{say(_WORDS.get(decision, decision))}: {link}" for decision, link in message.links.items()]
     links += [message.url] if message.url is not None else []
     if not links:
         return text[:LONGEST]

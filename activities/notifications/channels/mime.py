@@ -59,6 +59,7 @@ class MailWriter:
             f"{self._start}{to}Subject: {_header(message.subject, 'Subject')}\r\n"
             f"Date: {format_datetime(datetime.now(UTC))}\r\nMessage-ID: <{_id(message.id)}@{self._domain}>\r\n"
             f"In-Reply-To: {thread}\r\nReferences: {thread}\r\n"
+            f"Content-Language: {message.language}\r\n"
             f"X-Placet-Event: {_header(message.event, 'X-Placet-Event')}\r\n"
             f"X-Placet-Request: {_header(message.request_id, 'X-Placet-Request')}\r\n{importance}"
         ).encode("ascii")

@@ -19,8 +19,9 @@ from activities.notifications.delivery.channel_delivery import NoLongerNeeded, N
 from activities.notifications.preferences import MAIL, URGENT, Preferences
 from activities.notifications.preferences import read as read_preferences
 from activities.notifications.settings import NotifySettings, page_of
-from activities.notifications.templates.template_set import DIGEST, RenderedText, TemplateSet, TemplateSource
+from activities.notifications.templates.template_set import DIGEST, RenderedText, TemplateSet, source_of
 from activities.notifications.templates.values import TemplateContext, values
+from languages.catalogues import SOURCE, Language, say_in
 from placet.errors import InputInvalid
 from storage.database import Database
 from storage.queries.notifications import facts, notification_templates
@@ -112,13 +113,7 @@ class MessageSender:
     def _read_templates(self, connection: Connection) -> None:
         if time.monotonic() - self._templates_at < TEMPLATES_AGAIN:
             return
-        rows = notification_templates.in_force(connection)
-        self._templates.change(
-            {
-                name: TemplateSource(name=name, version=row.version, subject=row.subject, text=row.text, html=row.html)
-                for name, row in rows.items()
-            }
-        )
+        self._templates.change(source_of(row) for row in notification_templates.in_force(connection))
         self._templates_at = time.monotonic()
 
     def _compose_ahead(self, batches: Sequence[Sequence[MessageRow]]) -> dict[str, _Composed]:
@@ -152,17 +147,19 @@ class MessageSender:
         return message, words, {m.key for m, _ in wanted}
 
     def _single(self, message: MessageRow, one: NotificationFacts, person: PersonRow) -> tuple[Message, RenderedText]:
-        links = self._links_for(one, person)
-        words = self._templates.compose(one.outbox.event, self._values(one, person, links))
+        links, event = self._links_for(one, person), one.outbox.event
+        language = self._templates.language_for(event, self._reads(person))
+        words = self._templates.compose(event, self._values(one, person, links, language), language)
         return self._message(message_id(message), one, person, words, links=links), words
 
     def _digest(
         self, wanted: list[tuple[MessageRow, NotificationFacts]], person: PersonRow
     ) -> tuple[Message, RenderedText]:
         parts: list[dict[str, Any]] = []
+        language = self._templates.language_for(DIGEST, self._reads(person))
         for _, one in wanted:
-            inside = self._values(one, person, self._links_for(one, person))
-            said = self._templates.brief(one.outbox.event, inside)
+            inside = self._values(one, person, self._links_for(one, person), language)
+            said = self._templates.brief(one.outbox.event, inside, language)
             request = inside["request"]
             url = request["url"] if request else self._settings.public_url
             parts.append(
@@ -176,7 +173,7 @@ class MessageSender:
                 }
             )
         first = wanted[0][1]
-        frame = self._values(first, person, {})
+        frame = self._values(first, person, {}, language)
         frame |= {
             "event": DIGEST,
             "request": None,
@@ -184,7 +181,7 @@ class MessageSender:
             "notices": parts,  # the name that templates know
             "links": dict.fromkeys(frame["links"]),
         }
-        words = self._templates.compose(DIGEST, frame)
+        words = self._templates.compose(DIGEST, frame, language)
         together = hashlib.sha256("|".join(sorted(message_id(m) for m, _ in wanted)).encode()).hexdigest()[:40]
         return self._message(together, first, person, words, event=DIGEST), words
 
@@ -199,11 +196,22 @@ class MessageSender:
             return {}
         return self._links.links(person.id, task, one.decision_links)
 
-    def _values(self, one: NotificationFacts, person: PersonRow, links: Mapping[str, str]) -> dict[str, Any]:
-        place, now = self._settings.public_url, datetime.now(UTC)
+    def _reads(self, person: PersonRow) -> Language:
+        """Return the language that a person reads; the installation's for whoever chose none."""
+        return preferences_of(person).language or self._settings.notify_language
+
+    def _values(
+        self, one: NotificationFacts, person: PersonRow, links: Mapping[str, str], language: Language
+    ) -> dict[str, Any]:
         preferences = preferences_of(person)
-        zone = preferences.timezone if "timezone" in preferences.model_fields_set else None
-        return values(template_context(one, self._people), public_url=place, links=links, now=now, timezone=zone)
+        return values(
+            template_context(one, self._people, language),
+            public_url=self._settings.public_url,
+            links=links,
+            now=datetime.now(UTC),
+            timezone=preferences.timezone if "timezone" in preferences.model_fields_set else None,
+            language=language,
+        )
 
     def _message(
         self,
@@ -224,6 +232,7 @@ class MessageSender:
             subject=words.subject,
             text=words.text,
             html=words.html,
+            language=words.language,
             url=page_of(place, request_id) if one.request and event is None else place,
             event=event or one.outbox.event,
             request_id=request_id,
@@ -232,8 +241,10 @@ class MessageSender:
         )
 
 
-def template_context(one: NotificationFacts, people: Mapping[str, PersonRow]) -> TemplateContext:
-    """Return what the template of a notification may name."""
+def template_context(
+    one: NotificationFacts, people: Mapping[str, PersonRow], language: Language = SOURCE
+) -> TemplateContext:
+    """Return what the template of a notification may name, with the reason in a language."""
     outbox, entry = one.outbox, one.entry
     person = people.get(outbox.person)
     return TemplateContext(
@@ -242,7 +253,7 @@ def template_context(one: NotificationFacts, people: Mapping[str, PersonRow]) ->
         person_name=person.name if person else outbox.person,
         at=entry.at if entry else outbox.created_at,
         actor=entry.actor if entry else "system",
-        entry_why=one.why(),
+        entry_why=one.why(say_in(language)),
         detail=outbox.detail,
         names={id_: row.name for id_, row in people.items()},
         request=one.request,

@@ -11,11 +11,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
-from functools import cache
+from decimal import Decimal
+from functools import cache, partial
 from traceback import walk_tb
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 from jinja2 import StrictUndefined, Template, TemplateError, Undefined, nodes, pass_context, pass_eval_context
 from jinja2.nodes import EvalContext
@@ -24,6 +24,8 @@ from jinja2.sandbox import SandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 from markupsafe import Markup, escape
 
+from languages import formats
+from languages.catalogues import SOURCE, say_in
 from placet.errors import InputInvalid, Problem
 
 LONGEST_SOURCE = 32_000  # characters of one template
@@ -116,27 +118,6 @@ def _joined(context: EvalContext, values: Iterable[Any]) -> str:
     return Markup("").join(parts) if context.autoescape else "".join(parts)
 
 
-def when(value: Any, zone: str = "UTC") -> str:
-    """Format a time for people: `Mon 3 Nov 2025, 16:00 CET`; None becomes a dash."""
-    if value is None or value == "":
-        return "-"
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    local = moment.astimezone(ZoneInfo(zone))
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M %Z}"
-
-
-def duration(value: Any) -> str:
-    """Format seconds for people: `2 d 3 h`, `45 min`, `1.5 s`."""
-    seconds = float(value)
-    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
-    if seconds < 60:
-        return f"{sign}{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    days, rest = divmod(minutes, 24 * 60)
-    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
-    return sign + " ".join(f"{n} {unit}" for n, unit in [p for p in parts if p[0]][:2])
-
-
 def _join(values: Iterable[Any], separator: str = "", attribute: str | None = None) -> str:
     parts: list[str] = []
     length = 0
@@ -162,9 +143,19 @@ def _items(value: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return list(value.items())
 
 
+def _speaking(language: str) -> dict[str, Callable[..., Any]]:
+    """Return the filters that write what is of a language: times, durations, and words such as `approved`."""
+    say = say_in(language)
+    return {
+        "when": partial(formats.when, language=language),
+        "duration": partial(formats.duration, language=language),
+        "number": lambda value: formats.number(Decimal(str(value)), language),
+        "word": lambda code: say(text) if (text := str(code).replace("_", " ")) else "",
+    }
+
+
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "when": when,
-    "duration": duration,
+    **_speaking(SOURCE),
     "join": _join,
     "shorten": _shorten,
     "truncate": _shorten,
@@ -195,7 +186,8 @@ def _written(value: Any) -> Any:
     return value
 
 
-def _environment(*, html: bool) -> SandboxedEnvironment:
+@cache
+def _environment(language: str, *, html: bool) -> SandboxedEnvironment:
     environment = SandboxedEnvironment(
         autoescape=html,
         undefined=StrictUndefined,
@@ -205,14 +197,10 @@ def _environment(*, html: bool) -> SandboxedEnvironment:
         keep_trailing_newline=False,
     )
     escapes = {name: environment.filters[name] for name in _ESCAPES}
-    environment.filters = {**_FILTERS, **escapes, "_counted": _counted, "_joined": _joined}
+    environment.filters = {**_FILTERS, **_speaking(language), **escapes, "_counted": _counted, "_joined": _joined}
     environment.tests = {name: test for name, test in environment.tests.items() if name in _TESTS}
     environment.globals = {}
     return environment
-
-
-_HTML = _environment(html=True)
-_TEXT = _environment(html=False)
 
 
 @cache
@@ -220,14 +208,14 @@ def _allowed() -> str:
     return ", ".join(sorted({*_FILTERS, *_ESCAPES}))
 
 
-def prepare(source: str, *, html: bool, pointer: str = "") -> Template:
+def prepare(source: str, *, html: bool, pointer: str = "", language: str = SOURCE) -> Template:
     """Compile a template; raises TemplateBroken that names the line and what to change.
 
-    `pointer` names the field that the source came from.
+    `pointer` names the field that the source came from; its filters write times and words in `language`.
     """
     if len(source) > LONGEST_SOURCE:
         raise _bad(f"it is longer than {LONGEST_SOURCE} characters", 0, pointer)
-    environment = _HTML if html else _TEXT
+    environment = _environment(language, html=html)
     try:
         tree = environment.parse(source)
         _check(tree, pointer)

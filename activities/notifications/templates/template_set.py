@@ -1,14 +1,15 @@
-"""The set of templates in force: the shipped defaults, and the templates that operators have edited.
+"""The set of templates in force: the shipped defaults in each language, and the templates that operators have edited.
 
-Where an edited template fails, the default is used, and the result says so.
+One message is in one language: its reader's, unless operators have edited its template or the layout in other languages
+alone. Where an edited template fails, the default of its language is used, and the result says so.
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -16,7 +17,9 @@ from typing import Any, Literal
 from jinja2 import Template
 
 from activities.notifications.templates.sandbox import TemplateBroken, prepare, render, trusted
+from languages.catalogues import LANGUAGES, SOURCE, Language
 from placet.errors import NotFound
+from storage.tables.notifications import NotificationTemplate
 
 LAYOUT, DIGEST, OTHER = "layout", "digest", "other"
 LONGEST_SUBJECT = 200
@@ -24,13 +27,14 @@ LONGEST_SUBJECT = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TemplateSource:
-    """The source of one template: Jinja, autoescaped in `html`. `version` 0 is the shipped default."""
+    """The source of one template in one language: Jinja, autoescaped in `html`. `version` 0 is the shipped default."""
 
     name: str
     version: int
     subject: str
     text: str
     html: str
+    language: Language = SOURCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ class RenderedText:
     text: str
     html: str
     template: str
+    language: Language
     problem: str | None = None
 
 
@@ -58,22 +63,35 @@ class _Prepared:
 
 
 @cache
-def defaults() -> Mapping[str, TemplateSource]:
-    """Return the shipped templates by name."""
+def defaults(language: Language = SOURCE) -> Mapping[str, TemplateSource]:
+    """Return the shipped templates of a language by name; English has the folder, another language one inside it."""
     found: dict[str, TemplateSource] = {}
-    for file in (files("activities.notifications.templates") / "defaults").iterdir():
+    folder = files("activities.notifications.templates") / "defaults"
+    for file in (folder if language == SOURCE else folder / language).iterdir():
         if file.name.endswith(".toml"):
-            name = file.name.removesuffix(".toml")
-            found[name] = TemplateSource(name=name, version=0, **tomllib.loads(file.read_text(encoding="utf-8")))
+            name, parts = file.name.removesuffix(".toml"), tomllib.loads(file.read_text(encoding="utf-8"))
+            found[name] = TemplateSource(name=name, version=0, language=language, **parts)
     return found
 
 
-def default(name: str) -> TemplateSource:
+def default(name: str, language: Language = SOURCE) -> TemplateSource:
     """Return a shipped template; raises NotFound that lists the names."""
     try:
-        return defaults()[name]
+        return defaults(language)[name]
     except KeyError:
         raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.") from None
+
+
+def source_of(row: NotificationTemplate) -> TemplateSource:
+    """Return a template that operators have edited, as it is stored."""
+    return TemplateSource(
+        name=row.name,
+        version=row.version,
+        subject=row.subject,
+        text=row.text,
+        html=row.html,
+        language=row.language,
+    )
 
 
 def check(source: TemplateSource) -> None:
@@ -81,51 +99,79 @@ def check(source: TemplateSource) -> None:
     _prepare(source)
 
 
-@dataclass
 class TemplateSet:
     """Renders notifications with the templates in force."""
 
-    edited: Mapping[str, TemplateSource] = field(default_factory=dict)
-    _ready: dict[TemplateSource, _Prepared] = field(default_factory=dict)
+    def __init__(self, edited: Iterable[TemplateSource] = ()) -> None:
+        """`edited` are used instead of the defaults of the same names and languages."""
+        self._edited: dict[str, dict[Language, TemplateSource]] = {}
+        self._ready: dict[TemplateSource, _Prepared] = {}
+        self.change(edited)
 
-    def change(self, edited: Mapping[str, TemplateSource]) -> None:
-        """Use these templates instead of the defaults of the same names."""
-        self.edited = dict(edited)
-        wanted = {*self.edited.values(), *defaults().values()}
-        self._ready = {source: ready for source, ready in self._ready.items() if source in wanted}
+    def change(self, edited: Iterable[TemplateSource]) -> None:
+        """Use these templates, and no longer those that were given before."""
+        self._edited = {}
+        for source in edited:
+            self._edited.setdefault(source.name, {})[source.language] = source
+        wanted = {source for mine in self._edited.values() for source in mine.values()}
+        kept = (source for source in self._ready if source.version == 0 or source in wanted)
+        self._ready = {source: self._ready[source] for source in kept}
 
-    def compose(self, event: str, values: Mapping[str, Any]) -> RenderedText:
-        """Render a notification. Where an edited template fails, the default is used, and the result says so."""
-        name = event if event in defaults() and event not in {LAYOUT, DIGEST} else OTHER
-        if event == DIGEST:
-            name = DIGEST
-        return self._write(name, values)
+    def language_for(self, event: str, wanted: Language) -> Language:
+        """Return the language of a message to somebody who wants this one."""
+        if not self._edited:
+            return wanted
+        name = _template_of(event)
+        order = (wanted, *LANGUAGES)
+        whole = (one for one in order if self._has(name, one) and self._has(LAYOUT, one))
+        return next(whole, next((one for one in order if self._has(name, one)), wanted))
 
-    def brief(self, event: str, values: Mapping[str, Any]) -> RenderedText:
+    def compose(self, event: str, values: Mapping[str, Any], language: Language = SOURCE) -> RenderedText:
+        """Render a notification in a language (`language_for`), with values of that language.
+
+        Where an edited template fails, the default is used, and the result says so.
+        """
+        return self._write(_template_of(event), values, language)
+
+    def brief(self, event: str, values: Mapping[str, Any], language: Language = SOURCE) -> RenderedText:
         """Render a notification without the layout, as one part of a digest."""
-        name = event if event in defaults() else OTHER
+        name = _template_of(event)
         try:
-            return self._bare(self.edited.get(name, default(name)), values)
+            return self._bare(self._in_force(name, language), values)
         except TemplateBroken:
-            return self._bare(default(name), values)
+            return self._bare(default(name, language), values)
+
+    def _has(self, name: str, language: Language) -> bool:
+        mine = self._edited.get(name)
+        return mine is None or language in mine
+
+    def _in_force(self, name: str, language: Language) -> TemplateSource:
+        """Return the template of a language; one that was edited in other languages alone, in the first of them."""
+        mine = self._edited.get(name)
+        if mine is None:
+            return default(name, language)
+        return mine.get(language) or next(mine[one] for one in LANGUAGES if one in mine)
 
     def _bare(self, source: TemplateSource, values: Mapping[str, Any]) -> RenderedText:
         parts = self._prepared(source)
-        subject = " ".join(parts.write("subject", values).split())[:LONGEST_SUBJECT]
-        text = parts.write("text", values).strip()
-        return RenderedText(subject=subject, text=text, html=parts.write("html", values), template=source.name)
+        return RenderedText(
+            subject=" ".join(parts.write("subject", values).split())[:LONGEST_SUBJECT],
+            text=parts.write("text", values).strip(),
+            html=parts.write("html", values),
+            template=source.name,
+            language=source.language,
+        )
 
-    def _write(self, name: str, values: Mapping[str, Any]) -> RenderedText:
-        mine = self.edited.get(name, default(name))
-        layout = self.edited.get(LAYOUT, default(LAYOUT))
+    def _write(self, name: str, values: Mapping[str, Any], language: Language) -> RenderedText:
+        mine, layout = self._in_force(name, language), self._in_force(LAYOUT, language)
+        shipped, around = default(name, language), default(LAYOUT, language)
         problem: str | None = None
-        attempts = dict.fromkeys([(mine, layout), (mine, default(LAYOUT)), (default(name), layout)])
-        for body, around in attempts:
+        for body, frame in dict.fromkeys([(mine, layout), (mine, around), (shipped, layout)]):
             try:
-                return self._wrap(body, around, values, problem)
+                return self._wrap(body, frame, values, problem)
             except TemplateBroken as error:
                 problem = problem or error.message
-        return self._wrap(default(name), default(LAYOUT), values, problem)
+        return self._wrap(shipped, around, values, problem)
 
     def _wrap(
         self, body: TemplateSource, around: TemplateSource, values: Mapping[str, Any], problem: str | None
@@ -141,6 +187,7 @@ class TemplateSet:
             text=re.sub(r"[ \t]+\n", "\n", re.sub(r"\n{3,}", "\n\n", text)).strip() + "\n",
             html=html.strip() + "\n",
             template=f"{body.name}/{body.version}" if body.version else "default",
+            language=body.language,
             problem=problem,
         )
 
@@ -151,19 +198,23 @@ class TemplateSet:
         return ready
 
 
-def preview(source: TemplateSource, values: Mapping[str, Any], *, layout: TemplateSource | None = None) -> RenderedText:
+def preview(source: TemplateSource, values: Mapping[str, Any]) -> RenderedText:
     """Render a template that is not in force; raises TemplateBroken instead of using the default."""
     check(source)
-    edited = {layout.name: layout} if layout else {}
-    templates = TemplateSet()
     if source.name == LAYOUT:
-        return templates._wrap(default("task_opened"), source, values, None)
-    return templates._wrap(source, edited.get(LAYOUT, default(LAYOUT)), values, None)
+        return TemplateSet()._wrap(default("task_opened", source.language), source, values, None)
+    return TemplateSet()._wrap(source, default(LAYOUT, source.language), values, None)
+
+
+def _template_of(event: str) -> str:
+    """Return the name of the template of an event; events that have none share one."""
+    return event if event in defaults() and event != LAYOUT else OTHER
 
 
 def _prepare(source: TemplateSource) -> _Prepared:
+    said = source.language
     return _Prepared(
-        subject=prepare(source.subject, html=False, pointer="/subject"),
-        text=prepare(source.text, html=False, pointer="/text"),
-        html=prepare(source.html, html=True, pointer="/html"),
+        subject=prepare(source.subject, html=False, pointer="/subject", language=said),
+        text=prepare(source.text, html=False, pointer="/text", language=said),
+        html=prepare(source.html, html=True, pointer="/html", language=said),
     )

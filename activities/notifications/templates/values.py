@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from activities.notifications.settings import below, page_of
+from languages import formats
+from languages.catalogues import SOURCE, Language, say_in
+from storage.queries.notifications.facts import Declared
 
 LONGEST_VALUE = 2_000  # characters of any one value
 MOST_FACTS = 12
@@ -26,10 +30,10 @@ class TemplateContext:
     person_name: str
     at: datetime
     actor: str = "system"
-    entry_why: str | None = None
+    entry_why: str | None = None  # in the language of the message
     detail: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)  # person id -> name
-    request: Mapping[str, Any] | None = None  # columns of approval_request, and `timezone`
+    request: Mapping[str, Any] | None = None  # columns of approval_request, `timezone`, and `variables` by name
     task: Mapping[str, Any] | None = None  # columns of approval_task
 
 
@@ -40,13 +44,16 @@ def values(
     links: Mapping[str, str] | None = None,
     now: datetime | None = None,
     timezone: str | None = None,
+    language: Language = SOURCE,
 ) -> dict[str, Any]:
     """Return all values that a template may name. None stands for what is unknown, so that no name is missing.
 
     `now` is the time of sending, by default that of the event. Times are in the person's `timezone`, else in the
-    process's.
+    process's; what a request says is written as `language` writes numbers and days.
     """
     request, task = subject.request, subject.task
+    zone = _zone(timezone or (request or {}).get("timezone"))
+    shown = _Shown(language, zone, (request or {}).get("variables") or {})
 
     def name_of(who: str) -> str:
         return _who(who, subject.names)
@@ -80,10 +87,10 @@ def values(
             "stage": request["stage"],
             "round": request["round"],
             "started_at": request["started_at"],
-            "timezone": _zone(timezone or request.get("timezone")),
+            "timezone": zone,
             "input": {name: _bounded(value) for name, value in request["input"].items()},
-            "facts": _facts(request["input"]),
-            "changes": _changes(subject.detail.get("changes")),
+            "facts": shown.facts(request["input"]),
+            "changes": shown.changes(subject.detail.get("changes")),
             "url": page_of(public_url, request["id"]),
         },
         "task": task
@@ -127,6 +134,7 @@ def sample(event: str) -> TemplateContext:
         "started_at": now,
         "timezone": "Europe/Berlin",
         "input": {"amount": "1250.00", "department": "it", "reason": 'The old one is "slow" & loud'},
+        "variables": {"amount": Declared(type="decimal", currency="EUR")},
     }
     task = {
         "id": "req-sample-1",
@@ -213,17 +221,77 @@ def _bounded(value: Any) -> Any:
     return text if len(text) <= LONGEST_VALUE else text[: LONGEST_VALUE - 1] + "…"
 
 
-def _facts(given: Mapping[str, Any]) -> list[dict[str, str]]:
-    return [{"name": name, "value": _short(value)} for name, value in list(given.items())[:MOST_FACTS]]
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Writes what a request says by its declared variables, as one language writes it."""
+
+    language: Language
+    zone: str
+    declared: Mapping[str, Declared]
+
+    def facts(self, given: Mapping[str, Any]) -> list[dict[str, str]]:
+        """Return the first values of an input, each with its name and what it is called."""
+        return [
+            {"name": name, "label": self._label(name), "value": self._text(name, value)}
+            for name, value in list(given.items())[:MOST_FACTS]
+        ]
+
+    def changes(self, changed: Any) -> list[dict[str, str]]:
+        """Return the fields that the last revision changed, as texts."""
+        changes = changed if isinstance(changed, list) else []
+        found = []
+        for one in changes[:MOST_FACTS]:
+            name = str(one["field"]).removeprefix("input.")
+            before, after = self._text(name, one["before"]), self._text(name, one["after"])
+            found.append({"field": str(one["field"]), "label": self._label(name), "before": before, "after": after})
+        return found
+
+    def _label(self, name: str) -> str:
+        """Return what a declared variable is called: its title, else its name as words."""
+        declared = self.declared.get(name)
+        if declared is None:
+            return name
+        if declared.title:
+            return _short(declared.title)
+        words = name.replace("_", " ").strip()
+        return _short(words[:1].upper() + words[1:] or name)
+
+    def _text(self, name: str, value: Any) -> str:
+        if value is None:
+            return say_in(self.language)("(nothing)")
+        if isinstance(value, bool):
+            return say_in(self.language)("yes" if value else "no")
+        declared = self.declared.get(name)
+        if declared is not None and isinstance(value, str | int):
+            try:
+                return self._typed(declared, value)
+            except (ValueError, ArithmeticError):
+                pass  # it is as it was sent
+        return _short(value)
+
+    def _typed(self, declared: Declared, value: str | int) -> str:
+        """Write a value by its type; raises ValueError or ArithmeticError for one that is not of it."""
+        match declared.type:
+            case "decimal" if declared.currency is not None:
+                return formats.money(_decimal(value), declared.currency, self.language)
+            case "decimal" | "integer":
+                return formats.number(_decimal(value), self.language)
+            case "date":
+                return formats.day(date.fromisoformat(str(value)), self.language)
+            case "datetime":
+                return formats.when(str(value), self.zone, self.language)
+            case _:
+                return _short(value)
 
 
-def _changes(changed: Any) -> list[dict[str, str]]:
-    """Return the fields that the last revision changed, as texts."""
-    changes = changed if isinstance(changed, list) else []
-    return [
-        {"field": str(one["field"]), "before": _short(one["before"]), "after": _short(one["after"])}
-        for one in changes[:MOST_FACTS]
-    ]
+def _decimal(value: str | int) -> Decimal:
+    """Read a number as it is stored; raises ValueError or ArithmeticError for what is none, or very long."""
+    if len(str(value)) > _LONGEST_FACT:
+        raise ValueError("it is too long for a line")
+    number = Decimal(value)
+    if not number.is_finite() or abs(number.adjusted()) > _LONGEST_FACT:
+        raise ValueError("it is too long for a line")
+    return number
 
 
 def _one_line(text: str) -> str:
@@ -232,5 +300,5 @@ def _one_line(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "(nothing)" if value is None else _one_line(str(_bounded(value)))
+    text = _one_line(str(_bounded(value)))
     return text if len(text) <= _LONGEST_FACT else text[: _LONGEST_FACT - 1] + "…"

@@ -14,6 +14,7 @@ from sqlmodel import SQLModel, col
 
 from placet.audit.reasons import why_of
 from placet.definition.steps import DecisionLinks, decision_links_by_stage
+from placet.sentences import Say
 from storage.prepared import Prepared, among
 from storage.queries.notifications.rows import MessageRow, OutboxRow, PersonRow, columns
 from storage.queries.requests.list_fields import PublishedFact
@@ -85,11 +86,11 @@ class NotificationFacts:
             found.add(self.task["assignee"])
         return found
 
-    def why(self) -> str | None:
-        """Return the reason of the audit entry, if there is one."""
+    def why(self, say: Say) -> str | None:
+        """Return the reason of the audit entry, if there is one, translated by `say`."""
         if self.entry is None:
             return None
-        return why_of(json.loads(self.entry.detail))
+        return why_of(json.loads(self.entry.detail), say)
 
 
 def facts_of(connection: Connection, messages: Sequence[MessageRow]) -> dict[str, NotificationFacts]:
@@ -171,6 +172,7 @@ def _facts(connection: Connection, keys: Iterable[str]) -> dict[str, Notificatio
             if entry is None:
                 continue  # its entry is not in history
             request["timezone"] = None if process is None else process.timezone
+            request["variables"] = {} if process is None else process.variables
         outbox = OutboxRow(*row[_PLACES[0].columns])
         found[outbox.key] = NotificationFacts(
             outbox=outbox,
@@ -195,17 +197,30 @@ def _part(row: Sequence[Any], place: _Place) -> dict[str, Any] | None:
     return None if values[0] is None else dict(zip(place.names, values, strict=True))
 
 
+class Declared(NamedTuple):
+    """How a variable is declared, as far as its values are written by it."""
+
+    type: str
+    currency: str | None = None
+    title: str | None = None
+
+
 class _Process(NamedTuple):
-    """What a message needs of the version of its request: the time zone, and what its stages say about links."""
+    """What a message needs of the version of its request; `decision_links` are by stage."""
 
     timezone: str | None
+    variables: dict[str, Declared]
     decision_links: dict[str, DecisionLinks]
 
 
 def _process(blueprint: Mapping[str, Any]) -> _Process:
     settings = blueprint.get("settings")
     zone = settings.get("timezone") if isinstance(settings, dict) else None
-    return _Process(zone if isinstance(zone, str) else None, decision_links_by_stage(blueprint))
+    variables = {
+        one["name"]: Declared(one["type"], one.get("currency"), one.get("title"))
+        for one in blueprint.get("variables") or ()
+    }
+    return _Process(zone if isinstance(zone, str) else None, variables, decision_links_by_stage(blueprint))
 
 
 _PUBLISHED: PublishedFact[_Process] = PublishedFact(_process)

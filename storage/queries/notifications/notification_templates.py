@@ -8,22 +8,24 @@ from sqlalchemy import Connection, func, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from languages.catalogues import Language
 from placet.errors import NotFound
 from storage.database import of_rows
 from storage.tables.notifications import NotificationTemplate
 
 
 @of_rows
-def in_force(session: Session) -> dict[str, NotificationTemplate]:
-    """Return the edited templates that are in force, by name."""
-    query = select(NotificationTemplate).where(col(NotificationTemplate.status) == "active")
-    return {row.name: row for row in session.scalars(query)}
+def in_force(session: Session) -> list[NotificationTemplate]:
+    """Return the edited templates that are in force, at most one of each name and language."""
+    return list(session.scalars(select(NotificationTemplate).where(col(NotificationTemplate.status) == "active")))
 
 
 @of_rows
-def versions(session: Session, name: str) -> list[NotificationTemplate]:
-    """List all versions of a template, newest first."""
-    query = select(NotificationTemplate).where(col(NotificationTemplate.name) == name)
+def versions(session: Session, name: str, language: Language) -> list[NotificationTemplate]:
+    """List all versions of a template in a language, newest first."""
+    query = select(NotificationTemplate).where(
+        col(NotificationTemplate.name) == name, col(NotificationTemplate.language) == language
+    )
     return list(session.scalars(query.order_by(col(NotificationTemplate.version).desc())))
 
 
@@ -32,6 +34,7 @@ def edit(
     session: Session,
     *,
     name: str,
+    language: Language,
     subject: str,
     text: str,
     html: str,
@@ -39,13 +42,17 @@ def edit(
     now: datetime,
     note: str | None = None,
 ) -> NotificationTemplate:
-    """Put a new version in force. Callers check it first (activities.notifications.templates.template_set.check)."""
+    """Put a new version in force. Callers check it first (activities.notifications.templates.template_set.check).
+
+    The versions of a name are counted over all its languages.
+    """
     newest = session.scalar(
         select(func.max(col(NotificationTemplate.version))).where(col(NotificationTemplate.name) == name)
     )
-    _retire(session.connection(), name)
+    _retire(session.connection(), name, language)
     row = NotificationTemplate(
         name=name,
+        language=language,
         version=(newest or 0) + 1,
         status="active",
         subject=subject,
@@ -60,20 +67,19 @@ def edit(
 
 
 @of_rows
-def restore(session: Session, name: str, version: int) -> None:
-    """Put an earlier version in force; 0 is the shipped default. Raises NotFound."""
-    _retire(session.connection(), name)
+def restore(session: Session, name: str, version: int, language: Language) -> None:
+    """Put an earlier version of a language in force; 0 is the shipped default. Raises NotFound."""
+    _retire(session.connection(), name, language)
     if version == 0:
         return
     row = session.get(NotificationTemplate, (name, version))
-    if row is None:
+    if row is None or row.language != language:
         raise NotFound(f"Template {name!r} has no version {version}.")
     row.status = "active"
 
 
-def _retire(connection: Connection, name: str) -> None:
+def _retire(connection: Connection, name: str, language: Language) -> None:
+    mine = (col(NotificationTemplate.name) == name, col(NotificationTemplate.language) == language)
     connection.execute(
-        update(NotificationTemplate)
-        .where(col(NotificationTemplate.name) == name, col(NotificationTemplate.status) == "active")
-        .values(status="retired")
+        update(NotificationTemplate).where(*mine, col(NotificationTemplate.status) == "active").values(status="retired")
     )

@@ -23,7 +23,7 @@ from tests.faults.processes.database import ProcessDatabase
 if TYPE_CHECKING:
     from tests.faults.world import World
 
-_NO_WORDS = RenderedText(subject="", text="", html="", template="default", problem=None)
+_NO_WORDS = RenderedText(subject="", text="", html="", template="default", language="en", problem=None)
 SETTINGS = NotifySettings(
     notify_retry_first=5,
     notify_retry_most=60,

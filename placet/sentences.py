@@ -1,0 +1,80 @@
+"""Sentences: texts for people with the values in them apart, so that they can be said in another language.
+
+A sentence is the English text itself, wherever a text is needed. Who speaks to somebody in another language translates
+its source, and puts the values into that. What the code says without values is translated as it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Say = Callable[[str], str]
+"""A function that translates a source text; the core itself speaks English."""
+_DEEPEST = 20  # sentences inside each other
+
+
+class Sentence(str):
+    """An English text that was made of a source and values. Values may be sentences themselves."""
+
+    source: str
+    values: Mapping[str, Any]
+
+    def __new__(cls, source: str, values: Mapping[str, Any], text: str | None = None) -> Sentence:
+        """`text` is the English where it is not made of source and values, such as that of a library."""
+        made = super().__new__(cls, source.format_map(_Values(values)) if text is None else text)
+        made.source, made.values = source, values
+        return made
+
+    def __getnewargs__(self) -> tuple[str, Mapping[str, Any], str]:  # type: ignore[override]  # a text takes one
+        """Return what a copy is made of, also in another process."""
+        return self.source, self.values, str(self)
+
+
+def sentence(source: str, **values: Any) -> Sentence:
+    """Return the sentence that `source` makes of these values, in places such as `{name}`."""
+    return Sentence(source, values)
+
+
+def translated(text: str, say: Say, *, deep: int = 0) -> str:
+    """Return a text of the product in another language; what has no translation stays in English."""
+    if not text or deep > _DEEPEST:
+        return text
+    if not isinstance(text, Sentence):
+        return say(text)
+    values = {
+        name: translated(value, say, deep=deep + 1) if isinstance(value, Sentence) else value
+        for name, value in text.values.items()
+    }
+    said = say(text.source)
+    return str(text) if said is text.source and values == text.values else said.format_map(_Values(values))
+
+
+def described(text: str) -> dict[str, Any] | None:
+    """Return what a sentence is made of as JSON values, or None for a plain text."""
+    if not isinstance(text, Sentence):
+        return None
+    values = {name: described(value) or _plain(value) for name, value in text.values.items()}
+    return {"source": text.source, "values": values, "text": str(text)}
+
+
+def read_sentence(given: Any, text: str) -> str:
+    """Return the sentence of which `given` says what it is made of; the plain text where it says nothing."""
+    if not isinstance(given, Mapping) or not isinstance(given.get("values"), Mapping):
+        return text
+    values = {
+        str(name): read_sentence(value, str(value.get("text"))) if isinstance(value, Mapping) else value
+        for name, value in given["values"].items()
+    }
+    return Sentence(str(given.get("source")), values, text)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+class _Values(dict[str, Any]):
+    """Values of a sentence; a missing one is shown as a question mark."""
+
+    def __missing__(self, name: str) -> str:
+        return "?"
