@@ -92,6 +92,8 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/people/": OPERATE,
     "GET /workflow/people/{person_id}/": EVERYBODY,
     "PUT /workflow/people/{person_id}/": EVERYBODY,  # everybody may set their own absence
+    "GET /workflow/people/{person_id}/sessions/": OPERATE,
+    "DELETE /workflow/people/{person_id}/sessions/": OPERATE,
     "GET /workflow/people/me/preferences/": EVERYBODY,
     "PUT /workflow/people/me/preferences/": EVERYBODY,
     "GET /workflow/action-catalog/": EVERYBODY,
@@ -114,11 +116,16 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/webhooks/": OPERATE,
     "GET /workflow/webhooks/{webhook_id}/": OPERATE,
     "DELETE /workflow/webhooks/{webhook_id}/": OPERATE,
+    "POST /workflow/webhooks/{webhook_id}/switch/": OPERATE,
+    "GET /workflow/webhooks/{webhook_id}/deliveries/": OPERATE,
+    "POST /workflow/webhooks/{webhook_id}/replay/": OPERATE,
     "GET /metrics/workflow-escalations": EVERYBODY,
     "GET /auth/me/": EVERYBODY,
     "GET /auth/tokens/": EVERYBODY,
     "POST /auth/tokens/": EVERYBODY,
     "DELETE /auth/tokens/{token_id}/": EVERYBODY,
+    "GET /workflow/api-tokens/": OPERATE,
+    "DELETE /workflow/api-tokens/{token_id}/": OPERATE,
 }
 
 

@@ -147,7 +147,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         auth,
     ):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
-    for router in (attachments.router, attachments.uploads):
+    for router in (attachments.router, attachments.uploads, auth.everybodys):
         app.include_router(router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(scim.router)
     app.include_router(health.router, prefix=BASE)

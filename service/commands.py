@@ -16,7 +16,7 @@ from placet.audit.chain import moment
 from placet.definition.assignees import people_in
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
-from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened, Proof, Resubmit, Undo
+from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened, Proof, Reassign, Resubmit, Undo
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError, ReauthenticationRequired
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
@@ -79,7 +79,11 @@ def _where_to_sign(context: Context, message: str | None, task_id: str) -> Reaut
 
 
 async def act_on_tasks(
-    context: Context, principal: Principal, events: Sequence[Decide] | Sequence[Delegate], *, key: str
+    context: Context,
+    principal: Principal,
+    events: Sequence[Decide] | Sequence[Delegate] | Sequence[Reassign],
+    *,
+    key: str,
 ) -> list[RequestWithTasks | PlacetError]:
     """Offer an event about each of several tasks; each succeeds or fails by itself.
 
@@ -88,7 +92,7 @@ async def act_on_tasks(
     """
     room = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(event: Decide | Delegate) -> RequestWithTasks | PlacetError:
+    async def one(event: Decide | Delegate | Reassign) -> RequestWithTasks | PlacetError:
         own = hashlib.sha256(f"{key}:{event.task_id}".encode()).hexdigest()
         async with room:
             try:

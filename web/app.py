@@ -26,7 +26,6 @@ from web.routes import (
     live,
     login,
     me,
-    operations,
     processes,
     receipts,
     requests,
@@ -37,6 +36,7 @@ from web.routes import (
 )
 from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
+from web.routes.operations import home, people, tokens, webhooks
 from web.security import HeadersMiddleware
 from web.signing import passkeys, sign
 from web.templating import STATIC
@@ -49,7 +49,10 @@ ROUTERS = (
     consequences.router,
     receipts.router,
     evidence.router,
-    operations.router,
+    home.router,
+    webhooks.router,
+    people.router,
+    tokens.router,
     admin.router,
     decision_links.router,
     sign.router,

@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
 
 from api.deps import Caller, Cursor, Here, Limit
 from api.http.calls import PersonalRoute
+from api.schemas.auth import SessionsEnded, SessionView
 from api.schemas.common import Listed
 from api.schemas.people import PersonBody, PersonPut, PersonView
 from service.administration.people import create_person as create
 from service.administration.people import put_person as put
 from service.documents import PersonOrMe
-from storage.queries.people import people
+from service.identity.login import log_person_out, sessions_of
+from storage.queries.cursor import part
+from storage.queries.people import people, people_listing
+from storage.queries.people.people_listing import PeopleFilter
 
 router = APIRouter(prefix="/workflow/people", tags=["people"], route_class=PersonalRoute)
 
 
 @router.get("/")
 async def list_people(
-    context: Here, caller: Caller, limit: Limit = 50, cursor: Cursor = None, active: bool | None = None
+    context: Here,
+    caller: Caller,
+    *,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    active: bool | None = None,
+    q: Annotated[str, Query(max_length=200)] = "",
 ) -> Listed[PersonView]:
-    """List people by id. Only admins see addresses."""
-    page = await context.database.read(people.page, limit=limit, cursor=cursor, active=active)
+    """List people by id; each word of `q` stands in the name, the id or the department. Only admins see addresses."""
+    chosen = PeopleFilter(text=q, active=active, private=caller.admin)
+    page = await context.database.read(people_listing.page, chosen, limit=limit, cursor=cursor)
     return Listed(items=[PersonView.of(row, caller) for row in page.items], next_cursor=page.next_cursor)
 
 
@@ -52,3 +65,20 @@ async def put_person(
     if new:
         response.status_code = 201
     return PersonView.of(stored, caller)
+
+
+@router.get("/{person_id}/sessions/")
+async def list_sessions(
+    context: Here, person_id: PersonOrMe, caller: Caller, limit: Limit = 50, cursor: Cursor = None
+) -> Listed[SessionView]:
+    """List the browser sessions of a person that go on, the one used last first. For admins."""
+    found = await sessions_of(context, caller.person if person_id == "me" else person_id)
+    page = part(found, limit, cursor)
+    return Listed(items=[SessionView.of(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.delete("/{person_id}/sessions/")
+async def end_sessions(context: Here, caller: Caller, person_id: PersonOrMe) -> SessionsEnded:
+    """End all browser sessions of a person; their API tokens stay. For admins."""
+    person = caller.person if person_id == "me" else person_id
+    return SessionsEnded(ended=await log_person_out(context, caller, person))

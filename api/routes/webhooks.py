@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
-from api.schemas.notifications import WebhookBody, WebhookMade, WebhookView
-from service.administration.webhooks import Endpoint, add_webhook, remove_webhook
+from api.schemas.webhooks import (
+    DeliveryView,
+    Replay,
+    Replayed,
+    WebhookBody,
+    WebhookMade,
+    WebhookSwitch,
+    WebhookView,
+)
+from service.administration.webhooks import (
+    Endpoint,
+    add_webhook,
+    count_failed,
+    remove_webhook,
+    replay,
+    switch_webhook,
+)
 from storage.queries import cursor as cursors
-from storage.queries.notifications import webhooks
+from storage.queries.notifications import webhook_deliveries, webhooks
 from storage.tables.notifications import WebhookEndpoint
 
 router = APIRouter(prefix="/workflow/webhooks", tags=["webhooks"], route_class=PersonalRoute)
@@ -54,6 +70,38 @@ async def read_webhook(context: Here, webhook_id: str) -> WebhookView:
 async def delete_webhook(context: Here, webhook_id: str) -> WebhookView:
     """Remove an endpoint and return it. Messages that wait for it are dropped. For admins."""
     return WebhookView.of(await remove_webhook(context, webhook_id))
+
+
+@router.post("/{webhook_id}/switch/")
+async def switch_one_webhook(context: Here, caller: Caller, webhook_id: str, body: WebhookSwitch) -> WebhookView:
+    """Switch an endpoint off, or on again; then it gets what has happened meanwhile. For admins."""
+    return WebhookView.of(await switch_webhook(context, caller, webhook_id, active=body.active))
+
+
+@router.get("/{webhook_id}/deliveries/")
+async def list_webhook_deliveries(
+    context: Here,
+    webhook_id: str,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    status: Annotated[Literal["pending", "failed", "sent", "dropped"] | None, Query()] = None,
+) -> Listed[DeliveryView]:
+    """List the deliveries to an endpoint by their last or next attempt, the latest first. For admins."""
+    await context.database.read(webhooks.get, webhook_id)
+    page = await context.database.read(webhook_deliveries.page, webhook_id, limit=limit, cursor=cursor, status=status)
+    return Listed(items=[DeliveryView.made(row) for row in page.items], next_cursor=page.next_cursor)
+
+
+@router.post("/{webhook_id}/replay/")
+async def replay_webhook_deliveries(context: Here, caller: Caller, webhook_id: str, body: Replay) -> Replayed:
+    """Send the deliveries that failed in a span again, or with `preview` only count them. For admins.
+
+    Each keeps its `webhook-id`, so that receivers can drop what they have already.
+    """
+    until = body.until or context.now()
+    failed = await count_failed(context, webhook_id, body.since, until)
+    queued = 0 if body.preview else await replay(context, caller, webhook_id, body.since, until)
+    return Replayed(since=body.since, until=until, failed=failed, queued=queued)
 
 
 def _place(row: WebhookEndpoint) -> tuple[datetime, str]:

@@ -12,6 +12,7 @@ from service.documents import Moment
 from service.principal import SCOPES, Principal
 from storage.queries.identity.tokens import id_of
 from storage.tables.approvals import ApiToken
+from storage.tables.identity import BrowserSession
 
 Scope = Literal["requester", "approver", "designer", "auditor", "admin", "read", "scim"]
 assert get_args(Scope) == SCOPES  # noqa: S101 - a type cannot be made of names that are elsewhere
@@ -79,6 +80,33 @@ class TokenMade(TokenView):
     def made(cls, row: ApiToken, text: str) -> TokenMade:
         """Show a token with its text."""
         return cls(**_token(row), token=text)
+
+
+class SessionView(View):
+    """A browser session, without its cookie. `seen_at` is to the minute; `method` is how its person logged in."""
+
+    method: str  # link, token, oidc
+    user_agent: str
+    created_at: Shown
+    seen_at: Shown
+    expires_at: Shown
+
+    @classmethod
+    def of(cls, row: BrowserSession) -> SessionView:
+        """Show a stored session."""
+        return cls(
+            method=row.method,
+            user_agent=row.user_agent,
+            created_at=row.created_at,
+            seen_at=row.seen_at,
+            expires_at=row.expires_at,
+        )
+
+
+class SessionsEnded(View):
+    """How many browser sessions of a person were ended."""
+
+    ended: int
 
 
 def _token(row: ApiToken) -> dict[str, Any]:

@@ -1,17 +1,16 @@
-"""The models of notifications: templates, messages, webhooks and preferences."""
+"""The models of notifications: templates, messages and preferences."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from activities.notifications.preferences import Preferences
 from activities.notifications.templates.template_set import TemplateSource
 from api.schemas.common import Body, Shown, View, shown
 from languages.catalogues import Language
-from placet.audit.chain import KINDS
-from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
+from storage.tables.notifications import NotificationMessage, NotificationTemplate
 
 _LONGEST = 32_000  # characters of one part of a template, as activities.notifications.templates.sandbox has it
 _SHIPPED: dict[str, Any] = {"name": "task_opened", "version": 1}
@@ -30,24 +29,8 @@ _PREFERENCES: dict[str, Any] = {
     "urgent": ["sla_breached", "escalated_to"],
     "muted": ["commented"],
 }
-_WEBHOOK: dict[str, Any] = {
-    "url": "https://hooks.example.com/placet",
-    "events": ["completed", "escalated"],
-    "description": "The ERP",
-    "secret_ref": "derived:1",
-}
 
 Part = Annotated[str, Field(max_length=_LONGEST)]
-
-
-def _known(kind: str) -> str:
-    """Refuse an unknown kind of entry: the endpoint would never get one."""
-    if kind not in KINDS:
-        raise ValueError(f"this is not a kind of audit entry; write one of {', '.join(sorted(KINDS))}")
-    return kind
-
-
-Kind = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": sorted(KINDS)})]
 
 
 class TemplateEdit(Body):
@@ -179,19 +162,24 @@ class MessageView(View):
     @classmethod
     def of(cls, row: NotificationMessage, *, with_error: bool) -> MessageView:
         """Show a stored message."""
-        return cls.model_construct(
-            key=row.key,
-            channel=row.channel,
-            seq=row.seq,
-            event=row.event,
-            person=shown(row.person),
-            status=row.status,
-            attempts=row.attempts,
-            digest=row.digest,
-            next_attempt_at=row.next_attempt_at if row.status == "pending" else None,
-            finished_at=row.finished_at,
-            error=row.last_error if with_error else None,
-        )
+        return cls.model_construct(**of_message(row, with_error=with_error))
+
+
+def of_message(row: NotificationMessage, *, with_error: bool) -> dict[str, Any]:
+    """Return the fields of a message as answers show them."""
+    return {
+        "key": row.key,
+        "channel": row.channel,
+        "seq": row.seq,
+        "event": row.event,
+        "person": shown(row.person),
+        "status": row.status,
+        "attempts": row.attempts,
+        "digest": row.digest,
+        "next_attempt_at": row.next_attempt_at if row.status == "pending" else None,
+        "finished_at": row.finished_at,
+        "error": row.last_error if with_error else None,
+    }
 
 
 class Resend(Body):
@@ -207,64 +195,6 @@ class Resent(View):
 
     queued: int
     messages: list[MessageView]
-
-
-class WebhookBody(Body):
-    """An endpoint that receives future events, signed by Standard Webhooks. Without `events` it receives all."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_WEBHOOK]})
-
-    url: Annotated[str, Field(min_length=1, max_length=2000)]
-    events: Annotated[list[Kind], Field(max_length=100)] = Field(default_factory=list)
-    description: Annotated[str, Field(max_length=500)] = ""
-    secret_ref: Annotated[str, Field(max_length=200)] = "derived:1"  # noqa: S105 - names a secret, and is none
-    """`derived:N`, which Placet creates and the answer shows; or `env:PLACET_WEBHOOK_SECRET_…` or `file:NAME`."""
-
-
-class WebhookView(View):
-    """One endpoint. `problem` says why it was switched off."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        json_schema_extra={
-            "examples": [
-                _WEBHOOK
-                | {
-                    "id": "wh_3f0c",
-                    "active": True,
-                    "problem": None,
-                    "created_by": "user:adam",
-                    "created_at": "2026-08-03T00:00:00Z",
-                }
-            ]
-        },
-    )
-
-    id: str
-    url: str
-    events: list[str]
-    description: str
-    secret_ref: str
-    active: bool
-    problem: str | None
-    created_by: str
-    created_at: Shown
-
-    @classmethod
-    def of(cls, row: WebhookEndpoint) -> WebhookView:
-        """Show a stored endpoint."""
-        return cls.model_construct(**_endpoint(row))
-
-
-class WebhookMade(WebhookView):
-    """A new endpoint with its secret. Only this answer shows it; it is null if the operator provides the secret."""
-
-    secret: str | None
-
-    @classmethod
-    def made(cls, row: WebhookEndpoint, secret: str | None) -> WebhookMade:
-        """Show an endpoint with its secret."""
-        return cls.model_construct(**_endpoint(row), secret=secret)
 
 
 class PreferencesView(View):
@@ -289,17 +219,3 @@ class PreferencesView(View):
 
 PREFERENCES = _PREFERENCES
 """An example of preferences, for the documentation."""
-
-
-def _endpoint(row: WebhookEndpoint) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "url": row.url,
-        "events": row.events,
-        "description": row.description,
-        "secret_ref": row.secret_ref,
-        "active": row.active,
-        "problem": row.problem,
-        "created_by": shown(row.created_by),
-        "created_at": row.created_at,
-    }

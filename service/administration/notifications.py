@@ -13,10 +13,11 @@ from activities.notifications.preferences import Preferences, read
 from activities.notifications.templates.template_set import DIGEST, LAYOUT, OTHER, defaults
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
 from placet.json_pointer import pointer_to
+from service.administration.webhooks import require_active
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_request, sees_failures, sees_webhooks
-from storage.queries.notifications import delivery_queue
+from storage.queries.notifications import delivery_queue, webhooks
 from storage.queries.notifications.webhooks import PREFIX
 from storage.queries.people import people
 from storage.tables.notifications import NotificationMessage
@@ -49,14 +50,16 @@ async def send_again(
 ) -> tuple[int, list[NotificationMessage]]:
     """Send a notice again over the channels that failed, or over one that is named: over how many, and all of it.
 
-    Raises NotFound for whom there is no such notice, NotPermitted for all but the process owner and admins, and
-    InputInvalid where it did not go over that channel.
+    Raises NotFound for whom there is no such notice, NotPermitted for all but the process owner and admins,
+    InputInvalid where it did not go over that channel, and Conflict where that is an endpoint that is switched off.
     """
 
     def read(connection: Connection) -> list[NotificationMessage]:
         found = _messages(connection, key)
         if not principal.admin:
             _need_owner(context, connection, principal, found)
+        if channel is not None and channel.startswith(PREFIX):
+            require_active(webhooks.get(connection, channel.removeprefix(PREFIX)))
         return found
 
     found = await context.database.read(read)

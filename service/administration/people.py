@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection
 
 from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
-from service.administration.person_document import PersonDocument, PersonFacts
+from service.administration.person_document import MOST_ABSENCES, Away, PersonDocument, PersonFacts
 from service.context import Context
 from service.principal import Principal
 from storage.database import Database
@@ -66,6 +67,53 @@ async def put_person(
             _require_named(connection, given.model_copy(update={"manager": None}), person, now)
             row = StoredPerson(**before.model_dump() | {"away": row.away, "updated_at": now})
         return people.put(connection, row, keep_preferences=given.preferences is None), before is None
+
+    return await context.database.write(store)
+
+
+async def add_absence(context: Context, principal: Principal, person: str, absence: Away) -> StoredPerson:
+    """Add an absence to those of a person, one's own or as an admin; raises NotFound, NotPermitted and InputInvalid.
+
+    Of more than a person can have, the ones that ended first go.
+    """
+    now = context.now()
+    facts = PersonFacts(away=[absence])
+
+    def add(connection: Connection, spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        _require_named(connection, facts, person, now)
+        kept = [span for span in spans if span != absence.stored]
+        return [*sorted(kept, key=lambda span: str(span["until"]))[-(MOST_ABSENCES - 1) :], absence.stored]
+
+    return await _change_absences(context, principal, person, add, now)
+
+
+async def remove_absence(context: Context, principal: Principal, person: str, start: str, until: str) -> StoredPerson:
+    """Remove an absence, named by its moments as they are stored; one that is gone already is ignored.
+
+    Raises NotFound and NotPermitted.
+    """
+
+    def remove(_: Connection, spans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [span for span in spans if (span.get("from"), span.get("until")) != (start, until)]
+
+    return await _change_absences(context, principal, person, remove, context.now())
+
+
+async def _change_absences(
+    context: Context,
+    principal: Principal,
+    person: str,
+    change: Callable[[Connection, list[dict[str, Any]]], list[dict[str, Any]]],
+    now: datetime,
+) -> StoredPerson:
+    """Change the absences of a person as they are now, so that nothing is lost that somebody else changes meanwhile."""
+    if not principal.admin and person != principal.person:
+        raise NotPermitted("Only an admin may change the absences of other people.")
+
+    def store(connection: Connection) -> StoredPerson:
+        before = people.get(connection, person).model_dump()
+        away = change(connection, [dict(span) for span in before["away"]])
+        return people.put(connection, StoredPerson(**before | {"away": away, "updated_at": now}), keep_preferences=True)
 
     return await context.database.write(store)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, ValidationError, WrapValidator, model_validator
 from pydantic_core import InitErrorDetails
@@ -16,6 +16,8 @@ from placet.json_text import with_floats
 from service.documents import Document, Moment, PersonRef
 from service.principal import ACCESS, DEFAULT_ACCESS
 from storage.tables.approvals import StoredPerson
+
+MOST_ABSENCES: Final = 100
 
 
 def _day(days: int) -> Callable[[Any], Any]:
@@ -98,7 +100,7 @@ class PersonFacts(Document):
     access: Annotated[list[Access], AfterValidator(_each_once)] = Field(default_factory=lambda: list(_DEFAULT))
     away: Annotated[
         list[Away],
-        Field(max_length=100),
+        Field(max_length=MOST_ABSENCES),
         WrapValidator(_one_or_many, json_schema_input_type=Away | list[Away] | None),
     ] = Field(default_factory=list)
     preferences: dict[str, Any] | None = None

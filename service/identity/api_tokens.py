@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Sequence
 from datetime import datetime
 
+import structlog
 from sqlalchemy import Connection
 
 from placet.errors import InputInvalid, NotPermitted, Problem
@@ -15,6 +16,8 @@ from service.context import Context
 from service.principal import SCIM, Principal
 from storage.queries.identity import tokens
 from storage.tables.approvals import ApiToken
+
+_log = structlog.get_logger(__name__)
 
 
 def token_text(secret: str, subject: str) -> str:
@@ -58,3 +61,10 @@ async def list_own(context: Context, principal: Principal) -> list[ApiToken]:
 async def revoke_own(context: Context, principal: Principal, token_id: str) -> ApiToken:
     """Revoke one of the caller's tokens; raises NotFound. Browser sessions that began with it end."""
     return await context.database.write(tokens.revoke_by_id, token_id, context.now(), person=principal.person)
+
+
+async def revoke_for(context: Context, principal: Principal, token_id: str) -> ApiToken:
+    """Revoke anybody's token, as an admin; raises NotFound. Browser sessions that began with it end."""
+    row = await context.database.write(tokens.revoke_by_id, token_id, context.now())
+    _log.info("token_revoked", token=token_id, person=row.person, by=principal.person)
+    return row

@@ -17,7 +17,9 @@ from service.principal import Principal, principal_of
 from storage.database import Database
 from storage.queries.identity import passkeys, sessions, tokens
 from storage.queries.identity.sessions import NewSession, ProviderSession
+from storage.queries.people import people
 from storage.tables.approvals import ApiToken
+from storage.tables.identity import BrowserSession
 
 _NOTED_AFTER = timedelta(minutes=1)  # the last use of a token or session is stored once in this time
 _log = structlog.get_logger(__name__)
@@ -117,6 +119,31 @@ async def log_out(context: Context, value: str) -> str | None:
 async def log_out_everywhere(context: Context, principal: Principal) -> int:
     """End all sessions of a person, and return how many."""
     return await context.database.write(sessions.close_all, principal.person)
+
+
+async def sessions_of(context: Context, person: str) -> list[BrowserSession]:
+    """List the browser sessions of a person that go on; raises NotFound."""
+
+    def read(connection: Connection) -> list[BrowserSession]:
+        people.get(connection, person)
+        return sessions.listed(connection, person, context.now(), context.identity.session_idle)
+
+    return await context.database.read(read)
+
+
+async def log_person_out(context: Context, principal: Principal, person: str) -> int:
+    """End all sessions of somebody, as an admin, and return how many; raises NotFound.
+
+    Their API tokens stay: a program that has one goes on, and it opens a session again.
+    """
+
+    def close(connection: Connection) -> int:
+        people.get(connection, person)
+        return sessions.close_all(connection, person)
+
+    ended = await context.database.write(close)
+    _log.info("sessions_ended", person=person, ended=ended, by=principal.person)
+    return ended
 
 
 async def issue_code(database: Database, person: str, now: datetime) -> str:

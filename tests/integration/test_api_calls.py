@@ -188,7 +188,7 @@ async def test_error_within_is_a_500_that_tells_nothing(desk: ApiDesk, monkeypat
     def broken(self: ApiContext, request_id: str) -> str:
         raise ZeroDivisionError("the secret")
 
-    monkeypatch.setattr("api.routes.people.people.page", broken)
+    monkeypatch.setattr("api.routes.people.people_listing.page", broken)
     document = is_problem(await desk.get("/workflow/people/"), 500)
     assert "secret" not in json.dumps(document)
     assert "Zero" not in json.dumps(document)

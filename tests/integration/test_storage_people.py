@@ -15,6 +15,7 @@ from placet.definition.assignees import parse_assignee
 from placet.errors import InputInvalid, NotFound
 from storage.database import Database
 from storage.queries.people import people
+from storage.queries.people.people_listing import PeopleFilter, page
 from storage.tables.approvals import StoredPerson
 from tests.approvals import store_people
 from tests.integration.recordings import NOW, Story, write
@@ -121,11 +122,11 @@ async def test_an_edit_by_another_process_is_seen_by_the_next_look_up(database_u
 async def test_people_are_listed_by_id_page_by_page(database: Database) -> None:
     await _store(database, *(_person(f"p{n}", active=n != 2) for n in range(5)))
     with reading(database) as session:
-        first = people.page(session.connection(), limit=2)
-        second = people.page(session.connection(), limit=2, cursor=first.next_cursor)
-        last = people.page(session.connection(), limit=2, cursor=second.next_cursor)
-        active = people.page(session.connection(), limit=10, active=True)
-    assert [[p.id for p in page.items] for page in (first, second, last)] == [["p0", "p1"], ["p2", "p3"], ["p4"]]
+        first = page(session.connection(), PeopleFilter(), limit=2)
+        second = page(session.connection(), PeopleFilter(), limit=2, cursor=first.next_cursor)
+        last = page(session.connection(), PeopleFilter(), limit=2, cursor=second.next_cursor)
+        active = page(session.connection(), PeopleFilter(active=True), limit=10)
+    assert [[p.id for p in part.items] for part in (first, second, last)] == [["p0", "p1"], ["p2", "p3"], ["p4"]]
     assert last.next_cursor is None
     assert [p.id for p in active.items] == ["p0", "p1", "p3", "p4"]
 
@@ -133,7 +134,7 @@ async def test_people_are_listed_by_id_page_by_page(database: Database) -> None:
 @pytest.mark.parametrize("cursor", ["", "%", "é", "bnVsbA", "WzFd", "WyJhIiwiYiJd", "W10", "\ud800"])
 async def test_a_cursor_of_nobodys_making_is_refused_by_name(database: Database, cursor: str) -> None:
     with reading(database) as session, pytest.raises(InputInvalid) as refused:
-        people.page(session.connection(), limit=2, cursor=cursor)
+        page(session.connection(), PeopleFilter(), limit=2, cursor=cursor)
     assert refused.value.problems[0].pointer == "/cursor"
 
 

@@ -10,10 +10,10 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from api.http.problems import status_of
-from placet.engine.events import Decide, Delegate
+from placet.engine.events import Decide, Delegate, Reassign
 from placet.errors import InputInvalid, PlacetError
 from service import commands
-from service.visibility import see_task, visibility_of
+from service.visibility import see_task
 from storage.queries.people import people
 from storage.queries.requests import requests
 from storage.queries.requests.requests import ListedTask
@@ -80,13 +80,26 @@ async def delegate_rows(  # noqa: PLR0917
     return await _carried_out(request, here, visitor, rows, events, key, back, "delegate")
 
 
-def open_rows(connection: Connection, here: WebContext, visitor: Visitor) -> list[InboxRow]:
-    """Return the open tasks that are the reader's own, those due first, as many as are handed over together."""
-    person, now = visitor.principal.person, visitor.wording.now
-    seen = visibility_of(connection, person, now)
-    page = requests.task_page(connection, limit=500, cursor=None, waits_for=seen, status="open", sort="due")
-    mine = [row for row in page.items if row.assignee == person][:MOST_MOVED]
-    return _rows_of(connection, here, visitor, mine)
+async def reassign_rows(  # noqa: PLR0917
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    rows: Sequence[InboxRow],
+    to: str,
+    reason: str | None,
+    key: str,
+    back: str,
+) -> HTMLResponse:
+    """Give these tasks of somebody else's to one person for good, and show a result for each; for admins."""
+    by = visitor.principal.actor
+    events = [Reassign(by=by, task_id=row.id, to=to, reason=reason) for row in rows]
+    return await _carried_out(request, here, visitor, rows, events, key, back, "reassign")
+
+
+def open_rows(connection: Connection, here: WebContext, visitor: Visitor, person: str) -> list[InboxRow]:
+    """Return the open tasks that a person has, those due first, as many as are handed over together."""
+    page = requests.task_page(connection, limit=MOST_MOVED, assignee=person, status="open", sort="due")
+    return _rows_of(connection, here, visitor, page.items)
 
 
 async def _carried_out(  # noqa: PLR0917
@@ -94,13 +107,13 @@ async def _carried_out(  # noqa: PLR0917
     here: WebContext,
     visitor: Visitor,
     rows: Sequence[InboxRow],
-    events: Sequence[Decide] | Sequence[Delegate],
+    events: Sequence[Decide] | Sequence[Delegate] | Sequence[Reassign],
     key: str,
     back: str,
     done: str,
 ) -> HTMLResponse:
     """Offer an event for each row, and show what came of each; `done` is what was asked for."""
-    verb = "delegate" if done == "delegate" else "decide"
+    verb = done if done in {"delegate", "reassign"} else "decide"
     outcomes = await commands.act_on_tasks(
         here.context, visitor.principal, events, key=done_key(visitor, key or fresh_key())
     )
@@ -170,9 +183,10 @@ def _rows_of(
 def _result(row: InboxRow, outcome: Any, done: str, visitor: Visitor) -> dict[str, Any]:
     say = visitor.wording.say
     if isinstance(outcome, PlacetError):
-        unknown, undone = say("Unknown; try again"), say("Not delegated") if done == "delegate" else say("Not decided")
-        word = unknown if status_of(outcome) >= 500 else undone
+        undone = {"delegate": say("Not delegated"), "reassign": say("Not reassigned")}.get(done, say("Not decided"))
+        word = say("Unknown; try again") if status_of(outcome) >= 500 else undone
         return {"task_id": row.id, "title": row.title, "word": word, "tone": "bad", "problem": outcome.message}
     tone = "bad" if done == "reject" else "good"
-    word = say("Delegated") if done == "delegate" else say(words.DECIDED[done])
+    moved = {"delegate": say("Delegated"), "reassign": say("Reassigned")}
+    word = moved[done] if done in moved else say(words.DECIDED[done])
     return {"task_id": row.id, "title": row.title, "word": word, "tone": tone, "problem": None}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import available_timezones
 
@@ -11,16 +9,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from placet.definition.assignees import person_id
 from placet.errors import InputInvalid
 from service.administration.notifications import choose_preferences
-from service.administration.people import put_person
-from service.administration.person_document import PersonFacts
+from service.administration.people import add_absence, remove_absence
 from storage.queries.people import people
-from storage.tables.approvals import StoredPerson
-from web.forms.fields import Field
+from web.forms.absence import absence_fields, absence_lines, proposed, read_absence
 from web.forms.reading import Entries
-from web.languages import Wording, utc
 from web.routes.bulk import delegate_rows, open_rows
 from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
 from web.security import PageRoute
@@ -30,17 +24,6 @@ from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/me", route_class=PageRoute)
 _LANGUAGES = (("", ""), ("en", "English"), ("de", "Deutsch"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Absence:
-    """A span in which the reader is away; `days` are its first and last day as the reader's zone has them."""
-
-    number: int
-    first: str
-    last: str
-    substitute: str
-    now: bool
 
 
 @router.get("")
@@ -53,28 +36,20 @@ async def me(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
 async def go_away(request: Request, here: Here, visitor: SignedIn) -> Response:
     """Add an absence with a substitute, or remove one."""
     entries = await entries_of(request, visitor)
-    stored = await here.context.database.read(people.get, visitor.principal.person)
-    spans = [dict(span) for span in stored.away]
-    removed = entries.text("remove")
-    if removed:
-        spans = [span for number, span in enumerate(spans) if str(number) != removed]
-    else:
-        try:
-            spans.append(_span(entries, visitor.wording))
-        except InputInvalid as error:
-            return await _page(request, here, visitor, error=error, entries=entries)
-    moves = bool(entries.text("move")) and not removed
+    context, me = here.context, visitor.principal
+    if entries.text("remove"):
+        start, _, until = entries.text("remove").partition("/")
+        await remove_absence(context, me, me.person, start, until)
+        return see_other("/me", "saved")
     try:
-        if moves and not spans[-1]["substitute"]:
-            raise InputInvalid.at("/substitute", visitor.wording.say("Choose the substitute who gets your open tasks."))
-        facts = _with_away(stored, spans)
-        await put_person(here.context, visitor.principal, stored.id, facts)
+        absence = await context.database.read(read_absence, entries, visitor.wording)
+        await add_absence(context, me, me.person, absence)
     except InputInvalid as error:
         return await _page(request, here, visitor, error=error, entries=entries)
-    if moves:
-        rows = await here.context.database.read(open_rows, here, visitor)
+    if entries.text("move"):
+        rows = await context.database.read(open_rows, here, visitor, me.person)
         if rows:
-            to, reason = f"user:{spans[-1]['substitute']}", visitor.wording.say("Out of office")
+            to, reason = f"user:{absence.substitute}", visitor.wording.say("Out of office")
             return await delegate_rows(request, here, visitor, rows, to, reason, entries.text("key"), "/me")
     return see_other("/me", "saved")
 
@@ -94,57 +69,6 @@ async def choose_reading(request: Request, here: Here, visitor: SignedIn) -> Res
     return see_other("/me", "saved")
 
 
-def _span(entries: Entries, wording: Wording) -> dict[str, Any]:
-    """Return the absence that was entered; raises InputInvalid with the field that is wrong."""
-    days = {}
-    for name in ("first", "last"):
-        try:
-            days[name] = date.fromisoformat(entries.text(name))
-        except ValueError as error:
-            raise InputInvalid.at(f"/{name}", wording.say("Enter a day.")) from error
-    if days["last"] < days["first"]:
-        raise InputInvalid.at("/last", wording.say("The last day is before the first."))
-    start = datetime.combine(days["first"], time(), wording.zone)
-    until = datetime.combine(days["last"] + timedelta(days=1), time(), wording.zone)
-    substitute = person_id(entries.text("substitute")) or None
-    return {"from": start.isoformat(), "until": until.isoformat(), "substitute": substitute}
-
-
-def _with_away(stored: StoredPerson, spans: list[dict[str, Any]]) -> PersonFacts:
-    facts = stored.model_dump(include={"name", "email", "manager", "department", "groups", "roles", "access", "active"})
-    return PersonFacts.model_validate({**facts, "away": spans})
-
-
-def _fields(entries: Entries | None, wording: Wording) -> tuple[Field, ...]:
-    given = entries.text if entries is not None else lambda _: ""
-    say = wording.say
-    return (
-        Field(
-            name="first", pointer="/first", label=say("First day"), widget="day", value=given("first"), required=True
-        ),
-        Field(name="last", pointer="/last", label=say("Last day"), widget="day", value=given("last"), required=True),
-    )
-
-
-def _absences(stored: StoredPerson, wording: Wording, names: Any) -> list[Absence]:
-    found = []
-    for number, span in enumerate(stored.away):
-        start, until = utc(str(span.get("from"))), utc(str(span.get("until")))
-        if start is None or until is None or until <= wording.now:
-            continue
-        last = until - timedelta(microseconds=1)
-        found.append(
-            Absence(
-                number=number,
-                first=wording.day(start.astimezone(wording.zone).date()),
-                last=wording.day(last.astimezone(wording.zone).date()),
-                substitute=names(span.get("substitute")),
-                now=start <= wording.now,
-            )
-        )
-    return found
-
-
 async def _page(
     request: Request,
     here: WebContext,
@@ -159,13 +83,13 @@ async def _page(
         return {
             "person": stored,
             "manager": names(stored.manager),
-            "absences": _absences(stored, visitor.wording, names),
-            "people": people.colleagues(connection),
+            "absences": absence_lines(stored, visitor.wording, names),
+            "people": proposed(connection, stored.id),
             "badge": read_inbox_count(connection, visitor.principal, visitor.wording),
         }
 
     values = await here.context.database.read(read)
-    fields = _fields(entries, visitor.wording)
+    fields = absence_fields(entries, visitor.wording)
     return shown(
         request,
         "me.html",

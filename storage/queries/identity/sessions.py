@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy.orm import Session
 from sqlmodel import col
 
+from storage.database import of_rows
 from storage.prepared import Prepared
 from storage.queries.identity.tokens import PERSON_COLUMNS, TokenHolder, digest
 from storage.queries.people.people import get
@@ -141,6 +143,17 @@ def close_named(connection: Connection, *, subject: str | None, session: str | N
         return 0
     ended = delete(BrowserSession).where(and_(*named), col(BrowserSession.created_at) <= until)
     return connection.execute(ended).rowcount
+
+
+@of_rows
+def listed(session: Session, person: str, now: datetime, idle: timedelta) -> list[BrowserSession]:
+    """List the sessions of a person that go on, the one used last first."""
+    query = select(BrowserSession).where(
+        col(BrowserSession.person) == person,
+        col(BrowserSession.expires_at) > now,
+        col(BrowserSession.seen_at) > now - idle,
+    )
+    return list(session.scalars(query.order_by(col(BrowserSession.seen_at).desc(), col(BrowserSession.digest))))
 
 
 def close_all(connection: Connection, person: str) -> int:

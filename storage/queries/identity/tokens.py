@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final, Literal
 
 from sqlalchemy import Connection, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from sqlmodel import col
 from placet.errors import NotFound
 from storage.database import of_rows
 from storage.prepared import Prepared
+from storage.queries import cursor as cursors
 from storage.queries.people.people import get
 from storage.tables.approvals import ApiToken, StoredPerson
 from storage.tables.identity import BrowserSession
@@ -23,6 +25,10 @@ from storage.tables.identity import BrowserSession
 PREFIX = "placet_"
 # The length of a token's id, which is the beginning of its digest: long enough to be unique.
 _ID_LENGTH = 16
+
+SOON: Final = timedelta(days=14)
+"""A token that expires within this time is told of."""
+TokenState = Literal["unused", "expiring", "expired", "lasting"]
 
 PERSON_COLUMNS = (
     col(StoredPerson.id),
@@ -43,6 +49,14 @@ _HOLDER = Prepared(
         col(StoredPerson.active),
     )
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenFilter:
+    """Which tokens are listed: of one person, and never used, about to expire, expired, or without an end."""
+
+    person: str | None = None
+    state: TokenState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +150,36 @@ def find(connection: Connection, text: str) -> ApiToken | None:
 
 
 @of_rows
+def page(
+    session: Session, chosen: TokenFilter, now: datetime, *, limit: int, cursor: str | None = None
+) -> cursors.Page[ApiToken]:
+    """List tokens that are not revoked, newest first; raises InputInvalid for an invalid cursor."""
+    made, ident = col(ApiToken.created_at), col(ApiToken.digest)
+    query = select(ApiToken).where(col(ApiToken.revoked_at).is_(None))
+    if chosen.person is not None:
+        query = query.where(col(ApiToken.person) == chosen.person)
+    if chosen.state == "unused":
+        query = query.where(col(ApiToken.last_used_at).is_(None))
+    elif chosen.state == "expiring":
+        query = query.where(col(ApiToken.expires_at).between(now, now + SOON))
+    elif chosen.state == "expired":
+        query = query.where(col(ApiToken.expires_at) < now)
+    elif chosen.state == "lasting":
+        query = query.where(col(ApiToken.expires_at).is_(None))
+    if cursor is not None:
+        at, last = cursors.read_moment(cursor)
+        query = query.where((made < at) | ((made == at) & (ident < last)))
+    rows = session.scalars(query.order_by(made.desc(), ident.desc()).limit(limit + 1)).all()
+    return cursors.page(rows, limit, lambda row: (row.created_at, id_of(row.digest)))
+
+
+@of_rows
+def by_id(session: Session, token_id: str) -> ApiToken:
+    """Return a token by its id; raises NotFound."""
+    return _by_id(session, token_id, None)
+
+
+@of_rows
 def listed(session: Session, person: str | None = None) -> list[ApiToken]:
     """List the tokens that are not revoked, of one person or of all, newest first."""
     query = select(ApiToken).where(col(ApiToken.revoked_at).is_(None))
@@ -157,14 +201,18 @@ def revoke_by_id(session: Session, token_id: str, now: datetime, *, person: str 
 
     Revoking it again changes nothing. Browser sessions that began with it end.
     """
+    row = _by_id(session, token_id, person)
+    row.revoked_at = row.revoked_at or now
+    session.execute(delete(BrowserSession).where(col(BrowserSession.token_digest) == row.digest))
+    return row
+
+
+def _by_id(session: Session, token_id: str, person: str | None) -> ApiToken:
     query = select(ApiToken).where(col(ApiToken.digest).startswith(token_id, autoescape=True))
     rows = session.scalars(query if person is None else query.where(col(ApiToken.person) == person)).all()
     if len(token_id) != _ID_LENGTH or len(rows) != 1:
         raise NotFound(f"There is no token {token_id!r}.")
-    row = rows[0]
-    row.revoked_at = row.revoked_at or now
-    session.execute(delete(BrowserSession).where(col(BrowserSession.token_digest) == row.digest))
-    return row
+    return rows[0]
 
 
 def id_of(stored: str) -> str:

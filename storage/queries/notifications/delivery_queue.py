@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Executable,
     Integer,
@@ -207,8 +208,24 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
 
     Returns how many messages were queued. Their message ids stay the same.
     """
-    where = [_MESSAGE.c.key == key]
-    where.append(_MESSAGE.c.channel == channel if channel else _MESSAGE.c.status == "failed")
+    chosen = _MESSAGE.c.channel == channel if channel else _MESSAGE.c.status == "failed"
+    queued = len(queue_again(connection, now, _MESSAGE.c.key == key, chosen))
+    if not queued and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
+        raise NotFound(f"There is no message of notification {key!r} on any channel yet.")
+    if queued:
+        connection.execute(
+            update(Outbox)
+            .where(col(Outbox.key) == key, col(Outbox.status).in_(("sent", "failed")))
+            .values(status="ready", next_attempt_at=now + PLAN_AGAIN_AFTER)
+        )
+    return queued
+
+
+def queue_again(connection: Connection, now: datetime, *where: ColumnElement[bool]) -> list[str]:
+    """Queue the messages for which this holds as new ones under their old ids, and return the keys of those queued.
+
+    What is under way stays as it is.
+    """
     changed = connection.execute(
         update(_MESSAGE)
         .where(*where, _MESSAGE.c.status != "pending")
@@ -222,19 +239,11 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
             digest=False,
             in_doubt=False,
         )
-        .returning(_MESSAGE.c.channel)
-    )
-    channels = changed.scalars().all()
-    if not channels and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
-        raise NotFound(f"There is no message of notification {key!r} on any channel yet.")
-    if channels:
-        announce(connection, map(queue_topic, channels))
-        connection.execute(
-            update(Outbox)
-            .where(col(Outbox.key) == key, col(Outbox.status).in_(("sent", "failed")))
-            .values(status="ready", next_attempt_at=now + PLAN_AGAIN_AFTER)
-        )
-    return len(channels)
+        .returning(_MESSAGE.c.key, _MESSAGE.c.channel)
+    ).all()
+    if changed:
+        announce(connection, {queue_topic(row.channel) for row in changed})
+    return [row.key for row in changed]
 
 
 @of_rows

@@ -92,12 +92,12 @@ def switch(session: Session, endpoint_id: str, *, active: bool, problem: str | N
 
 @of_rows
 def remove(session: Session, endpoint_id: str) -> WebhookEndpoint:
-    """Remove an endpoint, and return it as it was; raises NotFound. Its pending messages are dropped."""
+    """Remove an endpoint, and return it as it was; raises NotFound. What waits for it or failed is dropped."""
     row = _there(session, endpoint_id)
     session.delete(row)
     waiting = (
         col(NotificationMessage.channel) == PREFIX + endpoint_id,
-        col(NotificationMessage.status) == "pending",
+        col(NotificationMessage.status).in_(("pending", "failed")),
     )
     session.execute(update(NotificationMessage).where(*waiting).values(status="dropped"))
     return row

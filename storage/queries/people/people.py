@@ -18,7 +18,6 @@ from placet.definition.assignees import AssigneeName, people_in, person_id
 from placet.errors import NotFound
 from storage.database import of_rows
 from storage.prepared import Prepared, among
-from storage.queries import cursor as cursors
 from storage.queries.people import departures
 from storage.tables.approvals import ApprovalTask, StoredPerson
 
@@ -56,20 +55,6 @@ def get(connection: Connection, person: str) -> StoredPerson:
     if found is None:
         raise NotFound(f"There is no person {person!r}")
     return found
-
-
-@of_rows
-def page(
-    session: Session, *, limit: int, cursor: str | None = None, active: bool | None = None
-) -> cursors.Page[StoredPerson]:
-    """List people by id, `limit` at a time."""
-    query = select(StoredPerson).order_by(col(StoredPerson.id)).limit(limit + 1)
-    if cursor is not None:
-        (after,) = cursors.read_names(cursor, 1)
-        query = query.where(col(StoredPerson.id) > after)
-    if active is not None:
-        query = query.where(col(StoredPerson.active) == active)
-    return cursors.page(session.scalars(query).all(), limit, lambda person: (person.id,))
 
 
 @of_rows

@@ -1,4 +1,4 @@
-"""Pages of operations, for admins: how each part is, and the messages that could not be delivered."""
+"""The first pages of operations: how each part is, and the messages that could not be delivered."""
 
 from __future__ import annotations
 

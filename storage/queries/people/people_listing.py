@@ -1,0 +1,183 @@
+"""People as they are searched and listed, what waits for each, the groups and roles they hold, and who is away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, Literal
+
+from sqlalchemy import Connection, String, cast, func, or_, select
+from sqlmodel import col
+
+from storage.queries import cursor as cursors
+from storage.queries.requests.titles import fold
+from storage.tables.approvals import ApprovalTask, StoredPerson
+from storage.tables.identity import DirectoryGroup
+
+_AT_ONCE = 500  # rows that a search reads ahead
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleFilter:
+    """Which people are listed: `active` None for those who have left as well.
+
+    Each word of `text` stands in the name, the id, the address (where `private`) or the department, in any case.
+    """
+
+    text: str = ""
+    group: str | None = None
+    role: str | None = None
+    active: bool | None = None
+    private: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class HeldName:
+    """A group or a role: how many active people hold it, the first of them by name, and the open tasks in its queue."""
+
+    kind: Literal["group", "role"]
+    name: str
+    members: int = 0
+    first: list[str] = field(default_factory=list)
+    waiting: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwaySpan:
+    """One absence of an active person that is not over."""
+
+    person: str
+    name: str
+    start: datetime
+    until: datetime
+    substitute: str | None
+
+
+def page(
+    connection: Connection,
+    chosen: PeopleFilter,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    sort: Literal["id", "name"] = "id",
+) -> cursors.Page[StoredPerson]:
+    """List people by id or by name, `limit` at a time; raises InputInvalid for an invalid cursor.
+
+    Databases fold the case of letters in different ways, so a text is compared here. Reading ends with the page.
+    """
+    ident = col(StoredPerson.id)
+    place = ident if sort == "id" else func.lower(col(StoredPerson.name))
+    columns = (
+        ident,
+        place.label("place"),
+        col(StoredPerson.name),
+        col(StoredPerson.email),
+        col(StoredPerson.department),
+        col(StoredPerson.groups),
+        col(StoredPerson.roles),
+    )
+    query: Any = select(*columns).order_by(place, ident)
+    if chosen.active is not None:
+        query = query.where(col(StoredPerson.active) == chosen.active)
+    for column, name in ((StoredPerson.groups, chosen.group), (StoredPerson.roles, chosen.role)):
+        if name is not None:  # finds too many at most, as storage.queries.people.people says
+            query = query.where(cast(col(column), String).contains(f'"{name}"', autoescape=True))
+    if cursor is not None:
+        *before, last = cursors.read_names(cursor, 1 if sort == "id" else 2)
+        after = ident > last
+        query = query.where((place > before[0]) | ((place == before[0]) & after) if before else after)
+    with connection.execute(query.execution_options(yield_per=_AT_ONCE)) as rows:
+        found = list(islice(_matching(rows, chosen), limit + 1))
+    listed = cursors.page(found, limit, lambda row: (row.id,) if sort == "id" else (row.place, row.id))
+    stored = by_id(connection, [row.id for row in listed.items])
+    return cursors.Page(items=tuple(stored[row.id] for row in listed.items), next_cursor=listed.next_cursor)
+
+
+def by_id(connection: Connection, ids: list[str]) -> dict[str, StoredPerson]:
+    """Return these people by id; those who are not stored are left out."""
+    query = select(StoredPerson.__table__).where(col(StoredPerson.id).in_(ids))  # type: ignore[attr-defined]  # SQLModel adds it
+    return {row["id"]: StoredPerson(**row) for row in connection.execute(query).mappings()}
+
+
+def named(connection: Connection, text: str) -> str | None:
+    """Return the id of the active person whom a text names by id, or alone of all by name; None for nobody."""
+    rows = connection.execute(select(col(StoredPerson.id), col(StoredPerson.name)).where(col(StoredPerson.active)))
+    sought, found = fold(text.removeprefix("user:").strip()), []
+    for row in rows:
+        if row.id == text.removeprefix("user:").strip():
+            return str(row.id)
+        if fold(row.name) == sought:
+            found.append(str(row.id))
+    return found[0] if len(found) == 1 else None
+
+
+def open_tasks(connection: Connection, people: Iterable[str]) -> dict[str, int]:
+    """Count the open tasks of each of these people; one who has none is left out."""
+    assignee = col(ApprovalTask.assignee)
+    query = select(assignee, func.count()).where(col(ApprovalTask.status) == "open", assignee.in_(sorted(set(people))))
+    return {person: number for person, number in connection.execute(query.group_by(assignee)).all() if person}
+
+
+def held_names(connection: Connection, *, most_named: int = 5) -> list[HeldName]:
+    """List every group and role that an active person holds, or that is provisioned, with its members; by name."""
+    found: dict[tuple[str, str], HeldName] = {}
+
+    def of(kind: Literal["group", "role"], name: str) -> HeldName:
+        return found.setdefault((kind, name), HeldName(kind=kind, name=name))
+
+    for name in connection.scalars(select(col(DirectoryGroup.name))):
+        of("group", name)
+    groups, roles = col(StoredPerson.groups), col(StoredPerson.roles)
+    query = select(col(StoredPerson.name), groups, roles).where(
+        col(StoredPerson.active), or_(cast(groups, String) != "[]", cast(roles, String) != "[]")
+    )
+    for row in connection.execute(query.order_by(func.lower(col(StoredPerson.name)), col(StoredPerson.id))):
+        for one in (*(of("group", name) for name in row.groups), *(of("role", name) for name in row.roles)):
+            one.members += 1
+            if len(one.first) < most_named:
+                one.first.append(row.name)
+    queue = col(ApprovalTask.queue)
+    waiting = select(queue, func.count()).where(
+        col(ApprovalTask.status) == "open", queue.is_not(None), col(ApprovalTask.assignee).is_(None)
+    )
+    for name_of_queue, number in connection.execute(waiting.group_by(queue)).all():
+        kind, _, held = str(name_of_queue).partition(":")
+        of("role" if kind == "role" else "group", held).waiting = number
+    return sorted(found.values(), key=lambda one: (one.kind, fold(one.name)))
+
+
+def away(connection: Connection, now: datetime) -> list[AwaySpan]:
+    """List the absences of active people that are not over, those that began first first."""
+    spans = col(StoredPerson.away)
+    query = select(col(StoredPerson.id), col(StoredPerson.name), spans).where(
+        col(StoredPerson.active), cast(spans, String) != "[]"
+    )
+    found = [
+        AwaySpan(
+            person=row.id,
+            name=row.name,
+            start=datetime.fromisoformat(span["from"]),
+            until=datetime.fromisoformat(span["until"]),
+            substitute=(span.get("substitute") or "").removeprefix("user:") or None,
+        )
+        for row in connection.execute(query)
+        for span in row.away
+    ]
+    return sorted((one for one in found if one.until > now), key=lambda one: (one.start, fold(one.name), one.person))
+
+
+def _matching(rows: Iterable[Any], chosen: PeopleFilter) -> Iterator[Any]:
+    words = fold(chosen.text).split()
+    for row in rows:
+        if chosen.group is not None and chosen.group not in row.groups:
+            continue
+        if chosen.role is not None and chosen.role not in row.roles:
+            continue
+        if words:
+            said = (row.id, row.name, row.department or "", (row.email or "") if chosen.private else "")
+            text = fold(" ".join(said))
+            if not all(word in text for word in words):
+                continue
+        yield row

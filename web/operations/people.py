@@ -1,0 +1,226 @@
+"""People as their pages show them to admins: searched, and one with everything that is theirs; groups and absences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+from urllib.parse import urlencode
+
+from sqlalchemy import Connection
+
+from storage.queries.identity import sessions, tokens
+from storage.queries.identity.tokens import TokenFilter
+from storage.queries.people import people, people_listing
+from storage.queries.people.people_listing import AwaySpan, HeldName, PeopleFilter
+from storage.queries.requests import deciders, requests
+from storage.queries.requests.requests import ListedTask
+from storage.tables.approvals import StoredPerson
+from storage.tables.identity import BrowserSession
+from web.forms.absence import AbsenceLine, absence_lines, days_of, proposed
+from web.languages import Wording
+from web.operations.tokens import ACTOR_TYPES, TokenLine, token_lines
+from web.views import words
+from web.views.people import names_of
+
+PAGE: Final = 25
+_SOON: Final = timedelta(days=30)
+_MOST_TASKS: Final = 10
+_MOST_TOKENS: Final = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeopleChoice:
+    """Which people are shown; it is in the address of the page. `left` also shows those who have left."""
+
+    q: str = ""
+    group: str = ""
+    role: str = ""
+    left: bool = False
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> PeopleChoice:
+        """Return what an address chooses."""
+
+        def text(name: str) -> str:
+            return given.get(name, "").replace("\0", "")[:200].strip()
+
+        return cls(q=text("q"), group=text("group"), role=text("role"), left=given.get("left") == "1")
+
+    def address(self, **changes: str) -> str:
+        """Return the address of these people with some changes."""
+        given = {"q": self.q, "group": self.group, "role": self.role, "left": "1" if self.left else ""} | changes
+        query = urlencode({name: value for name, value in given.items() if value})
+        return "/operations/people" + (f"?{query}" if query else "")
+
+    @property
+    def filter(self) -> PeopleFilter:
+        """Return the same as the store takes it."""
+        return PeopleFilter(
+            text=self.q,
+            group=self.group or None,
+            role=self.role or None,
+            active=None if self.left else True,
+            private=True,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonLine:
+    """One person of a list, with how many tasks are open for them and whether they are away now."""
+
+    row: StoredPerson
+    manager: str
+    kind: str | None  # what they are, where they are no person
+    open: int
+    away: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeoplePage:
+    """A page of people."""
+
+    lines: tuple[PersonLine, ...]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskLine:
+    """An open task of a person."""
+
+    row: ListedTask
+    sla: str
+    sla_word: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonPage:
+    """One person with what is theirs. `open` counts every task; `tasks` are the first of them, due first."""
+
+    row: StoredPerson
+    manager: str
+    kind: str
+    absences: list[AbsenceLine]
+    open: int
+    tasks: tuple[TaskLine, ...]
+    sessions: list[BrowserSession]
+    tokens: list[TokenLine]
+    more_tokens: bool
+    people: list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwayLine:
+    """One absence: whose, its days, and who stands in. `uncovered` says that nobody does though tasks are open."""
+
+    person: str
+    name: str
+    first: str
+    last: str
+    stands_in: str
+    how: str
+    tone: str
+    open: int
+    uncovered: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwayPage:
+    """Who is away now, those for whom nobody stands in first, and who will be within 30 days."""
+
+    now: list[AwayLine]
+    soon: list[AwayLine]
+
+
+def read_people(connection: Connection, chosen: PeopleChoice, wording: Wording, cursor: str | None) -> PeoplePage:
+    """Read a page of people by name; raises InputInvalid for an invalid cursor."""
+    page = people_listing.page(connection, chosen.filter, limit=PAGE, cursor=cursor, sort="name")
+    names = names_of(connection, (row.manager for row in page.items))
+    counts = people_listing.open_tasks(connection, (row.id for row in page.items))
+    lines = tuple(
+        PersonLine(
+            row=row,
+            manager=names(row.manager),
+            kind=None if row.actor_type == "person" else wording.say(ACTOR_TYPES[row.actor_type]),
+            open=counts.get(row.id, 0),
+            away=any(line.now for line in absence_lines(row, wording, lambda _: "")),
+        )
+        for row in page.items
+    )
+    return PeoplePage(lines=lines, next_cursor=page.next_cursor)
+
+
+def read_person(connection: Connection, person: str, wording: Wording, idle: timedelta) -> PersonPage:
+    """Read one person with what is theirs; raises NotFound."""
+    row = people.get(connection, person)
+    names = names_of(connection, [row.manager, *(span.get("substitute") for span in row.away)])
+    first = requests.task_page(connection, limit=_MOST_TASKS, assignee=person, status="open", sort="due")
+    held = tokens.page(connection, TokenFilter(person=person), wording.now, limit=_MOST_TOKENS)
+    return PersonPage(
+        row=row,
+        manager=names(row.manager),
+        kind=wording.say(ACTOR_TYPES[row.actor_type]),
+        absences=absence_lines(row, wording, names),
+        open=people_listing.open_tasks(connection, [person]).get(person, 0),
+        tasks=tuple(_task(one, wording) for one in first.items),
+        sessions=sessions.listed(connection, person, wording.now, idle),
+        tokens=token_lines(connection, held.items, wording),
+        more_tokens=held.next_cursor is not None,
+        people=proposed(connection, person),
+    )
+
+
+def read_groups(connection: Connection) -> dict[str, list[HeldName]]:
+    """Read every group and every role with its members."""
+    held = people_listing.held_names(connection)
+    return {kind: [one for one in held if one.kind == kind] for kind in ("group", "role")}
+
+
+def read_absences(connection: Connection, wording: Wording) -> AwayPage:
+    """Read who is away now and within 30 days, and who stands in for each."""
+    now = wording.now
+    spans = [one for one in people_listing.away(connection, now) if one.start <= now + _SOON]
+    current, coming = [one for one in spans if one.start <= now], [one for one in spans if one.start > now]
+    counts = people_listing.open_tasks(connection, (one.person for one in spans))
+    standing = deciders.deciding_substitutes(connection, (one.person for one in current), now)
+    absent = {one.person for one in current}
+    names = names_of(
+        connection, [*(one.substitute for one in spans), *(one for others in standing.values() for one in others)]
+    )
+    found = []
+    for one in current:
+        there = next((other for other in standing.get(one.person, ()) if other not in absent), None)
+        found.append(_away(one, there, names(there), counts.get(one.person, 0), wording))
+    active = people.activity(connection, [one.substitute for one in coming if one.substitute])
+    soon = []
+    for one in coming:
+        there = one.substitute if one.substitute and active.get(one.substitute) else None
+        soon.append(_away(one, there, names(there), counts.get(one.person, 0), wording))
+    return AwayPage(now=sorted(found, key=lambda line: not line.uncovered), soon=soon)
+
+
+def _away(one: AwaySpan, there: str | None, name: str, open_tasks: int, wording: Wording) -> AwayLine:
+    uncovered = there is None and open_tasks > 0
+    if there is not None:
+        how, tone = wording.say("Covered"), "good"
+    elif uncovered:
+        how, tone = wording.say("Nobody substitutes"), "bad"
+    else:
+        how, tone = wording.say("No substitute"), "plain"
+    return AwayLine(
+        person=one.person,
+        name=one.name,
+        first=days_of(one.start, wording),
+        last=days_of(one.until - timedelta(microseconds=1), wording),
+        stands_in=name,
+        how=how,
+        tone=tone,
+        open=open_tasks,
+        uncovered=uncovered,
+    )
+
+
+def _task(row: ListedTask, wording: Wording) -> TaskLine:
+    sla = "none" if row.due_at is None else row.sla_state
+    return TaskLine(row=row, sla=sla, sla_word=wording.say(words.SLA[sla]))
