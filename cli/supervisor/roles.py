@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,8 +35,8 @@ HOST = "host"
 """The child that has the engine, its Web UI and the mailbox."""
 # Ends after all others, and starts before them.
 _HOST, _NOTIFICATIONS, _WORKERS, _API = range(4)
-# By how much notifications stand back where processes compete: what is due now comes before mails about what was.
-_BEHIND = 5
+# Notifications take what the other processes leave: what is due now comes before mails about what was (decision 22).
+_BEHIND = 19
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,7 +181,7 @@ class Roles:
             async with bootstrap.worker_running(database, client, settings, there.notify(self._here), duties=duties):
                 keep_start_up_out_of_collections()
                 if duties == {Duty.NOTIFICATIONS}:
-                    os.nice(_BEHIND)
+                    _stand_back()
                 report({"sdk_metrics": f"http://{sdk_metrics}/metrics"})
                 await stop.wait()
 
@@ -196,6 +197,17 @@ class Roles:
         if self.surroundings is None:
             raise RuntimeError("the engine's host has not told where the engine is")
         return self.surroundings
+
+
+def _stand_back() -> None:
+    """Let the system prefer all other processes to this one.
+
+    On Linux a priority is of a thread: those that run already would keep theirs, and new ones have that of their maker.
+    """
+    threads = Path("/proc/self/task")
+    for thread in [int(one.name) for one in threads.iterdir()] if threads.is_dir() else [0]:
+        with suppress(ProcessLookupError):  # it has ended
+            os.setpriority(os.PRIO_PROCESS, thread, _BEHIND)
 
 
 async def _migrate(settings: Settings) -> None:

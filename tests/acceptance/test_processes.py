@@ -109,6 +109,19 @@ def test_several_processes_of_each_kind_share_the_work_and_one_address(place: In
     assert process.stop() == 0
 
 
+def test_every_thread_of_the_notifier_leaves_precedence_to_the_other_processes(place: Installation) -> None:
+    place.load(STAFF)
+    _, where = place.up()
+
+    def priorities(name: str) -> set[int]:
+        threads = Path(f"/proc/{where['processes'][name]['pid']}/task").iterdir()
+        return {os.getpriority(os.PRIO_PROCESS, int(thread.name)) for thread in threads}
+
+    lowest = priorities("notifier")
+    assert len(lowest) == 1
+    assert min(lowest) > max(priorities("worker") | priorities("api") | priorities("host"))
+
+
 def test_a_setting_that_a_child_refuses_is_told_as_by_one_process(place: Installation) -> None:
     place.extra |= {"PLACET_SMTP_USERNAME": "placet"}
     process = place.spawn("up", "--port", "0", "--json")

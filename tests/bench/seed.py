@@ -6,12 +6,17 @@ from sqlalchemy import Connection, Table, text
 from sqlalchemy.types import JSON, String
 from sqlmodel import SQLModel
 
+from storage.queries.requests import titles
 from storage.tables.columns import Moment
 
 TABLES = (
     "approval_request", "approval_task", "audit_entry", "delivery", "notification_message", "outbox", "participant"
 )  # fmt: skip
 APART = 5  # minutes between two of them; 100,000 take a year
+_UNTITLED = text(
+    "SELECT id, title FROM approval_request "
+    "WHERE NOT EXISTS (SELECT 1 FROM request_title WHERE request_title.request_id = approval_request.id)"
+)
 
 
 def copies(connection: Connection, models: list[str], first: int, last: int) -> None:
@@ -27,6 +32,7 @@ def copies(connection: Connection, models: list[str], first: int, last: int) -> 
                 text(_statement(table, dialect)),
                 {"model": model, "first": first, "last": last, "models": len(models), "place": place},
             )
+    titles.put(connection, [dict(row) for row in connection.execute(_UNTITLED).mappings()])
 
 
 def _statement(table: Table, dialect: str) -> str:
