@@ -214,10 +214,11 @@ _AT_ONCE: dict[str, Any] = {
     "pool_timeout": 0,
     "connect_args": _SQLITE["connect_args"] | {"timeout": 0},
 }
+# Its compiler of plans takes 30 ms for a list whose rows take 2 ms to read.
 _POSTGRESQL: dict[str, Any] = {
     "max_overflow": 0,
     "pool_timeout": POOL_SECONDS,
-    "connect_args": {"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC"},
+    "connect_args": {"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC -c jit=off"},
 }
 _SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 

@@ -23,6 +23,7 @@ from sqlalchemy import Connection
 
 from api.context import ApiContext
 from api.http.authentication import LOOPBACK_COOKIE
+from cli.terminal.event_loop import keep_start_up_out_of_collections
 from storage.database import Database
 from storage.migrate import migrate
 from storage.queries.identity import sessions, tokens
@@ -126,6 +127,7 @@ async def measure(home: Path) -> str:
 async def _look(database: Database) -> dict[tuple[str, str], Cell]:
     cells = {}
     client = Client(await no_engine(), database)
+    keep_start_up_out_of_collections()  # as every process of the API does
     for person in READERS:
         await client.log_in(person)
         for name, path in {**PAGES, **LISTS}.items():

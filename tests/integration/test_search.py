@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, delete, insert, text
+from sqlalchemy import Connection, delete, event, insert, text
 from sqlmodel import col
 
 from storage.database import Database
@@ -119,3 +119,23 @@ async def test_what_few_titles_have_is_not_looked_for_among_all_tasks(database: 
             listed, inbox = found(session.connection(), part)
             assert listed == inbox
             assert len(listed) == min(500, len(scanned(named, part)))
+
+
+async def test_postgresql_does_not_count_what_many_of_the_newest_titles_have(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    await database.write(fill, {f"r{n:05}": f"A laptop for number {n}" for n in range(3_000)} | {"rare": "Ein Kran"})
+    await database.write(lambda connection: connection.execute(text("ANALYZE")))
+    for part, counted in (("laptop", False), ("a", False), ("kran", True), ("nowhere", True)):
+        asked: list[str] = []
+        with reading(database) as session:
+            connection = session.connection()
+            event.listen(connection, "before_cursor_execute", lambda *given, to=asked: to.append(given[2]))
+            titles.with_part(connection, part, col(ApprovalTask.request_id))
+            assert any("placet_parts" in statement for statement in asked) is counted, part
+            plan = "\n".join(
+                connection.scalars(
+                    text("EXPLAIN SELECT 1 FROM request_title WHERE placet_parts(folded) @> '{kra,ran}' LIMIT 1001")
+                )
+            )
+            assert "Seq Scan" not in plan, plan
+    await database.close()

@@ -20,6 +20,13 @@ _SIZE = 3  # letters of the longest parts in the index
 _MOST_PARTS = 12  # of what is searched that are looked up; all of it is compared afterwards
 _MOST_BEGINNINGS = 200  # trigrams that begin with one or two letters; where there are more, titles with them are many
 
+# PostgreSQL counts all rows with a part before it returns one: what many of the newest titles have is not few.
+_NEWEST, _MANY = 2_000, 100
+_AMONG_NEWEST = text(
+    "SELECT count(*) FROM (SELECT folded FROM request_title ORDER BY number DESC LIMIT :newest) AS newest "
+    "WHERE strpos(folded, :part) > 0"
+)
+
 _LAST = "\U0010ffff"  # of all letters
 _TERMS = text("SELECT term FROM request_title_terms WHERE term >= :low AND term <= :high LIMIT :most")
 _FOUND = {
@@ -68,6 +75,8 @@ def _few_with(connection: Connection, part: str) -> list[str] | None:
     dialect = connection.dialect.name
     parts: str | list[str] | None
     if dialect == "postgresql":
+        if connection.scalar(_AMONG_NEWEST, {"newest": _NEWEST, "part": part}) >= _MANY:
+            return None
         parts = _parts(part) if len(part) >= _SIZE else [part]
     else:
         parts = _query(_parts(part), "AND") if len(part) >= _SIZE else _beginning(connection, part)
