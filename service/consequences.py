@@ -1,4 +1,6 @@
-"""What a person's decision on a task would lead to, worked out from the request's live state; nothing changes."""
+"""What a decision on a task would lead to, and what may still come of a request: worked out from the request's live
+state; nothing changes.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,15 @@ from sqlalchemy import Connection
 from placet.directory import Directory
 from placet.engine.events import Decide
 from placet.engine.state import Decision, State
+from placet.errors import Gone
+from placet.errors import Unavailable as Away
 from placet.plan.plan import Plan
 from service import commands
 from service.context import Context
 from service.engine import client as engine
 from service.principal import Principal
+from service.visibility import seen_request
+from simulation.modes.ahead import MOST_STEPS, Ahead, ahead_of
 from simulation.modes.consequences import Bound, Consequence, Unavailable, consequences
 from simulation.report.prediction import LEAST_HISTORY, quantile
 from storage.queries.definitions import definitions
@@ -28,6 +34,11 @@ from storage.tables.approvals import DefinitionVersion
 
 # Of computing, for all decisions together; who waits for a page waits for this as well.
 SECONDS = 0.5
+# The same for what may still come of a request, which stands beside what its page shows anyway.
+SECONDS_AHEAD = 0.1
+# Until the workflow has told its state; one that nobody has at hand is replayed first, and has it at the next look.
+SECONDS_OF_ENGINE = 1.0
+AWAY = "The engine does not answer now. Look again later."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,18 +58,44 @@ async def consequences_of(context: Context, principal: Principal, task_id: str) 
     event = Decide(by=principal.actor, task_id=task_id, decision="approve")
     request_id, resolved = await context.database.read(commands.resolve, principal, task_id, event, context.now())
     assert isinstance(resolved, Decide)  # noqa: S101 - a decision stays one
-    state = await engine.state_of(context, request_id)
-
-    def read(connection: Connection) -> tuple[DefinitionVersion, dict[str, list[float]]]:
-        stored = requests.read(connection, request_id)
-        template = definitions.get(connection, stored.request.template_id)
-        return template, simulations.response_times(connection, stored.request.template)
-
-    template, past = await context.database.read(read)
-    plan = await context.plans.of(context.database, template, state.started_at)
+    state, plan, template = await _live(context, request_id)
+    past = await context.database.read(simulations.response_times, template.name)
     people = await context.database.read(read_directory, plan.names, also=state.people, given=state.input)
     found = await asyncio.to_thread(_work_out, context, plan, state, resolved, people, past, begun + SECONDS)
     return Consequences(revision=state.revision, decisions=found)
+
+
+async def what_may_come(context: Context, principal: Principal, request_id: str) -> Ahead | Unavailable | None:
+    """Return what may still come of a request, or why that cannot be said; None where it has ended.
+
+    Raises NotFound where the person may not see the request.
+    """
+    stored = await context.database.read(seen_request, principal, request_id, context.now())
+    if stored.request.status != "pending":
+        return None
+    try:
+        async with asyncio.timeout(SECONDS_OF_ENGINE):
+            state, plan, _ = await _live(context, request_id)
+    except (Away, TimeoutError):
+        return Unavailable(reason=AWAY)
+    except Gone:
+        return None
+    if state.status != "pending":
+        return None
+    until = monotonic() + SECONDS_AHEAD
+    return await asyncio.to_thread(ahead_of, plan, state, Bound(work=MOST_STEPS, in_time=lambda: monotonic() < until))
+
+
+async def _live(context: Context, request_id: str) -> tuple[State, Plan, DefinitionVersion]:
+    """Return a running request's state as its workflow holds it, and what it runs; raises Gone and Unavailable."""
+    state = await engine.state_of(context, request_id)
+
+    def read(connection: Connection) -> DefinitionVersion:
+        stored = requests.read(connection, request_id)
+        return definitions.get(connection, stored.request.template_id)
+
+    template = await context.database.read(read)
+    return state, await context.plans.of(context.database, template, state.started_at), template
 
 
 def _work_out(  # noqa: PLR0917 - called in a thread

@@ -78,6 +78,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /requests/{request_id}/cancel": NOT_AUDITORS,
     "GET /requests/{request_id}/audit": EVERYBODY,
     "GET /requests/{request_id}/process": EVERYBODY,
+    "GET /requests/{request_id}/ahead": EVERYBODY,
     "GET /requests/{request_id}/process.svg": EVERYBODY,
     "GET /processes/{template_id}": EVERYBODY,
     "GET /processes/{template_id}/process.svg": EVERYBODY,

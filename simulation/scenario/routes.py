@@ -1,22 +1,41 @@
-"""Routes: the paths through a process, by decision and stage result, each with the constraints on its input."""
+"""Routes: the paths through a process, by decision and stage result, each with the constraints on its input.
+
+They begin at the start of the process, or where a running request is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from typing import Any
+from typing import Any, Protocol
 
 from placet.expressions import Expression
 from placet.nodes.registry import type_at
 from placet.plan.graph import Edge, Frame, Node
 from placet.plan.plan import Plan
+from simulation.scenario.live_position import AtNode, InBranches, Position
 from simulation.scenario.route_variables import is_pure
-from simulation.scenario.witnesses import PathConstraint, WitnessSearch
+from simulation.scenario.witnesses import PathConstraint
 
 MOST_BRANCHES = 1000
 MOST_VISITS = 2  # of one node on one route
 MOST_NODES = 200  # on one route
+_Next = str | Position  # a node to enter, or where a running request is
+
+
+class Witnesses(Protocol):
+    """What tells a route whether the constraints on it can be satisfied."""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the last search ended without an answer."""
+
+    def find(self, constraints: Sequence[PathConstraint]) -> tuple[dict[str, Any], str] | None:
+        """Return an input that satisfies all constraints, and its source; None where there is none."""
+
+    def steps_after(self, steps: tuple[str, ...], node: Node, /) -> tuple[str, ...]:
+        """Return the steps of what follows a node that waited for something and came to a result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +43,7 @@ class OpenFork:
     """A fork whose join the route has not reached: the first nodes of its branches, and of those still to follow."""
 
     taken: frozenset[str]
-    to_come: tuple[str, ...]
+    to_come: tuple[_Next, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +61,11 @@ class Route:
     joined: tuple[tuple[str, frozenset[str]], ...] = ()
     unused_branches: frozenset[Frame] = frozenset()
     constraints: tuple[PathConstraint, ...] = ()
-    steps: tuple[str, ...] = ()  # the pure actions that have run, in their order
+    steps: tuple[str, ...] = ()  # the nodes whose results constraints depend on, in their order: see Witnesses
     taken: tuple[dict[str, Any], ...] = ()  # at decision nodes: node, target, condition, default
     witness: dict[str, Any] = field(default_factory=dict)
     witness_from: str = "given"
+    standing: tuple[str, ...] = ()  # those of `nodes` at which a running request is before it goes on
 
     @property
     def condition(self) -> str:
@@ -60,11 +80,17 @@ class Route:
 
 @dataclass(kw_only=True)
 class RouteSearch:
-    """Search the routes of a plan depth first; afterwards its fields say what was cut and what is infeasible."""
+    """Search the routes of a plan depth first; afterwards its fields say what was cut and what is infeasible.
+
+    `begin` is where a running request is, by default the start of the process. `spend` is called before each step, and
+    may raise an error that ends the search.
+    """
 
     plan: Plan
-    witnesses: WitnessSearch
+    witnesses: Witnesses
     most: int = MOST_BRANCHES
+    begin: Position | None = None
+    spend: Callable[[], None] = lambda: None
     cut_loops: set[str] = field(default_factory=set)
     cut_long: int = 0
     stopped_at: int | None = None
@@ -76,9 +102,11 @@ class RouteSearch:
         """Yield every feasible route, at most `most` of them; `stopped_at` is set where there are more."""
         found = self.witnesses.find(())
         base, source = found if found is not None else ({}, "given")
-        waiting = [Route(nodes=(self.plan.start,), witness=base, witness_from=source)]
+        nothing = Route(nodes=(), witness=base, witness_from=source)
+        waiting = [*reversed(list(self._enter(nothing, self.begin or self.plan.start)))]
         count = 0
         while waiting:
+            self.spend()
             route = waiting.pop()
             node = self.plan.nodes.get(route.nodes[-1])
             if node is None or type_at(node).ends:
@@ -111,31 +139,46 @@ class RouteSearch:
             for result in results:
                 edge = node_type.edge_on(node, result)
                 come_to = (*route.results, (node.id, result))
-                yield from self._enter(route, edge.target if edge else f"({result})", results=come_to)
+                steps = self.witnesses.steps_after(route.steps, node)
+                yield from self._enter(route, edge.target if edge else f"({result})", results=come_to, steps=steps)
         elif node.edges:
             yield from self._enter(route, node.edges[0].target)
 
     def _at_fork(self, route: Route, fork: Node) -> Iterator[Route]:
+        yield from self._in_branches(route, fork, {n: edge.target for n, edge in enumerate(fork.edges)}, {})
+
+    def _in_branches(
+        self, route: Route, fork: Node, going: Mapping[int, _Next], arrived: Mapping[str, tuple[int, ...]]
+    ) -> Iterator[Route]:
         """Continue in the branches of a fork: for every set of branches that may arrive first at its join.
 
-        A branch that leads to no join is a route of its own: it ends the request, or the join ends it.
+        `going` are the branches that go on, each from its place; `arrived` those that are at a join already. A branch
+        that leads to no join is a route of its own: it ends the request, or the join ends it.
         """
-        joins = [p.join for p in self.plan.nodes.values() if p.join is not None and p.join.fork == fork.id]
+        joins = [
+            (p.join, arrived.get(p.id, ()))
+            for p in self.plan.nodes.values()
+            if p.join is not None and p.join.fork == fork.id
+        ]
         every = range(len(fork.edges))
-        arriving = {edge for join in joins for edge in join.edges}
-        choices = [*dict.fromkeys(chosen for join in joins for chosen in combinations(join.edges, join.need))]
-        choices += [(edge,) for edge in every if edge not in arriving]
+        arriving = {edge for join, _ in joins for edge in join.edges}
+        found = (
+            (waiting, chosen)
+            for join, waiting in joins
+            for chosen in combinations([edge for edge in join.edges if edge in going], join.need - len(waiting))
+        )
+        choices = [*dict.fromkeys(found), *(((), (edge,)) for edge in going if edge not in arriving)]
         before = {frame for frame in route.unused_branches if frame.fork == fork.id}
-        for chosen in choices:
-            unused_branches = {Frame(fork=fork.id, edge=edge) for edge in every if edge not in chosen}
+        for waiting, chosen in choices:
+            unused_branches = {Frame(fork=fork.id, edge=edge) for edge in every if edge not in {*waiting, *chosen}}
             if fork.id in route.nodes[:-1] and before != unused_branches:
                 continue  # in a loop the same branches arrive first again
-            first, *others = [fork.edges[edge].target for edge in chosen]
-            entered = OpenFork(taken=frozenset((first, *others)), to_come=tuple(others))
+            first, *others = [going[edge] for edge in chosen]
+            taken = frozenset(fork.edges[edge].target for edge in (*waiting, *chosen))
             yield from self._enter(
                 route,
                 first,
-                open_forks=(*route.open_forks, entered),
+                open_forks=(*route.open_forks, OpenFork(taken=taken, to_come=tuple(others))),
                 unused_branches=route.unused_branches | unused_branches,
             )
 
@@ -196,7 +239,15 @@ class RouteSearch:
             route, edge.target, constraints=every, taken=(*route.taken, taken), witness=found[0], witness_from=found[1]
         )
 
-    def _enter(self, route: Route, target: str, **changes: Any) -> Iterator[Route]:
+    def _enter(self, route: Route, target: _Next, **changes: Any) -> Iterator[Route]:
+        if isinstance(target, InBranches):
+            fork, arrived = self.plan.nodes[target.fork], dict(target.arrived)
+            yield from self._in_branches(replace(route, **changes), fork, dict(target.going), arrived)
+            return
+        if isinstance(target, AtNode):
+            standing = (*route.standing, target.node)
+            yield replace(route, nodes=(*route.nodes, target.node), standing=standing, **changes)
+            return
         there = self.plan.nodes.get(target)
         joins = there is not None and type_at(there).gathers  # reached once for each branch
         if route.nodes.count(target) >= MOST_VISITS and not joins:

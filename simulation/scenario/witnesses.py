@@ -22,6 +22,7 @@ from placet.expressions import Expression, evaluate
 from placet.expressions.substitution import substituted
 from placet.expressions.templates import as_json
 from placet.expressions.types import NAMES, NOW
+from placet.plan.graph import Node
 from placet.plan.plan import Plan
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample
@@ -112,6 +113,10 @@ class WitnessSearch:
             self._impossible.add(key)
         return None
 
+    def steps_after(self, steps: tuple[str, ...], _: Node, /) -> tuple[str, ...]:
+        """Return the same steps: only pure actions are computed, what others set is a part of the input."""
+        return steps
+
     def _mask(self, constraints: Sequence[PathConstraint]) -> int:
         mask = (1 << len(self._pool)) - 1
         for constraint in constraints:
@@ -159,7 +164,7 @@ class WitnessSearch:
             if now is None:
                 return False
             values = self._read(now)
-        return constraint.expression is not None and _holds(constraint.expression, values) is constraint.wanted
+        return constraint.expression is not None and holds(constraint.expression, values) is constraint.wanted
 
     def _after(self, given: Given, steps: tuple[str, ...], computed: _VariablesAfter) -> Given | None:
         if not steps:
@@ -282,7 +287,8 @@ class WitnessSearch:
         self._sources.append(source)
 
 
-def _holds(expression: Expression, values: Mapping[str, object]) -> bool | None:
+def holds(expression: Expression, values: Mapping[str, object]) -> bool | None:
+    """Return the result of a condition; None where it fails."""
     try:
         return evaluate(expression, values) is True
     except EvaluationFailed:

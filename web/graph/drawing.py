@@ -35,11 +35,13 @@ def draw(
     *,
     name: str,
     marks: Mapping[str, str] | None = None,
+    ahead: Mapping[str, str] | None = None,
     standalone: bool = False,
     links: Mapping[str, str] | None = None,
     chosen: str | None = None,
 ) -> Drawing:
-    """Draw a process; `name` is read out for it, `marks` are short texts in nodes, such as when they were passed.
+    """Draw a process; `name` is read out for it, `marks` are short texts in nodes, such as when they were passed, and
+    `ahead` classes of nodes that were not reached.
 
     A `standalone` drawing carries its style along, for a file. Nodes with `links` lead there when they are clicked on;
     the `chosen` one is marked.
@@ -60,7 +62,8 @@ def draw(
     lower = _lower(graph, layout)
     parts += [_label(graph.edges[n], layout.routes[n], lower=n in lower) for n in order if graph.edges[n].label]
     for node in graph.nodes:
-        drawn = _node(node, layout.places[node.id], size[node.id], progress, marks or {})
+        standing = _standing(node, progress, ahead or {})
+        drawn = _node(node, layout.places[node.id], size[node.id], standing, (marks or {}).get(node.id))
         parts.append(_link(node, drawn, links[node.id], chosen=chosen) if links and node.id in links else drawn)
     return Drawing(svg="".join([*parts, "</svg>"]), order=tuple(name for row in layout.rows for name in row))
 
@@ -138,10 +141,16 @@ def _label(edge: ProcessEdge, route: Sequence[Place], *, lower: bool) -> str:
     )
 
 
-def _node(node: ProcessNode, place: Place, box: Box, progress: Progress | None, marks: Mapping[str, str]) -> str:
+def _standing(node: ProcessNode, progress: Progress | None, ahead: Mapping[str, str]) -> str:
+    """Return the classes that say how things stand at a node."""
+    if progress is None:
+        return ""
+    standing = progress.standing(node.id)
+    return f" {standing} {ahead[node.id]}" if standing == "ahead" and node.id in ahead else f" {standing}"
+
+
+def _node(node: ProcessNode, place: Place, box: Box, standing: str, mark: str | None) -> str:
     x, y = place
-    standing = "" if progress is None else f" {progress.standing(node.id)}"
-    mark = marks.get(node.id)
     lines = _lines(node) + ([("mark", mark)] if mark else [])
     middle = x + box.width / 2
     whole = escape(", ".join(text for text in (node.title, node.note, mark) if text))

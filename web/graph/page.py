@@ -15,7 +15,10 @@ from placet.definition.model import ProcessDefinition, parse_or_none
 from placet.errors import NotFound, PlacetError
 from service.principal import Principal
 from service.visibility import see_request
+from simulation.modes.ahead import Ahead
+from simulation.modes.consequences import Unavailable
 from storage.queries.requests import requests
+from web.graph.coming import Coming, coming_of
 from web.graph.drawing import draw
 from web.graph.process_graph import ProcessGraph, approver_names, graph_of
 from web.graph.progress import AuditEntry, Progress, Visit, progress_of
@@ -47,7 +50,9 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutlineLine:
-    """One node in words: `leads` says where it goes on, and what has to be for that."""
+    """One node in words: `leads` says where it goes on, and what has to be for that; `share`, in how many of the
+    explored branches it still comes.
+    """
 
     id: str
     kind: str
@@ -60,6 +65,7 @@ class OutlineLine:
     result: str
     leads: tuple[str, ...]
     signed: tuple[str, ...]  # the signatures of its decisions
+    share: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +81,7 @@ class ProcessPage:
     request_id: str | None
     title: str
     status: str
+    coming: Coming | None = None  # what may still come of the request, where it goes on
     ui_url: str | None = None  # of the request in the Temporal Web UI, for whoever sees all requests
 
 
@@ -95,10 +102,11 @@ def read_request_process(
     versions: Versions,
     wording: Wording,
     *,
+    ahead: Ahead | Unavailable | None = None,
     ui_url: str | None = None,
     standalone: bool = False,
 ) -> ProcessPage:
-    """Read the drawing of a request's process with how far it has come; raises NotFound."""
+    """Read the drawing of a request's process with how far it has come, and what may come; raises NotFound."""
     stored = see_request(connection, principal, request_id, wording.now).request
     version = versions.of(connection, stored.template_id)
     definition = _drawable(version)
@@ -111,11 +119,28 @@ def read_request_process(
         progress,
         wording,
         standalone=standalone,
+        coming=None if ahead is None else coming_of(graph, ahead, wording),
         request_id=request_id,
         title=stored.title,
         status=words.outcome(wording.say, stored.status, stored.outcome),
     )
     return replace(page, ui_url=ui_url if principal.sees_all else None)
+
+
+def read_coming(
+    connection: Connection,
+    principal: Principal,
+    request_id: str,
+    versions: Versions,
+    wording: Wording,
+    *,
+    ahead: Ahead | Unavailable | None,
+) -> tuple[str, Coming | None]:
+    """Read the title of a request, and what may still come of it in words; raises NotFound."""
+    stored = see_request(connection, principal, request_id, wording.now).request
+    definition = _drawable(versions.of(connection, stored.template_id))
+    graph = graph_of(definition, wording.say, _names(connection, definition))
+    return stored.title, None if ahead is None else coming_of(graph, ahead, wording)
 
 
 def read_path(
@@ -168,25 +193,42 @@ def _page(
     wording: Wording,
     *,
     standalone: bool,
+    coming: Coming | None = None,
     request_id: str | None = None,
     title: str = "",
     status: str = "",
 ) -> ProcessPage:
     say = wording.say
     marks = {} if progress is None else {name: _mark(visit, wording) for name, visit in progress.visits.items()}
+    if coming is not None:
+        marks = {**coming.marks, **marks}
     name = say("The process {name}").format(name=definition.name)
-    drawing = draw(graph, progress, name=name, marks=marks, standalone=standalone)
+    classes = coming.classes if coming is not None else {}
+    drawing = draw(graph, progress, name=name, marks=marks, ahead=classes, standalone=standalone)
     return ProcessPage(
         template_id=version.id,
         name=definition.name,
         version=definition.version,
         description=definition.description,
         drawing=Markup(drawing.svg),  # noqa: S704 - web.graph.drawing escapes every text
-        outline=tuple(_line(graph, node, progress, wording) for node in drawing.order),
+        outline=tuple(_with_share(_line(graph, node, progress, wording), coming, wording) for node in drawing.order),
         request_id=request_id,
         title=title,
         status=status,
+        coming=coming,
     )
+
+
+def _with_share(line: OutlineLine, coming: Coming | None, wording: Wording) -> OutlineLine:
+    """Return a line with how often its node still comes; nodes that were reached are named where they come again."""
+    if coming is None or line.id not in coming.words:
+        return line
+    share = coming.words[line.id]
+    if line.standing == "ahead":
+        return replace(line, share=share)
+    if coming.classes[line.id] == "in-none":
+        return line
+    return replace(line, share=wording.say("again {share}").format(share=share))
 
 
 def _line(graph: ProcessGraph, name: str, progress: Progress | None, wording: Wording) -> OutlineLine:

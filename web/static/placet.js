@@ -247,11 +247,11 @@ for (const button of all("[data-print]")) {
   button.addEventListener("click", () => print());
 }
 
-// --- what each decision leads to: fetched after the page, since it is worked out by the running workflow --------------
-for (const place of all("[data-consequences]")) {
+// --- panels that are fetched after the page, since they are worked out from the running workflow ----------------------
+for (const place of all("[data-panel]")) {
   fetch(one("a", place).href).then(async (answer) => {
     if (!answer.ok) return; // the link stays, and its page says why
-    const panel = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#consequences");
+    const panel = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(`#${place.dataset.panel}`);
     if (!panel) return;
     panel.classList.replace("card", "foreseen");
     place.replaceWith(panel);
