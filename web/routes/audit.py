@@ -6,20 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
-from sqlalchemy import Connection
 
-from service.verification import verify_for
-from service.visibility import see_request
-from storage.queries.requests import requests
-from storage.queries.requests.requests import TimelineRow
+from service.verification import verify_as_far_as_can_be
+from web.audit.page import differing, read_trail
 from web.routes.common import Here, shown
 from web.security import PageRoute
-from web.views.people import names_of
 from web.visitor import SignedIn
 
 router = APIRouter(route_class=PageRoute)
-
-PAGE = 50
 
 
 @router.get("/requests/{request_id}/audit")
@@ -32,29 +26,18 @@ async def audit(  # noqa: PLR0917 - called by keyword, with what its query may h
     page: Annotated[int, Query(ge=1, le=100_000)] = 1,
 ) -> HTMLResponse:
     """Verify a request's audit chain, and show its entries."""
-
-    def read(connection: Connection) -> tuple[str, list[TimelineRow], dict[str, str]]:
-        stored = see_request(connection, visitor.principal, request_id, visitor.wording.now).request
-        rows = requests.timeline(connection, request_id)
-        names = names_of(connection, {row.actor for row in rows} | {visitor.principal.person})
-        people = {row.actor: names(row.actor) for row in rows}
-        return stored.title, rows, people | {"": names(visitor.principal.person)}
-
-    title, rows, people = await here.context.database.read(read)
-    found = await verify_for(here.context, visitor.principal, request_id)
-    chosen = [row for row in rows if not kind or row.kind == kind]
+    trail = await here.context.database.read(
+        read_trail, visitor.principal, request_id, visitor.wording, kind=kind, page=page
+    )
+    found = await verify_as_far_as_can_be(here.context, visitor.principal, request_id)
     return shown(
         request,
         "audit.html",
         section="requests",
         request_id=request_id,
-        title=title,
+        trail=trail,
         found=found,
-        reader=people[""],
-        people=people,
-        kinds=sorted({row.kind for row in rows}),
+        differs=differing(found, visitor.wording),
         kind=kind,
-        entries=chosen[(page - 1) * PAGE : page * PAGE],
         page=page,
-        more=len(chosen) > page * PAGE,
     )

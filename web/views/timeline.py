@@ -144,6 +144,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
         "action": _plain(detail, "action"),
         "name": _plain(detail, "name"),
         "node": _plain(detail, "node"),
+        "event": _plain(detail, "event"),
     }
 
 

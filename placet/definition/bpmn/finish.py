@@ -8,6 +8,7 @@ from typing import Any
 
 from placet.definition.bpmn.build import Build, ImportedStage
 from placet.definition.bpmn.elements.form_fields import form_schema
+from placet.definition.bpmn.elements.stage_properties import take_properties
 from placet.nodes.registry import NODE_TYPES
 from placet.proofs import Report, check
 
@@ -27,6 +28,7 @@ def finish(build: Build, name: str, version: str) -> dict[str, Any]:
     _cut_loops(build)
     _prune(build)
     _write_forms(build)
+    take_properties(build)
     variables = _variables(build)
     _make_whole(build, variables)
     _prune(build)

@@ -1,0 +1,1 @@
+"""The audit of a request as people read it."""
