@@ -43,7 +43,8 @@ class DecisionLink:
         task, claims = self.task, self.claims
         if task.status == "decided":
             own = (task.decided_by, task.decision) == (claims.person, claims.decision)
-            return "used" if own else "decided"
+            # What is signed was decided elsewhere: a link signs nothing, and undoes nothing that was signed.
+            return "used" if own and not self.signs and task.signature is None else "decided"
         if task.status != "open" or task.round != claims.round:
             return "closed"
         if self.request.request.returned:

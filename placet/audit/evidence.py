@@ -1,7 +1,8 @@
 """Evidence for an auditor: which requests are sampled, what in a chain is an exception, and the signed manifest.
 
-The signature of a manifest is Ed25519 over the bytes `placet evidence 1`, a line feed, and the RFC 8785 canonical JSON
-of the manifest without its `signature`, with the key that signs receipts.
+The signature of a manifest is Ed25519 over the bytes `placet evidence 2`, a line feed, and the RFC 8785 canonical JSON
+of the manifest without its `signature`, with the key that signs receipts; the number is the manifest's format. Packs of
+format 1 have no deliveries, and are still verified.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import rfc8785
 from placet.audit.chain import Entry, moment
 from placet.audit.receipts import ReceiptKey, fault_of_signature
 
-FORMAT: Final = 1
-_PREFIX: Final = b"placet evidence 1\n"
+FORMAT: Final = 2
+_READ: Final = (1, 2)
 _SIGNED: Final = ("format", "body", "key_id", "public_key")
 
 POPULATION_RULE: Final = (
@@ -139,16 +140,22 @@ def signed_manifest(key: ReceiptKey, body: Mapping[str, Any]) -> bytes:
         "key_id": key.id,
         "public_key": b64encode(key.public).decode(),
     }
-    return rfc8785.dumps({**signed, "signature": key.signature(_PREFIX, signed)})
+    return rfc8785.dumps({**signed, "signature": key.signature(_prefix(FORMAT), signed)})
 
 
 def fault_of_manifest(manifest: object, written: bytes) -> str | None:
     """Return what is wrong with a manifest in itself, in a sentence; None where nothing is. `written` are its bytes."""
     if not isinstance(manifest, dict) or set(manifest) != {*_SIGNED, "signature"}:
         return f"It is no manifest: one has exactly the members {', '.join(sorted({*_SIGNED, 'signature'}))}."
-    if manifest["format"] != FORMAT or isinstance(manifest["format"], bool):
-        return f"Its format is {manifest['format']!r:.40}; this version reads format {FORMAT}."
-    fault = fault_of_signature(manifest, _SIGNED, _PREFIX)
+    written_as = manifest["format"]
+    if type(written_as) is not int or written_as not in _READ:
+        known = " and ".join(map(str, _READ))
+        return f"Its format is {written_as!r:.40}; this version reads the formats {known}."
+    fault = fault_of_signature(manifest, _SIGNED, _prefix(written_as))
     if fault is None and rfc8785.dumps(manifest) != written:
         return "It is not written as RFC 8785 writes it."
     return fault
+
+
+def _prefix(written_as: int) -> bytes:
+    return b"placet evidence %d\n" % written_as

@@ -24,6 +24,7 @@ from placet.audit.receipts import ReceiptKey
 from placet.errors import Conflict, InputInvalid, NotFound, Problem
 from service.attachments.store import FileStore
 from service.evidence.archive import MANIFEST, ArchiveWriter
+from service.evidence.deliveries import counted, counts_of, deliveries_of
 from service.evidence.words import READ_ME
 from service.receipts import body_of, digest_of
 from storage.database import Database
@@ -86,6 +87,7 @@ class _Counts:
     status: Counter[str] = field(default_factory=Counter)
     outcome: Counter[str] = field(default_factory=Counter)
     exceptions: Counter[str] = field(default_factory=Counter)
+    deliveries: Counter[str] = field(default_factory=Counter)  # of the sample
 
     def add(self, row: PopulationRow) -> None:
         self.requests += 1
@@ -128,6 +130,7 @@ async def build(
             },
             "sample": {"rule": SAMPLE_RULE, "seed": order.seed, "asked": order.sample, "requests": len(sampled)},
             "exceptions": dict(sorted(counts.exceptions.items())),
+            "deliveries": counts_of(counts.deliveries),
             "files": [{"name": one.name, "sha256": one.sha256, "size": one.size} for one in archive.members],
         }
         with archive.member(MANIFEST) as out:
@@ -183,6 +186,7 @@ def _write(
     sampled = []
     for n, request_id in enumerate(chosen, 1):
         chain = chain_of(connection, request_id)
+        counts.deliveries += _write_deliveries(connection, archive, folder_of(n), request_id)
         versions |= _write_request(connection, archive, key, folder_of(n), request_id, chain)
         sampled.append((request_id, [attachment_line(entry) for entry in chain if entry.kind == KIND]))
     _write_policies(connection, archive, order.process, versions)
@@ -201,7 +205,7 @@ def _population_line(row: PopulationRow) -> dict[str, Any]:
         "status": row.status,
         "outcome": row.outcome,
         "requester": f"user:{row.requester}",
-        "owner": row.owner,
+        "owner": _named(row.owner),
         "started_at": moment(row.started_at),
         "ended_at": None if row.ended_at is None else moment(row.ended_at),
         "decisions": row.decided,
@@ -211,8 +215,13 @@ def _population_line(row: PopulationRow) -> dict[str, Any]:
     }
 
 
+def _named(owner: str | None) -> str | None:
+    """Return an owner as chains name people: `user:…`, a role or a group."""
+    return owner if owner is None or ":" in owner else f"user:{owner}"
+
+
 def _exceptions(connection: Connection, batch: Sequence[PopulationRow]) -> Iterable[dict[str, Any]]:
-    owners = {row.id: row.owner for row in batch}
+    owners = {row.id: _named(row.owner) for row in batch}
     found = entries_of_kinds(connection, list(owners), READ)
     for request_id, entries in groupby(found, key=itemgetter(0)):
         for one in exceptions_of((entry for _, entry in entries), owners[request_id]):
@@ -254,6 +263,15 @@ def _write_request(  # noqa: PLR0917 - what a request's folder is made of
                 with suppress(Conflict):  # its chain was edited, which is what an auditor has to see
                     out.write(line(key.sign(body_of(connection, stored.request, task, rows))))
     return versions_of(chain) or {stored.request.version}
+
+
+def _write_deliveries(connection: Connection, archive: ArchiveWriter, folder: str, request_id: str) -> Counter[str]:
+    """Write to whom notices of a request were sent, and when; return how many were sent, and how many were not."""
+    found = deliveries_of(connection, request_id)
+    with archive.member(f"{folder}/deliveries.ndjson") as out:
+        for one in found:
+            out.write(line(entry_line(one)))
+    return counted(found)
 
 
 def versions_of(chain: Iterable[Entry]) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,7 @@ from placet.audit.receipts import fault_of
 from placet.audit.sealed import without_erased
 from service.evidence.archive import Fault, Member
 from service.evidence.building import attachment_line, entry_line, versions_of
+from service.evidence.deliveries import counted, faults_of
 from storage.queries.requests.attachments import KIND
 
 _ENDINGS = {"completed": "completed", "failed": "failed", "withdrawn": "cancelled", "cancelled": "cancelled"}
@@ -28,6 +30,7 @@ class RequestFaults:
     chain: list[dict[str, Any]]
     receipts: list[dict[str, Any]]
     attachments: list[dict[str, Any]]
+    deliveries: list[dict[str, Any]] | None  # None in packs from before these were in them
     exceptions: list[dict[str, Any]]
     policies: dict[str, dict[str, Any]]
     members: dict[str, Member]
@@ -36,6 +39,7 @@ class RequestFaults:
     until: str
     files: set[str] = field(default_factory=set)
     policies_used: set[str] = field(default_factory=set)
+    delivered: Counter[str] = field(default_factory=Counter)
 
     def faults(self) -> Iterator[Fault]:
         """Yield whatever does not fit together."""
@@ -49,6 +53,7 @@ class RequestFaults:
         yield from self._against_population(entries)
         yield from self._receipts(entries)
         yield from self._attachments(entries)
+        yield from self._deliveries(entries)
         yield from self._versions(entries)
         expected = [{"request_id": self.request_id, **one} for one in exceptions_of(entries, self.population["owner"])]
         if self.exceptions != expected:
@@ -139,6 +144,17 @@ class RequestFaults:
                 yield self._fault("attachments", f"It names a file that is not there: {name}.")
             elif (member.sha256, member.size) != (one["sha256"], one["size"]):
                 yield Fault(member=name, message="It is not the file whose SHA-256 the chain holds.")
+
+    def _deliveries(self, entries: list[Entry]) -> Iterator[Fault]:
+        if self.deliveries is None:
+            return
+        found = [_entry(one) for one in self.deliveries]
+        self.delivered = counted(found)
+        if [entry_line(one) for one in found] != self.deliveries:
+            yield self._fault("deliveries", "A delivery is not written as packs have them.")
+            return
+        for message in faults_of(self.request_id, found, entries):
+            yield self._fault("deliveries", message)
 
     def _versions(self, entries: list[Entry]) -> Iterator[Fault]:
         for version in versions_of(entries) or {self.population["version"]}:

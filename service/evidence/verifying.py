@@ -13,11 +13,17 @@ from placet.definition.model import parse_definition
 from placet.errors import PlacetError
 from placet.plan.compiler import digest
 from service.evidence.archive import MANIFEST, Fault, Member, content_of, lines_of, read_archive
+from service.evidence.deliveries import counts_of
 from service.evidence.sampled_request import RequestFaults
 from service.receipts import digest_of
 
 _LONGEST_LINE: Final = 16_000_000  # bytes
 _LARGEST_MANIFEST: Final = 30_000_000
+PARTS: Final = {
+    1: ("chain", "receipts", "attachments"),
+    2: ("chain", "receipts", "attachments", "deliveries"),
+}
+"""What there is of each sampled request, by the format of the pack."""
 _ALWAYS: Final = frozenset({"README.md", "population.ndjson", "exceptions.ndjson", "sample.json", "keys.json"})
 
 
@@ -109,6 +115,7 @@ class _Pack:
         self._members = members
         self._body = manifest["body"]
         self._key_id = manifest["key_id"]
+        self._parts = PARTS[manifest["format"]]  # of a sampled request
 
     def faults(self) -> Iterator[Fault]:
         """Yield whatever does not fit together."""
@@ -126,10 +133,11 @@ class _Pack:
         policies, faults = self._policies()
         yield from faults
         used: set[str] = set()
+        delivered: Counter[str] = Counter()
         for request_id, folder in chosen.items():
             if request_id not in sampled:
                 continue  # sample.json is at fault
-            names = {f"{folder}/{name}.ndjson" for name in ("chain", "receipts", "attachments")}
+            names = {f"{folder}/{name}.ndjson" for name in self._parts}
             lacking = sorted(names - self._members.keys())
             if lacking:
                 yield from (Fault(member=name, message="It is missing.") for name in lacking)
@@ -141,6 +149,7 @@ class _Pack:
                 chain=list(self._lines(f"{folder}/chain.ndjson")),
                 receipts=list(self._lines(f"{folder}/receipts.ndjson")),
                 attachments=list(self._lines(f"{folder}/attachments.ndjson")),
+                deliveries=list(self._lines(f"{folder}/deliveries.ndjson")) if "deliveries" in self._parts else None,
                 exceptions=exceptions.get(request_id, []),
                 policies=policies,
                 members=self._members,
@@ -151,6 +160,9 @@ class _Pack:
             yield from request.faults()
             known |= names | request.files
             used |= request.policies_used
+            delivered += request.delivered
+        if "deliveries" in self._parts and self._body["deliveries"] != counts_of(delivered):
+            yield Fault(member=MANIFEST, message="It has other counts of deliveries than the sampled requests.")
         known |= {f"policies/{digest}.json" for digest in used}
         for name in self._members.keys() - known:
             yield Fault(member=name, message="Nothing in the pack refers to this file.")

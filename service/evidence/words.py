@@ -26,6 +26,8 @@ Ask the installation for its KEY_ID by another way than the one by which you got
 - `requests/NNNN/receipts.ndjson`: a signed receipt of each decision in it.
 - `requests/NNNN/attachments.ndjson`: its attachments with their SHA-256. The files are in `files/` where they were
   asked for.
+- `requests/NNNN/deliveries.ndjson`: the notices that were sent about it: to whom, when, by which channel, and which
+  could not be delivered. They are a chain of their own.
 - `policies/DIGEST.json`: each version of the process that a sampled request followed, with the certificate of what
   was proven of it.
 - `keys.json`: the public keys that the installation has signed with.

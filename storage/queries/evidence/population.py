@@ -1,4 +1,4 @@
-"""The population of a process and a period, in batches, and the chains of its requests."""
+"""The population of a process and a period, in batches, and the chains of its requests and of their deliveries."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from sqlmodel import col
 from placet.audit.chain import Entry
 from placet.audit.evidence import DECISIONS
 from storage.queries.ordering import hidden
-from storage.tables.approvals import ApprovalRequest, AuditEntry
+from storage.tables.approvals import ApprovalRequest, AuditEntry, Delivery
 
 BATCH = 200  # requests that are held at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationRow:
-    """A request of the population; `decided` counts its decisions in the period."""
+    """A request of the population; `decided` counts its decisions in the period.
+
+    `owner` is a person's id, or a role or group with its kind, such as `role:cfo`.
+    """
 
     id: str
     version: str
@@ -92,13 +95,23 @@ def chain_of(connection: Connection, request_id: str) -> list[Entry]:
     return [_entry(row) for row in connection.execute(query)]
 
 
-def _entry(row: Any) -> Entry:
+def deliveries(connection: Connection, request_id: str) -> list[Entry]:
+    """Return the chain of a request's deliveries as it is stored; all of them are the system's."""
+    query = (
+        select(Delivery.__table__)  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+        .where(col(Delivery.request_id) == request_id)
+        .order_by(col(Delivery.seq))
+    )
+    return [_entry(row, actor="system") for row in connection.execute(query)]
+
+
+def _entry(row: Any, *, actor: str | None = None) -> Entry:
     """Read a row; what was edited into nonsense is kept as text, and does not verify."""
     return Entry(
         seq=row.seq,
         at=row.at,
         kind=row.kind,
-        actor=row.actor,
+        actor=row.actor if actor is None else actor,
         stage=row.stage,
         task_id=row.task_id,
         detail=_object(row.detail),
