@@ -63,7 +63,7 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
         if tell is not None:
             tell({"branch": json_value(branch)})
 
-    branches, search, preempted = _branches(prepared, note, payload_faults, assumption_warnings)
+    branches, search, witnesses, preempted = _branches(prepared, note, payload_faults, assumption_warnings)
     took = perf_counter() - started
     warnings = [
         *prepared.warnings,
@@ -82,7 +82,7 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
         statistics={
             "branches": len(branches),
             "infeasible": search.infeasible,
-            "solver_asked": search.witnesses.solver_calls,
+            "solver_asked": witnesses.solver_calls,
             "seconds": round(took, 6),
             "branches_per_second": round(len(branches) / took) if took else None,
         },
@@ -159,7 +159,7 @@ def withheld_by(trace: Trace) -> dict[str, int]:
 
 def _branches(
     prepared: PreparedScenario, note: Note, payload_faults: list[dict[str, Any]], assumption_warnings: list[str]
-) -> tuple[list[Branch], RouteSearch, int]:
+) -> tuple[list[Branch], RouteSearch, WitnessSearch, int]:
     """Explore every route; `note` is called with each branch as it is found, and its trace.
 
     Errors of action inputs on the branches are added to `payload_faults`, and a warning about the values that are
@@ -229,7 +229,7 @@ def _branches(
     if required_values:
         named = ", ".join(sorted(required_values)[:20])
         assumption_warnings.append(f"on the branches, these values were assumed as each branch needs them: {named}")
-    return branches, search, preempted
+    return branches, search, witnesses, preempted
 
 
 def _required_values(plan: Plan, route: Route) -> dict[str, Any]:

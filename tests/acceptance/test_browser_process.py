@@ -69,6 +69,6 @@ def test_an_audit_is_verified_and_its_entries_are_chosen_by_keyboard(placet: Pla
     page.locator("#kind").select_option("task_opened")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.locator(".outline")).to_contain_text("task opened")
-    expect(page.locator(".outline")).not_to_contain_text("started")
+    expect(page.locator(".outline")).to_contain_text("Decision asked")
+    expect(page.locator(".outline")).not_to_contain_text("Request started")
     assert findings + rita.findings("the audit, one kind") == []

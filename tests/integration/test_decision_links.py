@@ -30,6 +30,7 @@ from storage.database import Database
 from storage.queries.requests import requests
 from storage.tables.approvals import ApiToken, ApprovalTask, Refusal, StoredPerson
 from storage.tables.identity import BrowserSession, RateCount
+from tests import pages
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, SECRET, worker
 from tests.stored import reading, writing
@@ -286,6 +287,31 @@ async def test_a_decision_by_link_that_stands_offers_no_undoing(post: Post) -> N
     late = await post.browser().post("/decide/undo", data={"token": link.partition("=")[2]})
     assert said(late) == (409, "used")
     assert "/decide/undo" not in late.text
+
+
+async def test_a_link_neither_takes_nor_undoes_a_decision_that_is_signed(post: Post) -> None:
+    signing = {"sign": {"reauthenticate": True, "reasons": ["I looked at it"]}, "undo_seconds": 86_400}
+    task = await post.asked({**SLOW, **signing})
+    link = (await post.links(task))["approve"]
+    token = {"token": link.partition("=")[2]}
+    assert said(await post.browser().get(link)) == (401, "sign")
+    assert said(await post.browser().post("/decide", data=token)) == (401, "sign")
+    bob = await pages.browser_of(post.desk, "bob")
+    form = {"decision": "approve", "reason": "I looked at it", "revision": "1", "key": uuid.uuid4().hex, "comment": ""}
+    page = (await pages.send(bob, f"/tasks/{task['id']}/decide", **form)).headers["location"]
+    assert (await pages.send(bob, page, token=await post.desk.token("bob"))).status_code == 303
+    row = await post.desk.database.read(requests.read_task, task["id"])
+    assert (row.decision, row.signature is not None, row.undo_until is not None) == ("approve", True, True)
+    for browser in (post.browser(), await post.logged_in("bob")):
+        shown = await browser.get(link)
+        assert said(shown) == (410, "decided"), "the link has decided nothing"
+        assert "/decide/undo" not in shown.text
+        undone = await browser.post("/decide/undo", data=token)
+        assert said(undone) == (409, "decided")
+        assert "/decide/undo" not in undone.text
+    assert (await post.desk.database.read(requests.read_task, task["id"])).decision == "approve"
+    assert (await pages.send(bob, f"/tasks/{task['id']}/undo", back="/")).status_code == 303, "on its page it is undone"
+    assert (await post.desk.database.read(requests.read_task, task["id"])).status == "open"
 
 
 async def test_undoing_by_link_needs_the_session_where_deciding_does(strict: Post) -> None:

@@ -1,15 +1,24 @@
-"""The drawings of processes: for whoever may see the process or the request, and with nothing that could run."""
+"""The drawings of processes: for whoever may see the process or the request, and with nothing that could run; and what
+the pages of a request say while the engine is away.
+"""
 
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
+import pytest
 import pytest_asyncio
+from sqlalchemy import update
+from sqlmodel import col
 
 from storage.database import Database
+from storage.tables.approvals import ApprovalRequest, AuditEntry
 from tests.api_desk import ApiDesk, api_desk, no_engine
+from tests.integration.recordings import Story, write
 from tests.pages import browser_of
+from tests.stored import writing
 from tests.unit.core import blueprint
 
 STAGE = "<b>Board</b> & others"
@@ -57,3 +66,55 @@ async def test_a_process_or_a_request_that_there_is_not_is_a_page_that_says_so(d
         answer = await browser.get(path)
         assert answer.status_code == 404
         assert "<h1>" in answer.text
+
+
+async def begun(desk: ApiDesk) -> str:
+    """Record a request of which no engine knows, and return its id."""
+    template = await published(desk)
+    story = Story(request_id="r1").open("bob")
+    with writing(desk.database) as session:
+        write(session, story.recording(), datetime.now(UTC))
+        session.execute(update(ApprovalRequest).values(template_id=template))
+    return "r1"
+
+
+async def test_while_the_engine_is_away_the_stored_chain_is_verified_and_the_page_says_so(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await begun(desk)
+    monkeypatch.setattr("service.verification._PATIENCE", 0.05)
+    browser = await browser_of(desk, "audrey")
+    answer = await browser.get(f"/requests/{request_id}/audit")
+    assert answer.status_code == 200
+    assert "the engine&#39;s copy could not be compared" in answer.text
+    assert "the engine does not answer now" in answer.text
+    with writing(desk.database) as session:
+        session.execute(update(AuditEntry).where(col(AuditEntry.seq) == 1).values(actor="user:zoe"))
+    broken = (await browser.get(f"/requests/{request_id}/audit")).text
+    assert "The record does not hold" in broken
+    assert "from entry 1 on" in broken
+    api = await desk.get(f"/workflow/requests/{request_id}/audit/verify/", as_="audrey")
+    assert api.status_code == 503, "for programs a comparison that could not be made is no verdict"
+
+
+async def test_while_the_engine_is_away_it_is_said_that_what_may_come_is_not_known(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request_id = await begun(desk)
+    monkeypatch.setattr("service.consequences.SECONDS_OF_ENGINE", 0.05)
+    browser = await browser_of(desk, "audrey")
+    for path in ("process", "ahead"):
+        answer = await browser.get(f"/requests/{request_id}/{path}")
+        assert answer.status_code == 200
+        assert "The engine does not answer now" in answer.text
+    assert (await browser.get(f"/requests/{request_id}/process.svg")).status_code == 200
+
+
+async def test_entries_have_names_in_words_and_their_kind_beside_them(desk: ApiDesk) -> None:
+    request_id = await begun(desk)
+    browser = await browser_of(desk, "audrey")
+    page = (await browser.get(f"/requests/{request_id}/audit?kind=task_opened")).text
+    assert '<strong title="task_opened">Decision asked</strong>' in page
+    assert '<option value="started" title="started">Request started</option>' in page
+    german = (await browser.get(f"/requests/{request_id}/audit", headers={"Accept-Language": "de"})).text
+    assert '<strong title="task_opened">Entscheidung erbeten</strong>' in german

@@ -14,14 +14,13 @@ from placet.directory import Directory
 from placet.engine import machine
 from placet.engine.events import Actor, Claim, Decide, Happened, Reassign
 from placet.engine.state import Task
-from placet.plan.plan import Plan
+from placet.plan.compiler import compile_plan
 from simulation.modes.ahead import MANY, MOST_STEPS, RETURNED, Ahead, ahead_of
 from simulation.modes.consequences import SLOW, Bound, Unavailable
-from simulation.modes.explore import explore
 from simulation.scenario.live_position import AtNode, InBranches, position_of
 from simulation.scenario.live_values import LiveValues
-from simulation.scenario.routes import RouteSearch
-from simulation.scenario.scenario import Scenario
+from simulation.scenario.routes import RouteSearch, conditions_of
+from simulation.scenario.witnesses import WitnessSearch
 from tests import gallery
 from tests.unit.core import REFUSALS, START, Case, blueprint, graph, office, plan_of
 from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
@@ -178,37 +177,26 @@ def test_more_ways_than_are_followed_are_told() -> None:
 
 
 @pytest.mark.parametrize(("name", "content"), [(name, content) for name, content, _, _ in gallery.STORIES])
-def test_from_the_beginning_it_is_what_exploring_says(name: str, content: dict[str, Any]) -> None:
-    """Of the branches that explore finds, those are counted that the request's own input takes."""
+def test_from_the_beginning_it_is_what_explore_searches(name: str, content: dict[str, Any]) -> None:
+    """Of the routes that explore follows from the start, those are counted that the request's own input takes."""
     case = begun(name, content)
     if case.state.status != "pending" or case.plan.set_outside:
         return
-    found = explore(
-        Scenario(
-            blueprint=gallery.raw(name),
-            people=gallery.people(),
-            requester="rita",
-            start=START,
-            given=content,
-            actions=gallery.ACTIONS,
-            children=gallery.children(START),
-        )
-    )
-    taken = [branch for branch in found.branch_explorations if branch.witness_from == "given"]
+    witnesses = WitnessSearch(case.plan, conditions_of(case.plan), given=case.state.input)
+    routes = RouteSearch(plan=case.plan, witnesses=witnesses).routes()
+    taken = [route for route in routes if route.witness_from == "given"]
     passed = set(passed_by(read(gallery.raw(name)), case))
-    passing = Counter(node for branch in taken for node in set(branch.route) if node in case.plan.nodes)
+    passing = Counter(node for route in taken for node in set(route.nodes) if node in case.plan.nodes)
     now = ahead(case)
     assert now.branches == len(taken)
-    assert {n: t for n, t in now.passing.items() if n not in passed} == {
-        n: t for n, t in passing.items() if n not in passed
+    assert {node: times for node, times in now.passing.items() if node not in passed} == {
+        node: times for node, times in passing.items() if node not in passed
     }
 
 
 def begun(name: str, content: dict[str, Any]) -> Case:
     children = gallery.children(START)
-    plan = gallery.compile_plan(
-        parse_definition(gallery.raw(name)), start=START, actions=gallery.ACTIONS, children=children
-    )
+    plan = compile_plan(parse_definition(gallery.raw(name)), start=START, actions=gallery.ACTIONS, children=children)
     return Case(plan=plan, org=gallery.people(), requester="rita", input=content)
 
 
@@ -221,12 +209,17 @@ def passed_by(drawn: ProcessGraph, case: Case) -> Counter[str]:
     return Counter({name: visit.times for name, visit in progress_of(drawn, case.entries).visits.items()})
 
 
+def ended(case: Case) -> bool:
+    """Return whether a request came to an end of its process."""
+    return case.state.status == "completed"
+
+
 class Finisher:
     """Whoever has something to do in a request does it, one way or another, without changing the request."""
 
-    def __init__(self, case: Case, draw: st.DrawFn) -> None:
+    def __init__(self, case: Case, data: st.DataObject) -> None:
         self.case = case
-        self.draw = draw
+        self.draw = data.draw
 
     def step(self) -> bool:
         """Do the next thing; whether there was one."""
@@ -284,7 +277,7 @@ def test_no_run_through_the_core_comes_where_no_branch_does_nor_misses_what_ever
 ) -> None:
     raw = formless(raw)
     case = Case(plan=plan_of(raw, {"Child": CHILD}), org=org, input={"amount": amount})
-    finisher = Finisher(case, data.draw)
+    finisher = Finisher(case, data)
     finisher.go_on(before)
     if case.state.status != "pending":
         return
@@ -300,12 +293,12 @@ def test_no_run_through_the_core_comes_where_no_branch_does_nor_misses_what_ever
     if found.whole:
         assert come <= set(found.passing), "nothing comes that no branch passes"
     at_an_end = any(case.plan.nodes[name].outcome for name in come)
-    if found.whole and case.state.status == "completed" and at_an_end:
+    if found.whole and ended(case) and at_an_end:
         always = {name for name, times in found.passing.items() if times == found.branches}
         assert always <= come, "what every branch passes comes"
 
 
-def routes_of(plan: Plan, search: RouteSearch, passed: set[str]) -> Counter[tuple[str, ...]]:
+def routes_of(search: RouteSearch, passed: set[str]) -> Counter[tuple[str, ...]]:
     """Return the routes without what had been passed before."""
     return Counter(tuple(name for name in route.nodes if name not in passed) for route in search.routes())
 
@@ -323,7 +316,7 @@ def test_a_search_from_where_a_request_has_just_begun_is_one_from_the_start(raw:
     live = RouteSearch(plan=case.plan, witnesses=LiveValues(plan=case.plan, state=case.state), begin=begin, most=300)
     start = RouteSearch(plan=case.plan, witnesses=LiveValues(plan=case.plan, state=case.state), most=300)
     passed = set(passed_by(read(raw), case))
-    ours, theirs = routes_of(case.plan, live, passed), routes_of(case.plan, start, passed)
+    ours, theirs = routes_of(live, passed), routes_of(start, passed)
     # A loop back to what was passed has one visit less behind it where the search begins later.
     if not live.cut_loops and not start.cut_loops and live.stopped_at is None and start.stopped_at is None:
         assert ours == theirs

@@ -1,4 +1,4 @@
-"""What BPMN has no words for comes as properties of a task: each setting of a stage is taken over, or said to be lost."""
+"""What BPMN has no words for comes as properties of a task: each setting of a stage is taken over, or told as lost."""
 
 from __future__ import annotations
 
