@@ -12,24 +12,28 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import rfc8785
 from sqlalchemy import Connection, and_, delete, update
 from sqlmodel import col
 from temporalio.client import Client
 from typer.testing import CliRunner
 
 from cli.main import app
+from placet.audit.chain import canonical_json, link
 from placet.audit.receipts import ReceiptKey
 from service.evidence import archive
 from service.evidence.archive import MANIFEST
 from service.receipts import rotate
 from storage.database import Database
+from storage.recording.outbox import delivery_genesis
 from storage.retention.erasure import erase_content
-from storage.tables.approvals import AuditEntry
+from storage.tables.approvals import AuditEntry, Delivery
 from storage.tables.evidence import EvidencePack
 from tests.api_desk import ApiDesk, api_desk, context_of
 from tests.approvals import EXPENSE, SECRET, worker
 from tests.evidence import faulty, members_of, packed, signed_again, verdict_of
 from tests.integration.test_api_attachments import PDF, upload
+from tests.stored import writing
 from worker.jobs import presence_job
 
 PERIOD = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
@@ -126,6 +130,86 @@ async def test_a_pack_has_the_population_the_sample_and_all_that_proves_it(desk:
     said = CliRunner().invoke(app, ["verify", "--evidence", str(file), "--key", "another", "--json"])
     assert (said.exit_code, json.loads(said.stdout)["faults"][0]["member"]) == (1, MANIFEST)
     assert other != name
+
+
+def delivered(session: Any, task: dict[str, Any]) -> None:
+    """Record that two people were sent a notice of a task; the server has answered about the second one."""
+    previous, answer = delivery_genesis(task["request_id"]), {"why": "550 <carl@example.com> is no mailbox of ours"}
+    for seq, (person, kind, more) in enumerate([("bob", "notified", {}), ("carl", "notification_failed", answer)], 1):
+        sent = link(
+            previous,
+            seq=seq,
+            at=datetime.now(UTC),
+            kind=kind,
+            actor="system",
+            stage=task["stage"],
+            task_id=task["id"],
+            detail={"event": "task_opened", "attempts": 1, "to": f"user:{person}", "channel": "smtp", **more},
+            salts={f"/{name}": "0" * 32 for name in more},
+        )
+        previous = sent.hash
+        written = {name: getattr(sent, name) for name in ("seq", "at", "kind", "stage", "task_id", "hash")}
+        detail, salts = canonical_json(sent.detail).decode(), canonical_json(sent.salts).decode()
+        request_id = task["request_id"]
+        session.add(Delivery(request_id=request_id, outbox_key="k", detail=detail, salts=salts, **written))
+
+
+async def test_a_pack_says_who_was_sent_which_notice_and_when(desk: ApiDesk, database: Database) -> None:
+    name, ids = await history(desk, 2)
+    asked = [(await desk.get(f"/workflow/requests/{one}/", as_="adam")).json()["tasks"] for one in ids]
+    with writing(database) as session:
+        for (task,) in asked:
+            delivered(session, task)
+    content = await file_of(desk, await order(desk, name, sample=2))
+    members, key = members_of(content), ReceiptKey(SECRET)
+    assert json.loads(members[MANIFEST])["body"]["deliveries"] == {"sent": 2, "failed": 2}
+    deliveries = "requests/0001/deliveries.ndjson"
+    first, second = lines(members[deliveries])
+    assert (first["kind"], first["detail"]["to"], first["detail"]["channel"]) == ("notified", "user:bob", "smtp")
+    assert (second["kind"], set(second["detail"]["why"])) == ("notification_failed", {"sealed"})
+    assert b"example.com" not in content, "what servers answer names addresses"
+    assert faulty(content) == []
+
+    def edited(change: Callable[[list[dict[str, Any]]], Any]) -> list[str | None]:
+        rows = lines(members[deliveries])
+        change(rows)
+        written = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        return faulty(signed_again({**members, deliveries: written}, key))
+
+    assert edited(lambda rows: rows[0]["detail"].update(to="user:zoe")) == [deliveries]
+    assert edited(lambda rows: rows[1].update(kind="notified")) == [deliveries, MANIFEST]
+    assert edited(lambda rows: rows.pop(0)) == [deliveries, MANIFEST]
+    assert edited(lambda rows: rows.pop()) == [MANIFEST], "a chain that is shorter is not what the manifest counts"
+    assert edited(lambda rows: rows[0].update(more=1)) == [deliveries]
+    other = {**members, deliveries: members["requests/0002/deliveries.ndjson"]}
+    assert faulty(signed_again(other, key)) == [deliveries], "the notices of another request"
+
+
+def test_a_pack_from_before_there_were_deliveries_in_them_still_holds() -> None:
+    content = (Path(__file__).parents[1] / "data" / "evidence-in-format-1.zip").read_bytes()
+    members = members_of(content)
+    assert json.loads(members[MANIFEST])["format"] == 1
+    assert faulty(content) == []
+    more = packed({**members, "requests/0001/deliveries.ndjson": b""})
+    assert faulty(more) == ["requests/0001/deliveries.ndjson"]
+    newer = json.loads(members[MANIFEST]) | {"format": 3}
+    (fault,) = verdict_of(packed({**members, MANIFEST: rfc8785.dumps(newer)})).faults
+    assert "reads the formats 1 and 2" in fault.message
+
+
+async def test_an_escalation_to_the_process_owner_and_what_the_owner_does_are_told_as_theirs(desk: ApiDesk) -> None:
+    name, _ = await history(desk, 1)
+    request = await desk.start(name, amount="3")
+    (task,) = request["tasks"]
+    body = {"to": "user:dora", "reason": "He is away."}
+    assert (await desk.post(f"/workflow/tasks/{task['id']}/reassign/", body, as_="olivia")).status_code == 200
+    assert (await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="dora")).is_success
+    content = await file_of(desk, await order(desk, name, sample=2))
+    assert faulty(content) == []
+    members = members_of(content)
+    assert {one["owner"] for one in lines(members["population.ndjson"])} == {"user:olivia"}
+    (found,) = lines(members["exceptions.ndjson"])
+    assert (found["exception"], found["actor"], found["by"]) == ("intervention", "user:olivia", "owner")
 
 
 async def test_the_attached_files_are_in_the_pack_where_they_are_asked_for(desk: ApiDesk) -> None:

@@ -86,7 +86,7 @@ async def test_while_the_engine_is_away_the_stored_chain_is_verified_and_the_pag
     browser = await browser_of(desk, "audrey")
     answer = await browser.get(f"/requests/{request_id}/audit")
     assert answer.status_code == 200
-    assert "the engine&#39;s copy could not be compared" in answer.text
+    assert "the engine's copy could not be compared" in answer.text
     assert "the engine does not answer now" in answer.text
     with writing(desk.database) as session:
         session.execute(update(AuditEntry).where(col(AuditEntry.seq) == 1).values(actor="user:zoe"))
