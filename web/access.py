@@ -115,6 +115,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /me/passkeys": EVERYBODY,
     "POST /me/passkeys/{passkey_id}": EVERYBODY,
     "POST /me/away": EVERYBODY,
+    "GET /me/tokens/{token_id}": EVERYBODY,
+    "POST /me/tokens/{token_id}": EVERYBODY,
     "POST /me/reading": EVERYBODY,
     "GET /live": EVERYBODY,
     "GET /live/rows": EVERYBODY,

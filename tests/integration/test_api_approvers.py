@@ -159,3 +159,18 @@ async def test_whoever_goes_away_may_hand_over_what_is_open(desk: ApiDesk) -> No
     assert (await desk.get("/workflow/people/bob/", as_="adam")).json()["away"]["substitute"] == "carl"
     kept = await send(bob, "/me/away", first="2031-01-01", last="2031-01-09", substitute="carl")
     assert kept.status_code == 303  # without the tick nothing moves
+
+
+async def test_an_admin_who_says_that_somebody_is_away_may_give_what_is_open_to_the_substitute(desk: ApiDesk) -> None:
+    first, second = await ask(desk), await ask(desk)
+    await desk.post(
+        f"/workflow/tasks/{second['tasks'][0]['id']}/approvers/", {"who": "user:carl", "reason": "So."}, as_="bob"
+    )
+    adam = await browser_of(desk, "adam")
+    days = {"first": "2030-01-01", "last": "2030-01-09"}
+    result = said(await send(adam, "/operations/people/bob/away", **days, substitute="carl", move="1"))
+    assert "1 of 2 reassigned" in result  # of the other, carl has a seat already
+    assert "Not reassigned" in result
+    assert (await read(desk, first))["tasks"][0]["assignee"] == "user:carl"
+    assert (await read(desk, second))["tasks"][0]["assignee"] == "user:bob"
+    assert (await desk.get("/workflow/people/bob/", as_="adam")).json()["away"]["substitute"] == "carl"

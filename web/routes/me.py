@@ -1,20 +1,23 @@
-"""The reader's own page: out of office, language and time zone."""
+"""The reader's own page: out of office, language and time zone, and their API tokens."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from zoneinfo import available_timezones
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from placet.errors import InputInvalid
 from service.administration.notifications import choose_preferences
 from service.administration.people import add_absence, remove_absence
+from service.identity.api_tokens import revoke_own
+from storage.queries.identity import tokens
 from storage.queries.people import people
 from web.forms.absence import absence_fields, absence_lines, proposed, read_absence
 from web.forms.reading import Entries
+from web.operations.tokens import token_lines
 from web.routes.bulk import delegate_rows, open_rows
 from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
 from web.security import PageRoute
@@ -69,6 +72,28 @@ async def choose_reading(request: Request, here: Here, visitor: SignedIn) -> Res
     return see_other("/me", "saved")
 
 
+@router.get("/tokens/{token_id}")
+async def ask_before_revoking(
+    request: Request, here: Here, visitor: SignedIn, token_id: Annotated[str, Path(max_length=100)]
+) -> HTMLResponse:
+    """Ask before a token of the reader is revoked."""
+
+    def read(connection: Connection) -> dict[str, Any]:
+        row = tokens.by_id(connection, token_id, person=visitor.principal.person)
+        (line,) = token_lines(connection, [row], visitor.wording)
+        return {"token": line, "badge": read_inbox_count(connection, visitor.principal, visitor.wording)}
+
+    values = await here.context.database.read(read)
+    return shown(request, "operations/revoke.html", section="me", part=None, back="/me", **values)
+
+
+@router.post("/tokens/{token_id}")
+async def revoke_token(here: Here, visitor: SignedIn, token_id: Annotated[str, Path(max_length=100)]) -> Response:
+    """Revoke a token of the reader."""
+    await revoke_own(here.context, visitor.principal, token_id)
+    return see_other("/me", "token_revoked")
+
+
 async def _page(
     request: Request,
     here: WebContext,
@@ -84,6 +109,7 @@ async def _page(
             "person": stored,
             "manager": names(stored.manager),
             "absences": absence_lines(stored, visitor.wording, names),
+            "tokens": token_lines(connection, tokens.listed(connection, stored.id), visitor.wording),
             "people": proposed(connection, stored.id),
             "badge": read_inbox_count(connection, visitor.principal, visitor.wording),
         }

@@ -174,9 +174,9 @@ def page(
 
 
 @of_rows
-def by_id(session: Session, token_id: str) -> ApiToken:
-    """Return a token by its id; raises NotFound."""
-    return _by_id(session, token_id, None)
+def by_id(session: Session, token_id: str, *, person: str | None = None) -> ApiToken:
+    """Return a token by its id, of this person if one is given; raises NotFound."""
+    return _by_id(session, token_id, person)
 
 
 @of_rows

@@ -50,7 +50,7 @@ async def ask_before_revoking(request: Request, here: Here, visitor: SignedIn, t
         (line,) = token_lines(connection, [tokens.by_id(connection, token_id)], visitor.wording)
         return {"token": line} | _frame(connection, visitor)
 
-    return shown(request, "operations/revoke.html", **await here.context.database.read(read))
+    return shown(request, "operations/revoke.html", back="/operations/tokens", **await here.context.database.read(read))
 
 
 @router.post("/{token_id}")
