@@ -13,6 +13,7 @@ from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.tasks.candidates import operators, successors
+from placet.tasks.choice import Choice
 from placet.tasks.eligibility import ineligible_reason
 from placet.tasks.permissions import (
     may_operate,
@@ -22,7 +23,7 @@ from placet.tasks.permissions import (
     require_seat,
     require_still_away,
 )
-from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, eligible_candidates, seat_holders
+from placet.tasks.substitution import Assignment, absent_seat_holder, eligible_candidates, seat_holders
 
 
 def reassign(run: Run, event: Reassign) -> None:
@@ -141,7 +142,8 @@ def _give_back(run: Run, task: Task, away: str) -> None:
     stage = run.stage_of(task)
     taken = seat_holders(run, run.stages[task.node], but=task.seat)
     via = "claim" if task.queue is not None else "return"
-    found = eligible(run, away, stage, task.node, via=via, taken=taken)
+    choice = Choice(run, stage, task.node)
+    found = choice.ask(away, f"user:{away}", via=via, taken=taken)
     code = "absence_over" if directory.absence(away, run.now) is None else "substitute_changed"
     why = because(code, person=f"user:{away}")
     if found is None and ineligible_reason(run, away, stage, task.node, taken) is None:
@@ -149,7 +151,7 @@ def _give_back(run: Run, task: Task, away: str) -> None:
             person=away, via=via
         )  # they have no substitute now, and a person who is away may still decide
     if found is None:
-        _succeed(run, task, away, why=why)
+        _succeed(run, task, away, why=why, choice=choice)
     else:
         _hand_over(run, task, found.person, kind="reassigned", via=found.via, actor=SYSTEM, why=why)
 
@@ -162,19 +164,21 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
     return run.change(task, delegates=delegates, candidates=candidates)
 
 
-def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
+def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason, choice: Choice | None = None) -> None:
     """Find who gets the task of a person or a queue that can no longer have it."""
     stage = run.stage_of(task)
+    choice = choice or Choice(run, stage, task.node)
     taken = seat_holders(run, run.stages[task.node], but=task.seat)
-    for person in successors(run, stage, whose, task.delegates):
-        found = eligible(run, person, stage, task.node, via="succession", taken=taken)
-        if found is not None and found.person != task.assignee:
+    for person, name in successors(run, stage, whose, task.delegates):
+        found = choice.ask(person, name, via="succession", taken=taken, but=task.assignee)
+        if found is not None:
             via = found.via if run.rules.keeps_seats_of_the_absent else "succession"
-            _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why)
+            _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why, choice=choice)
             return
     run.change(task, assignee=None, delegates=(), via="vacant")
     before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
-    run.record("approver_missing", task=task, why=because("nobody_may_take", cause=why), before=before)
+    missing = because("nobody_may_take", cause=why)
+    run.record("approver_missing", task=task, why=missing, before=before, choice=choice.facts)
     run.notify("approver_missing", *operators(run), task=task, why=why)
 
 
@@ -185,7 +189,17 @@ def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) 
     run.notify("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
 
 
-def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: Reason | Sealed | None) -> None:
+def _hand_over(
+    run: Run,
+    task: Task,
+    to: str,
+    *,
+    kind: str,
+    via: str,
+    actor: str,
+    why: Reason | Sealed | None,
+    choice: Choice | None = None,
+) -> None:
     away = absent_seat_holder(run.state, via)
     holders = (away, to) if away is not None else (to,)
     run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, *holders))
@@ -196,6 +210,7 @@ def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str
         why=why,
         before={"assignee": f"user:{task.assignee}" if task.assignee else None},
         after={"assignee": f"user:{to}"},
+        **(choice.told_of(to) if choice is not None else {}),
     )
     run.notify(kind, to, task=task, by=actor, due_at=task.due_at)
     left = (person for person in (task.assignee, *task.delegates) if person != to and f"user:{person}" != actor)
