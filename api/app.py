@@ -36,6 +36,7 @@ from api.routes import (
     simulations,
     tasks,
     templates,
+    waiting,
     watching,
     webhooks,
 )
@@ -133,6 +134,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         migration,
         requests,
         conversation,
+        waiting,
         watching,
         costs,
         tasks,

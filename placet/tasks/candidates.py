@@ -84,7 +84,7 @@ def replacements(run: Run, stage: Stage) -> Iterator[tuple[str, str, str]]:
             continue
         targets = nearest(run, resolve(run, parse_assignee(level.to)), run.state.requester)
         for person in targets:
-            yield person, "escalation", level.to
+            yield person, "escalation", str(parse_assignee(level.to))
         if stage.to_the_top and targets:
             for person, name in managers_by_name(run, targets[0]):
                 yield person, "escalation", name

@@ -207,16 +207,17 @@ def _target(
     if level is None:
         above = managers_by_name(run, task.assignee) if task.assignee else ()
         return first(fresh(above), "escalation"), because("to_the_manager")
-    named = resolve(run, parse_assignee(level.to), assignee=task.assignee)
+    who = parse_assignee(level.to)
+    name, named = str(who), resolve(run, who, assignee=task.assignee)
     if level.action == "notify":
         people = [p for p in named if run.directory.get(p) is not None] or resolve(run, parse_assignee("owner"))
         return [Assignment(person=p, via="escalation") for p in people], None
     if not named:
-        choice.stands_for_nobody(level.to)
+        choice.stands_for_nobody(name)
     named = nearest(run, named, task.assignee or run.state.requester)
-    if found := first(((person, level.to) for person in named), "escalation"):
+    if found := first(((person, name) for person in named), "escalation"):
         for person in named:
-            choice.pass_over(person, level.to, because("nearer_chosen"))
+            choice.pass_over(person, name, because("nearer_chosen"))
         if found[0].person not in named:
             return found, because("substitute_takes", person=f"user:{found[0].person}")
         several = run.rules.records_choice_among_several and len(named) > 1

@@ -32,6 +32,7 @@ from web.routes.common import (
     see_other,
     shown,
 )
+from web.routes.waiting import read_panel
 from web.security import PageRoute
 from web.views import words
 from web.views.conversation import untold_in
@@ -229,12 +230,17 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
 
     page, badge, untold = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, request_id, page.files))
+    panel, proposed = None, []
+    if page.request.status == "pending":
+        _, panel, proposed = await read_panel(here, visitor, request_id)
     answer = shown(
         request,
         "request.html",
         section="requests",
         badge=badge,
         page=page,
+        panel=panel,
+        people=proposed,
         untold=untold,
         upload_key=fresh_key(),
         limits=limits_of(page.version, here.context.attachment_bytes, len(page.files), visitor.wording),
