@@ -89,8 +89,8 @@ _AGAIN_SECONDS = 0.05
 _NOT_CONNECTED = "Failed client connect"
 # The server's word for an update whose workflow ended before its handler did.
 _OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
-# The activity that runs an action, and the engine's field of when it is tried again.
-_ACTION, _NEXT_ATTEMPT = "run_action", "next_attempt_schedule_time"
+# The activity that runs an action.
+_ACTION = "run_action"
 
 
 async def start(context: Context, beginning: Start) -> None:
@@ -189,7 +189,9 @@ async def running_calls(context: Context, request_id: str, *, within: timedelta)
             taken=one.HasField("last_started_time"),
             since=one.scheduled_time.ToDatetime(UTC),
             last_error=_told(one.last_failure) if one.HasField("last_failure") else None,
-            next_at=one.next_attempt_schedule_time.ToDatetime(UTC) if one.HasField(_NEXT_ATTEMPT) else None,
+            next_at=one.next_attempt_schedule_time.ToDatetime(UTC)
+            if one.HasField("next_attempt_schedule_time")
+            else None,
         )
         for one in sorted(pending, key=lambda one: int(one.activity_id) if one.activity_id.isdecimal() else 0)
     ]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from placet.engine.state import ActionCall, State
+from placet.definition.action_spec import ActionCall
+from placet.engine.state import State
 from placet.engine.timers import next_due
 from service.engine.client import RunningCall
 from service.waiting.situation import Situation

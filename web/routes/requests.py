@@ -42,6 +42,7 @@ from web.views.request import RequestPage, read_request, read_requests
 from web.views.values import changes_of
 from web.views.versions import Version
 from web.visitor import SignedIn, Visitor
+from web.waiting.panel import Panel
 
 router = APIRouter(prefix="/requests", route_class=PageRoute)
 
@@ -230,7 +231,8 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
 
     page, badge, untold = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, request_id, page.files))
-    panel, proposed = None, []
+    panel: Panel | None = None
+    proposed: list[tuple[str, str]] = []
     if page.request.status == "pending":
         _, panel, proposed = await read_panel(here, visitor, request_id)
     answer = shown(
