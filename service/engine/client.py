@@ -24,7 +24,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import QueryRejectCondition, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -155,9 +155,12 @@ async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Pr
 async def state_of(context: Context, request_id: str, *, within: timedelta = _QUERY_DEADLINE) -> State:
     """Return the whole state of a running request, as its workflow holds it; raises Gone and Unavailable."""
     async with _reaching(within):
-        state: State = await context.client.get_workflow_handle(request_id).query(
-            ApprovalWorkflow.state, rpc_timeout=within
-        )
+        try:
+            state: State = await context.client.get_workflow_handle(request_id).query(
+                ApprovalWorkflow.state, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=within
+            )
+        except WorkflowQueryRejectedError as error:
+            raise Gone from error
         return state
 
 

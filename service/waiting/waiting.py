@@ -57,6 +57,10 @@ async def _waiting(context: Context, principal: Principal, request_id: str, pati
     if stored.request.status != "pending":
         return Waiting(stored=stored, at=now, live=True, with_private=with_private)
     situation = await situation_of(context, stored, patience=patience)
+    if situation.silence == "request_gone":  # or it has just ended
+        stored = await context.database.read(seen_request, principal, request_id, now)
+        if stored.request.status != "pending":
+            return Waiting(stored=stored, at=now, live=True, with_private=with_private)
     children = []
     running = situation.state.children if situation.state is not None and depth else ()
     for call in running[:_MOST_CHILDREN]:
