@@ -43,6 +43,7 @@ from api.routes import (
 from api.schemas.common import ProblemDocument
 from api.scim import routes as scim
 from service.administration.health import Health
+from service.attachments import draft_files
 
 _DESCRIPTION = """\
 Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` with every call; `placet token
@@ -159,11 +160,10 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run the background jobs of the API: shadows, simulations and evidence packs."""
+    """Run the background jobs of the API: shadows, simulations, evidence packs, and files that were not sent in."""
     context: ApiContext = app.state.context
-    watching = [
-        asyncio.create_task(work) for work in (context.shadows.watch(), context.jobs.watch(), context.evidence.watch())
-    ]
+    works = (context.shadows.watch(), context.jobs.watch(), context.evidence.watch(), draft_files.watch(context))
+    watching = [asyncio.create_task(work) for work in works]
     try:
         yield
     finally:

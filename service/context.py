@@ -80,6 +80,8 @@ class Context:
 
     evidence_days: int = 30
     """How long the file of an evidence pack is kept."""
+    unsent_files_days: int = 7
+    """After how many days the files of a form that was not sent in are deleted."""
 
     @property
     def namespace(self) -> str:

@@ -21,7 +21,7 @@ from placet.audit.sealed import SECRET_BYTES
 from placet.definition.assignees import person_id
 from placet.directory import Directory
 from placet.engine.content import default_title
-from placet.engine.events import ActorType, Opening
+from placet.engine.events import ActorType, Opening, OpeningFile
 from placet.engine.input import accept_input
 from placet.errors import Conflict, InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.json_pointer import pointer_to
@@ -51,12 +51,16 @@ _LONGEST_TITLE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDraft:
-    """What is asked for: a process by its name, in its newest published version unless one is named, and the input."""
+    """What is asked for: a process by its name, in its newest published version unless one is named, and the input.
+
+    `files` are in the store already, under the id of the request.
+    """
 
     template: str
     version: str | None = None
     title: str | None = None
     input: dict[str, Any] = field(default_factory=dict)
+    files: tuple[OpeningFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +196,7 @@ def _opening(request_id: str, draft: RequestDraft, ready: _Ready, now: datetime)
         created_from=origin.parent,
         secret=secrets.token_hex(SECRET_BYTES),
         titled=title is not None,
+        files=draft.files,
     )
 
 

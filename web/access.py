@@ -65,6 +65,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /requests/new": ASK,
     "GET /requests/new/{template_id}": ASK,
     "POST /requests/new/{template_id}": ASK,
+    "POST /requests/new/{template_id}/files": ASK,
     "GET /requests/{request_id}": EVERYBODY,
     "GET /requests/{request_id}/edit": NOT_AUDITORS,
     "POST /requests/{request_id}/edit": NOT_AUDITORS,

@@ -31,6 +31,8 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 """The headers of each page. Pages have no inline script and no inline style."""
+FILES_AT_ONCE: Final = 4
+"""How many files of the largest size a form may carry that takes several; smaller ones may be more."""
 _MOST_FIELDS = 1000
 _HTTPS_ONLY = "max-age=31536000"
 
@@ -81,6 +83,13 @@ class UploadPageRoute(PageRoute):
 
     def _most_bytes(self, context: ApiContext) -> int:
         return context.max_body_bytes + context.attachment_bytes
+
+
+class FilesPageRoute(PageRoute):
+    """A page whose form may carry several files."""
+
+    def _most_bytes(self, context: ApiContext) -> int:
+        return context.max_body_bytes + FILES_AT_ONCE * context.attachment_bytes
 
 
 def _require_access(session: Session | None, rule: frozenset[str], *, changes: bool) -> None:

@@ -34,6 +34,16 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningFile:
+    """A file that a request begins with. It is stored already; `size` is in bytes and `sha256` in hex."""
+
+    name: str
+    media_type: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
     """A request as it was submitted; `input` is normalised (placet.definition.variables)."""
 
@@ -51,6 +61,7 @@ class Opening:
     secret: str
     actor_type: ActorType = "person"  # of whoever entered it
     titled: bool  # whether the requester gave the title; else it is made of the input, again whenever that changes
+    files: tuple[OpeningFile, ...] = ()  # of the first revision, so that nobody is asked before they are there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from placet.engine import commands
 from placet.engine.content import content_digest
 from placet.engine.events import ActionDone, ChildEnded, DirectoryRead, Event, Opening, SignalRefused
 from placet.engine.flow import advance, settle
+from placet.engine.revisions import check_opening_files, opening_attachments, record_opening_files
 from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import State, Transition
 from placet.engine.timers import carry_out_due, next_due
@@ -34,6 +35,7 @@ STARTED_LATE = timedelta(minutes=5)
 
 def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
     """Return the state of a request before its first entry; an update that arrives before `begin` finds it."""
+    attachments = opening_attachments(opening, now)
     return State(
         request_id=opening.request_id,
         requester=opening.requester,
@@ -49,24 +51,28 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
         rules=plan.rules,
         given=opening.input,
         titled=opening.titled,
-        content_digest=content_digest(plan, opening.title, opening.input),
+        content_digest=content_digest(plan, opening.title, opening.input, attachments),
+        attachments=attachments,
     )
 
 
 def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transition:
     """Start a request: record its opening and go on from the trigger until somebody is asked.
 
-    Raises InputInvalid for input that does not fit the plan's variables. A request that has begun stays as it is.
+    Raises InputInvalid for input that does not fit the plan's variables, and for files that cannot be. A request that
+    has begun stays as it is.
     """
     if state.seq:
         return Transition(state=state)
     check_text(opening.title, "/title", optional=False)
+    check_opening_files(opening)
     given = normalise_input(plan.variables, opening.input)
 
     def work(run: Run) -> None:
         run.set(started_at=run.now)  # later than it was asked for, where the directory had to be read first
         if given != state.input:
-            run.set(input=given, given=given, content_digest=content_digest(plan, opening.title, given))
+            digest = content_digest(plan, opening.title, given, state.attachments)
+            run.set(input=given, given=given, content_digest=digest)
         run.record(
             "started",
             actor=f"user:{opening.started_by or opening.requester}",
@@ -81,6 +87,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
             actor_type=None if opening.actor_type == "person" else opening.actor_type,
             **run.state.revision_facts,
         )
+        record_opening_files(run, opening)
         advance(run, plan.start)
 
     return _worked(plan, state, now, work)

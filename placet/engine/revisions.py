@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -28,7 +29,7 @@ from placet.engine.content import (
     default_title,
     is_material,
 )
-from placet.engine.events import ActionDone, Attach, ChildEnded, Resubmit
+from placet.engine.events import ActionDone, Attach, ChildEnded, Opening, OpeningFile, Resubmit
 from placet.engine.flow import advance, reopen, take_action, take_child
 from placet.engine.input import accept_input
 from placet.engine.run import Run
@@ -99,7 +100,7 @@ def attach(run: Run, event: Attach) -> None:
         raise Refused("Somebody has decided already; files can be attached before that, or while it is returned.")
     if len(state.attachments) >= MOST_ATTACHMENTS:
         raise Refused(f"The request has {MOST_ATTACHMENTS} files, which is the limit.")
-    _check_file(event)
+    check_file(event, "")
     added = Attachment(
         n=len(state.attachments) + 1,
         name=event.name,
@@ -114,29 +115,69 @@ def attach(run: Run, event: Attach) -> None:
     change = FieldChange(field="attachments", before=before or None, after=[*before, added.name])
     run.set(attachments=(*state.attachments, added))
     _revise(run, (change,), restart=False)
+    _record_attached(run, added, actor=event.by.name, changes=[change])
+
+
+def check_opening_files(opening: Opening) -> None:
+    """Raise InputInvalid where a request is to begin with files that cannot be."""
+    if len(opening.files) > MOST_ATTACHMENTS:
+        raise InputInvalid.at("/files", f"a request has at most {MOST_ATTACHMENTS} files; leave some out")
+    for index, file in enumerate(opening.files):
+        check_file(file, pointer_to("/files", str(index)))
+
+
+def opening_attachments(opening: Opening, now: datetime) -> tuple[Attachment, ...]:
+    """Return the files that a request begins with, as it holds them: in its first revision."""
+    by = opening.started_by or opening.requester
+    return tuple(
+        Attachment(
+            n=n,
+            name=file.name,
+            media_type=file.media_type,
+            size=file.size,
+            sha256=file.sha256,
+            uploaded_by=by,
+            uploaded_at=now,
+            revision=1,
+        )
+        for n, file in enumerate(opening.files, start=1)
+    )
+
+
+def record_opening_files(run: Run, opening: Opening) -> None:
+    """Record the files that a request begins with. They change nothing: its first digest is of them as well."""
+    if not opening.files:
+        return
+    run.set(attachments=opening_attachments(opening, run.now))
+    for one in run.state.attachments:
+        _record_attached(run, one, actor=f"user:{one.uploaded_by}", changes=[])
+
+
+def _record_attached(run: Run, added: Attachment, *, actor: str, changes: list[FieldChange]) -> None:
     run.record(
         "attached",
-        actor=event.by.name,
+        actor=actor,
         n=added.n,
         name=Sealed(added.name),
         media_type=added.media_type,
         size=added.size,
         sha256=Sealed(added.sha256),
-        changes=sealed(changes_as_json([change])),
+        changes=sealed(changes_as_json(changes) or None),
         **run.state.revision_facts,
     )
 
 
-def _check_file(event: Attach) -> None:
-    name = check_text(event.name, "/name", optional=False) or ""
+def check_file(file: Attach | OpeningFile, at: str) -> None:
+    """Raise InputInvalid where a file cannot be as it is said to be; `at` is the JSON Pointer of what says so."""
+    name = check_text(file.name, f"{at}/name", optional=False) or ""
     if len(name) > _LONGEST_NAME or any(char in name for char in "/\\") or not name.isprintable():
-        raise InputInvalid.at("/name", f"give a file name of at most {_LONGEST_NAME} characters, without / and \\")
-    if not _MEDIA_TYPE.fullmatch(event.media_type):
-        raise InputInvalid.at("/media_type", "give a media type such as application/pdf")
-    if not _SHA256.fullmatch(event.sha256):
-        raise InputInvalid.at("/sha256", "give the SHA-256 of the file in hex")
-    if not 0 <= event.size <= _LARGEST:
-        raise InputInvalid.at("/size", "give the size of the file in bytes")
+        raise InputInvalid.at(f"{at}/name", f"give a file name of at most {_LONGEST_NAME} characters, without / and \\")
+    if not _MEDIA_TYPE.fullmatch(file.media_type):
+        raise InputInvalid.at(f"{at}/media_type", "give a media type such as application/pdf")
+    if not _SHA256.fullmatch(file.sha256):
+        raise InputInvalid.at(f"{at}/sha256", "give the SHA-256 of the file in hex")
+    if not 0 <= file.size <= _LARGEST:
+        raise InputInvalid.at(f"{at}/size", "give the size of the file in bytes")
 
 
 def _attached_since_returned(run: Run) -> bool:

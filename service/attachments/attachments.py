@@ -67,13 +67,7 @@ async def attach(context: Context, principal: Principal, request_id: str, upload
     settings, before = await context.database.read(read)
     if len(before) >= settings.max_files:
         raise Refused(f"A request of this process may have {settings.max_files} files.")
-    most = min(settings.max_bytes or context.attachment_bytes, context.attachment_bytes)
-    if upload.size > most:
-        raise TooLarge(f"{upload.name!r} has {upload.size:,} bytes, and a file may have {most:,}.")
-    head = upload.file.read(HEAD)
-    upload.file.seek(0)
-    media_type = media_type_of(upload.name, upload.declared, head)
-    require_allowed(media_type, settings.types)
+    media_type = type_of(upload, settings, context.attachment_bytes)
     # Stored before it is on record: a record without its file would be a promise that nobody can keep.
     await context.files.put(request_id, upload.sha256, upload.file)
     event = Attach(
@@ -94,6 +88,26 @@ async def attach(context: Context, principal: Principal, request_id: str, upload
         raise
     after = await context.database.read(attachments_of, request_id)
     return next(one for one in reversed(after) if one.sha256 == upload.sha256 and one.name == upload.name)
+
+
+def type_of(upload: Upload, settings: AttachmentSettings, most: int) -> str:
+    """Return the type of a file; raises TooLarge and TypeNotAllowed where a process does not take it.
+
+    `most` is how many bytes a file of this installation may have.
+    """
+    require_size(upload.name, upload.size, settings, most)
+    head = upload.file.read(HEAD)
+    upload.file.seek(0)
+    media_type = media_type_of(upload.name, upload.declared, head)
+    require_allowed(media_type, settings.types)
+    return media_type
+
+
+def require_size(name: str, size: int, settings: AttachmentSettings, most: int) -> None:
+    """Raise TooLarge unless a process takes files of this size; `most` is the installation's limit."""
+    largest = min(settings.max_bytes or most, most)
+    if size > largest:
+        raise TooLarge(f"{name!r} has {size:,} bytes, and a file may have {largest:,}.")
 
 
 async def listed(context: Context, principal: Principal, request_id: str) -> tuple[Attachment, ...]:

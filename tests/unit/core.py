@@ -25,6 +25,7 @@ from placet.engine.events import (
     Happened,
     Migrate,
     Opening,
+    OpeningFile,
 )
 from placet.engine.state import Notification, State, Task, Transition
 from placet.errors import InputInvalid, Refused
@@ -125,6 +126,7 @@ class Case:
     title: str = "A request"
     request_id: str = "r"
     secret: str = "secret"
+    files: tuple[OpeningFile, ...] = ()
     twice: bool = False  # work everything out again from the JSON round trip, and compare the bytes
 
     def __post_init__(self) -> None:
@@ -143,6 +145,7 @@ class Case:
             directory_at=self.now,
             secret=self.secret,
             titled=True,
+            files=self.files,
         )
         self.state = machine.opening_state(self.plan, opening, self.now)
         self._step(lambda plan, state: machine.begin(plan, opening, state, self.now))

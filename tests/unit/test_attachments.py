@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from placet.engine.events import Actor, Attach, Resubmit
+from placet.engine.content import content_digest
+from placet.engine.events import Actor, Attach, OpeningFile, Resubmit
 from placet.errors import ContentChanged, InputInvalid, NotPermitted, Refused, TypeNotAllowed
 from service.attachments.types import INLINE, media_type_of, require_allowed
 from tests.unit.core import Case
@@ -78,6 +80,32 @@ def test_only_the_requester_attaches() -> None:
     request = chain()
     with pytest.raises(NotPermitted):
         attach(request, by=Actor(person="mo"))
+
+
+OFFER = OpeningFile(name="offer.pdf", media_type="application/pdf", size=5, sha256=SHA)
+
+
+def test_files_that_a_request_begins_with_are_of_its_first_revision_and_there_before_anybody_is_asked() -> None:
+    request = chain(files=(OFFER, replace(OFFER, name="plan.pdf", sha256="a" * 64)))
+    state = request.state
+    assert [(one.n, one.name, one.revision, one.uploaded_by) for one in state.attachments] == [
+        (1, "offer.pdf", 1, "rita"),
+        (2, "plan.pdf", 1, "rita"),
+    ]
+    assert state.revision == 1
+    assert state.content_digest == content_digest(request.plan, state.title, state.given, state.attachments)
+    assert state.content_digest != chain().state.content_digest
+    kinds = [entry.kind for entry in request.entries]
+    assert kinds[:4] == ["started", "attached", "attached", "task_opened"]
+    assert request.entries[0].detail["content_digest"] == request.task.content_digest == state.content_digest
+    attach(request, "late.pdf")
+    assert (request.state.attachments[-1].n, request.state.revision) == (3, 2)
+
+
+def test_a_request_does_not_begin_with_a_file_that_cannot_be() -> None:
+    with pytest.raises(InputInvalid) as refused:
+        chain(files=(OFFER, replace(OFFER, name="../etc/passwd")))
+    assert refused.value.problems[0].pointer == "/files/1/name"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Requests: start one from a form, follow it, withdraw it, and answer a request for changes."""
+"""Requests: follow one, withdraw it, and answer a request for changes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,8 @@ from sqlalchemy import Connection
 
 from placet.engine.content import changes_as_json, changes_between
 from placet.engine.events import Withdraw
-from placet.errors import InputInvalid, NotFound, PlacetError
+from placet.errors import InputInvalid, PlacetError
 from service import commands
-from service.requests import RequestDraft, start_request
-from service.visibility import seen_request
-from storage.queries.definitions import definitions
 from web.forms import shapes
 from web.routes.common import (
     Here,
@@ -40,7 +37,6 @@ from web.views.files import limits_of
 from web.views.inbox import read_inbox_count
 from web.views.request import RequestPage, read_request, read_requests
 from web.views.values import changes_of
-from web.views.versions import Version
 from web.visitor import SignedIn, Visitor
 from web.waiting.panel import Panel
 
@@ -83,59 +79,6 @@ async def request_list(request: Request, here: Here, visitor: SignedIn) -> HTMLR
         next_address="/requests?" + urlencode({**following, "cursor": found.next_cursor or ""}),
         chosen=chosen,
     )
-
-
-@router.get("/new")
-async def processes(request: Request, here: Here, visitor: SignedIn) -> Response:
-    """List the processes that a request can be made for; `copy` is a request to copy as a new one."""
-    copied = request.query_params.get("copy", "")[:200]
-    if copied:
-
-        def find(connection: Connection) -> str:
-            stored = seen_request(connection, visitor.principal, copied, visitor.wording.now)
-            return definitions.named(connection, stored.request.template).id
-
-        return see_other(f"/requests/new/{await here.context.database.read(find)}?copy={copied}")
-
-    def read(connection: Connection) -> tuple[list[dict[str, Any]], str | None]:
-        return definitions.startable(connection), read_inbox_count(connection, visitor.principal, visitor.wording)
-
-    found, badge = await here.context.database.read(read)
-    return shown(request, "processes.html", section="new", badge=badge, processes=found)
-
-
-@router.get("/new/{template_id}")
-async def new_request(request: Request, here: Here, visitor: SignedIn, template_id: RequestId) -> HTMLResponse:
-    """Show the form of a new request, made of the variables of its process."""
-    version = await here.context.database.read(_startable, here, template_id)
-    copied = request.query_params.get("copy", "")[:200]
-    given: dict[str, Any] = {}
-    title = ""
-    if copied:
-        stored = await here.context.database.read(seen_request, visitor.principal, copied, visitor.wording.now)
-        given, title = stored.request.input, stored.request.title
-    return _new_form(request, visitor, version, given, title, here=here)
-
-
-@router.post("/new/{template_id}")
-async def start(request: Request, here: Here, visitor: SignedIn, template_id: RequestId) -> Response:
-    """Start a request from its form."""
-    visitor.principal.need(frozenset({"requester", "admin"}))
-    entries = await entries_of(request, visitor)
-    version = await here.context.database.read(_startable, here, template_id)
-    assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
-    given = shapes.read_input(version.asked, entries)
-    title = entries.text("title")[:_TITLE]
-    draft = RequestDraft(
-        template=version.definition.name, version=version.definition.version, title=title or None, input=given
-    )
-    # The key of the form makes the id, so that a form that is sent twice starts one request.
-    key = done_key(visitor, entries.text("key") or fresh_key())
-    try:
-        stored = await start_request(here.context, visitor.principal, draft, request_id=key[:32], fresh=False)
-    except InputInvalid as error:
-        return _new_form(request, visitor, version, given, title, here=here, error=error, key=entries.text("key"))
-    return see_other(f"/requests/{stored.request.id}", "start")
 
 
 @router.get("/{request_id}")
@@ -205,15 +148,6 @@ async def _end(request: Request, here: WebContext, visitor: Visitor, request_id:
     return see_other(f"/requests/{request_id}", action)
 
 
-def _startable(connection: Connection, here: WebContext, template_id: str) -> Version:
-    """Return the published version that requests are made for; raises NotFound."""
-    row = definitions.get(connection, template_id)
-    version = here.versions.of(connection, template_id)
-    if row.status != "published" or version.definition is None:
-        raise NotFound(f"{row.name} {row.version} cannot be asked for.")
-    return version
-
-
 def _read(connection: Connection, here: WebContext, visitor: Visitor, request_id: str) -> RequestPage:
     link = here.context.ui_link(request_id) if here.context.ui_url else ""
     return read_request(connection, visitor.principal, request_id, here.versions, visitor.wording, link)
@@ -251,42 +185,6 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
     return answer
 
 
-def _new_form(
-    request: Request,
-    visitor: Visitor,
-    version: Version,
-    given: dict[str, Any],
-    title: str,
-    *,
-    here: WebContext,
-    error: InputInvalid | None = None,
-    key: str = "",
-) -> HTMLResponse:
-    definition = version.definition
-    assert definition is not None  # noqa: S101 - `_startable` has seen to it
-    fields = shapes.fields_of(version.asked, given, visitor.wording)
-    return shown(
-        request,
-        "request_form.html",
-        section="new",
-        status=200 if error is None else 422,
-        heading=definition.name,
-        description=definition.description,
-        action=f"/requests/new/{version.id}",
-        up="/requests/new",
-        up_word=visitor.wording.say("New request"),
-        title=title,
-        comment="",
-        asked=None,
-        review=None,
-        resubmits=False,
-        draft_key="" if given else f"new:{definition.name}",
-        limits=limits_of(version, here.context.attachment_bytes, 0, visitor.wording),
-        key=key or fresh_key(),
-        **judged(fields, error),
-    )
-
-
 def _edit_form(
     request: Request,
     visitor: Visitor,
@@ -322,6 +220,8 @@ def _edit_form(
         review=changes,
         resubmits=True,
         limits=None,
+        chosen=None,
+        unsent=None,
         draft_key="",
         key=fresh_key(),
         **judged(fields, error),

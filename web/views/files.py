@@ -10,6 +10,7 @@ from placet.engine.content import Attachment
 from service.attachments.types import INLINE
 from storage.queries.requests.attachments import KIND, attachment_in
 from storage.queries.requests.requests import TimelineRow
+from storage.tables.request_drafts import DraftFile
 from web.languages import Wording
 from web.views import words
 from web.views.people import Names
@@ -51,6 +52,23 @@ def limits_of(version: Version, most_bytes: int, there: int, wording: Wording) -
         most=_size(most, wording),
         types=", ".join(dict.fromkeys(_type_name(one, wording) for one in settings.types)),
         accept=",".join(settings.types),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenFile:
+    """A file of a form that is not sent in yet."""
+
+    id: str
+    name: str
+    size: str
+    media_type: str
+
+
+def chosen_files(rows: Iterable[DraftFile], wording: Wording) -> tuple[ChosenFile, ...]:
+    """Return the files of a form as it lists them."""
+    return tuple(
+        ChosenFile(id=one.id, name=one.name, size=_size(one.size, wording), media_type=one.media_type) for one in rows
     )
 
 
