@@ -70,6 +70,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /requests/{request_id}/edit": NOT_AUDITORS,
     "POST /requests/{request_id}/edit": NOT_AUDITORS,
     "POST /requests/{request_id}/comment": NOT_AUDITORS,
+    "GET /requests/{request_id}/people": NOT_AUDITORS,
     "POST /requests/{request_id}/questions": NOT_AUDITORS,
     "POST /requests/{request_id}/questions/{n}": NOT_AUDITORS,
     "POST /requests/{request_id}/remind": NOT_AUDITORS,

@@ -15,6 +15,8 @@ from placet.errors import Busy
 from storage.database import Database
 from storage.queries.identity import rate_counts
 
+_SEARCHES = "120/minute"  # as fast as somebody types names; for reading a directory letter by letter it is slow
+
 
 class DatabaseStorage(Storage):
     """Keeps the counters of the library in Placet's database."""
@@ -104,3 +106,4 @@ class RateLimits:
         self.logins = RateLimit("log-ins of this person", login_person, shared, seconds)
         # A write for each decision would cost more than the limit is worth.
         self.decisions = RateLimit("decisions of this person", decision, MemoryStorage())
+        self.people_searches = RateLimit("searches of people by this person", _SEARCHES, MemoryStorage())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import expect
 
@@ -50,3 +52,67 @@ def test_a_question_is_asked_and_answered_and_the_request_watched(
         "reminded",
         "question_answered",
     ]
+
+
+@pytest.mark.parametrize(
+    ("width", "more", "many", "unseen"),
+    [
+        (360, {}, "2 people; the arrow keys choose, Enter takes one.", "may not see this request"),
+        (
+            1400,
+            {"locale": "de-DE", "color_scheme": "dark"},
+            "2 Personen; die Pfeiltasten wählen, die Eingabetaste übernimmt eine.",
+            "darf diesen Antrag nicht sehen",
+        ),
+    ],
+)
+def test_people_are_proposed_after_an_at_sign(
+    placet: Placet, visit: Visitors, width: int, more: dict[str, Any], many: str, unseen: str
+) -> None:
+    for ident, name in (("xandra", "Xandra Xu"), ("xaver", "Xaver")):
+        placet.put("ada", f"people/{ident}/", {"id": ident, "name": name})
+    request = started(placet, f"A mention, {width} wide")
+    max_ = visit("max", width=width, **more)
+    page = max_.go(f"/requests/{request['id']}")
+    field, options = page.locator("#comment-text"), page.get_by_role("option")
+    field.focus()
+    page.keyboard.type("Ask @r")
+    expect(options).to_have_count(0)
+    page.keyboard.type("i")
+    expect(options).to_have_text(["Rita @rita"])
+    expect(field).to_have_role("combobox")
+    expect(field).to_have_attribute("aria-activedescendant", str(options.first.get_attribute("id")))
+    page.keyboard.press("Enter")
+    expect(field).to_have_value("Ask @rita ")
+    expect(field).to_have_role("textbox")
+
+    page.keyboard.type("or @an")  # Ann does not see the request
+    expect(options).to_have_count(1)
+    expect(options.first).to_contain_text(unseen)
+    page.keyboard.press("Escape")
+    expect(options).to_have_count(0)
+    page.keyboard.type("n ")
+    page.keyboard.type("or @xa")
+    expect(options).to_have_count(2)
+    expect(page.locator("#conversation [role=status]")).to_have_text(many)
+    page.keyboard.press("ArrowDown")
+    expect(options.nth(1)).to_have_attribute("aria-selected", "true")
+    page.keyboard.press("ArrowDown")
+    expect(options.nth(0)).to_have_attribute("aria-selected", "true")
+    findings = max_.findings(f"people are proposed {width}")
+    page.keyboard.press("Backspace")
+    page.keyboard.press("Backspace")
+    expect(options).to_have_count(0)
+    page.keyboard.type("ad")
+    expect(options).to_have_text(["Ada @ada"])
+    options.first.click()
+    expect(field).to_have_value("Ask @rita or @ann or @ada ")
+    expect(field).to_be_focused()
+    page.keyboard.type("@ol")
+    expect(options).to_have_count(1)
+    page.keyboard.press("Tab")
+    expect(field).to_have_value("Ask @rita or @ann or @ada @olivia ")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#conversation")).to_contain_text("Ask @Rita or @Ann or @Ada @Olivia")
+    assert findings == []

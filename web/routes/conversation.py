@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Path, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import JSONResponse, Response
 
+from api.access import rule_of as access_to_route
 from placet.engine.conversation import LONGEST_QUESTION
 from placet.engine.events import AnswerQuestion, AskQuestion, Comment, Remind
 from placet.engine.mentions import mentioned_in
@@ -33,6 +34,22 @@ async def comment(request: Request, here: Here, visitor: SignedIn, request_id: R
     event = Comment(by=visitor.principal.actor, text=text)
     await act(here, visitor, event, entries, "comment", request_id=request_id)
     return see_other(await _telling(here, visitor, request_id, text, back), "comment")
+
+
+@router.get("/people")
+async def proposed(
+    here: Here, visitor: SignedIn, request_id: RequestId, q: Annotated[str, Query(max_length=200)] = ""
+) -> JSONResponse:
+    """Return whom a text about the request may mention, by the beginning of their id or name."""
+    principal, wording = visitor.principal, visitor.wording
+    await here.context.rate_limits.people_searches.count(principal.person)
+    everybody = bool(access_to_route("GET", "/workflow/people/") & {*principal.access})
+    found = await here.context.database.read(
+        mentions.proposed, principal, request_id, q.replace("\0", ""), wording.now, everybody=everybody
+    )
+    unseen = wording.say("may not see this request, and is not told")
+    people = [{"id": one.id, "name": one.name, "note": "" if one.sees else unseen} for one in found]
+    return JSONResponse({"people": people})
 
 
 @router.post("/questions")
