@@ -131,7 +131,7 @@ async def test_an_empty_draft_is_sound_and_its_findings_are_told_beside_their_pa
     assert "<b>Trip" not in page
     assert "data-report" in page
     form = form_of((await browser.get(f"{draft}?at=node:approval")).text)
-    await send(browser, draft, **form | {"op": "save", "p1.approvers": "nobody at all ("})
+    await send(browser, draft, **form | {"op": "save", "p1.approvers.0.who": "nobody at all ("})
     page = (await browser.get(f"{draft}/findings")).text
     assert re.search(r'class="finding error" data-at="node:approval"', page), page[page.find("data-report") :][:3000]
 

@@ -282,7 +282,9 @@ class Case:
 def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> Case:
     """Begin a request of the tests' organisation; `more` are fields of Case, or of the blueprint."""
     children = more.pop("children", None)
-    ours = {k: more.pop(k) for k in ("requester", "input", "title", "request_id", "secret", "twice") if k in more}
+    ours = {
+        k: more.pop(k) for k in ("requester", "input", "title", "request_id", "secret", "twice", "files") if k in more
+    }
     return Case(plan=plan_of(blueprint(*steps, **more), children), org=org or office(), **ours)
 
 

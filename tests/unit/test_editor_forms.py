@@ -226,3 +226,139 @@ def test_a_decision_by_conditions_becomes_one_by_a_table() -> None:
     table = edits.table_of(after, f"node:{name}")
     assert table is not None
     assert check(after).ok
+
+
+APPROVERS: list[Any] = [
+    "user:max",
+    {"who": "role:cfo", "weight": 3},
+    {"who": "group:jury"},  # as good as the bare text, and kept as it was written
+    {"expr": 'amount > 100 ? ["user:ann"] : []', "weight": 2},
+    {"who": "user:ben", "since": 2020},  # nothing that a row has a field for
+    7,
+]
+FORM: dict[str, Any] = {
+    "additionalProperties": False,
+    "type": "object",
+    "required": ["note", "cost_centre"],
+    "properties": {
+        "cost_centre": {"enum": ["100", "200"], "type": "string", "title": "Cost centre"},
+        "note": {"type": "string", "maxLength": 200},
+        "day": {"type": "string", "format": "date", "description": "Of the delivery"},
+        "score": {"type": "integer", "enum": [1, 2, 3], "minimum": 1},
+        "several": {"type": "array", "items": {"enum": ["a", "b"]}, "uniqueItems": True},
+        "address": {"type": "object", "properties": {"city": {"type": "string"}}},
+        "either": {"type": ["string", "null"], "enum": ["x", None]},
+        "odd": {"type": "string", "enum": ["a ", "a"]},
+    },
+}
+
+
+def process(**step: Any) -> dict[str, Any]:
+    return {"name": "P", "version": "1.0.0", "process_steps": [{"stage_name": "One", "approvers": ["user:a"], **step}]}
+
+
+def step_of(content: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = content["process_steps"][0]
+    return found
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"approvers": APPROVERS},
+        {"approvers": "user:max"},
+        {"form": FORM},
+        {"form": {}},
+        {"form": {"type": "object", "properties": {}, "required": []}},
+        {"form": {"anyOf": [{"required": ["a"]}]}},
+        {"form": {"properties": {"a": True}}},
+        {"form": {"properties": {"a": {}}, "required": ["b"]}},
+        {"form": {"type": ["object", "null"]}},
+        {"form": "nothing"},
+        {"comment_required": "approve"},
+        {"comment_required": ["approve", "weigh"]},
+        {"escalation": ["user:a", {"to": "role:cfo", "after_hours": 2}]},
+        {"sla": 5},
+        {"quorum": 3},
+        {"description": ["of", "two"]},
+        {"sla_hours": {"hours": 2}},
+    ],
+    ids=str,
+)
+def test_values_of_any_shape_are_given_back_as_they_are(step: dict[str, Any]) -> None:
+    content = process(**step)
+    assert saved(content, "stage:One") == content
+
+
+def test_approvers_are_rows_of_a_person_or_rule_and_a_weight() -> None:
+    content = process(approvers=APPROVERS)
+    after = saved(
+        content,
+        "stage:One",
+        **{"p0.approvers.0.weight": "2", "p0.approvers.1.who": "", "p0.approvers.6.who": "user:zoe"},
+    )
+    assert step_of(after)["approvers"] == [{"who": "user:max", "weight": 2}, *APPROVERS[2:], "user:zoe"]
+    after = saved(process(), "stage:One", **{"p0.approvers.0.who": "[]", "p0.approvers.0.kind": "expression"})
+    assert step_of(after)["approvers"] == [{"expr": "[]"}]
+    after = saved(process(), "stage:One", **{"p0.approvers.0.weight": "heavy"})
+    assert step_of(after)["approvers"] == [{"who": "user:a", "weight": "heavy"}]  # the check says what is wrong
+
+
+def test_the_fields_of_a_decision_are_rows() -> None:
+    rows = {"name": "cost_centre", "title": "Cost centre", "required": "true", "enum": "100\n200"}
+    after = saved(process(), "stage:One", **{f"p0.form.0.{key}": value for key, value in rows.items()})
+    assert step_of(after)["form"] == {
+        "type": "object",
+        "properties": {"cost_centre": {"title": "Cost centre", "type": "string", "enum": ["100", "200"]}},
+        "required": ["cost_centre"],
+    }
+    after = saved(after, "stage:One", **{"p0.form.0.enum": "", "p0.form.0.type": "date", "p0.form.0.required": "false"})
+    assert step_of(after)["form"] == {
+        "type": "object",
+        "properties": {"cost_centre": {"title": "Cost centre", "type": "string", "format": "date"}},
+    }
+    after = saved(after, "stage:One", **{"p0.form.0.name": ""})
+    assert "form" not in step_of(after)
+    rows = {"name": "risks", "type": "several", "enum": "fire\nwater"}
+    after = saved(process(), "stage:One", **{f"p0.form.0.{key}": value for key, value in rows.items()})
+    risks = step_of(after)["form"]["properties"]["risks"]
+    assert risks == {"type": "array", "items": {"type": "string", "enum": ["fire", "water"]}}
+
+
+def test_what_a_row_has_no_field_for_stays_when_others_change() -> None:
+    content = process(form=FORM)
+    changes = {
+        "p0.form.1.name": "remark",
+        "p0.form.3.enum": "1\n2",
+        "p0.form.4.enum": "a\nb\nc",
+        "p0.form.8.name": "note",
+    }
+    form = step_of(saved(content, "stage:One", **changes))["form"]
+    properties = FORM["properties"]
+    assert form == {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["remark", "cost_centre"],
+        "properties": {
+            **{name: one for name, one in properties.items() if name not in {"note", "score", "several"}},
+            "remark": properties["note"],
+            "score": {"type": "integer", "enum": [1, 2], "minimum": 1},
+            "several": {"type": "array", "items": {"enum": ["a", "b", "c"]}, "uniqueItems": True},
+            "note": {"type": "string"},
+        },
+    }
+
+
+def test_a_row_whose_json_is_not_complete_keeps_what_was_typed_and_is_found() -> None:
+    typing = {"p0.form.1.more": '{"maxLength": 20'}
+    after = saved(process(form=FORM), "stage:One", **typing)
+    assert step_of(after)["form"]["properties"]["note"] == {"type": "string", "$defs": '{"maxLength": 20'}
+    assert any(finding.pointer.startswith("/process_steps/0/form") for finding in check(after).findings)
+    assert saved(after, "stage:One") == after
+    done = saved(after, "stage:One", **{"p0.form.1.more": '{"maxLength": 20}'})
+    assert step_of(done)["form"]["properties"]["note"] == {"type": "string", "maxLength": 20}
+
+
+def test_two_rows_of_one_name_are_two_fields() -> None:
+    after = saved(process(form=FORM), "stage:One", **{"p0.form.1.name": "cost_centre"})
+    assert list(step_of(after)["form"]["properties"])[:2] == ["cost_centre", "cost_centre_2"]

@@ -49,6 +49,9 @@ _LABELS = {
     "description": _("Description"),
     "decision_links": _("Links that decide"),
     "who": _("Who"),
+    "kind": _("Kind"),
+    "fields": _("Fields"),
+    "more": _("More, as JSON"),
     "expr": _("Expression"),
     "output": _("What it sets"),
     "input": _("What it is given"),
@@ -139,6 +142,12 @@ _LABELS = {
     "=datetime": _("moment"),
     "=list": _("list"),
     "=object": _("group of values"),
+    "=person": _("person or rule"),
+    "=expression": _("expression"),
+    "=json": _("JSON"),
+    "=number": _("number"),
+    "=several": _("several of a list"),
+    "=other": _("what the JSON says"),
     "=24x7": _("around the clock"),
     "Quorum": _("a number"),
     "AtLeast": _("a number"),
@@ -148,7 +157,7 @@ _LABELS = {
 _HELP = {
     "id": _("Edges name the step by it."),
     "approvers": _(
-        'For example user:max, role:cfo, manager_of(requester). Weighted: {"who": "user:max", "weight": 2}.'
+        "For example user:max, role:cfo, manager_of(requester). A weight counts where a weight has to be reached."
     ),
     "condition": _('For example: amount > 5000 && department == "it".'),
     "output": _("Written as: variable = field."),
@@ -156,7 +165,7 @@ _HELP = {
     "escalation_to": _("For example department_head or user:olivia."),
     "to": _("Where it goes on, or who is told."),
     "until": _("An expression that is a day or a moment."),
-    "form": _("A JSON Schema of what the approver fills in."),
+    "form": _("What the approver fills in. A row without a name is left out."),
     "version": _("Such as 1.2.0. It has to rise with what changes."),
     "owner": _("For example user:olivia."),
     "minimum": _("Nothing is said: any."),

@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 from placet.json_pointer import pointer_to
 from web.editor.labels import help_of, label_of
+from web.editor.row_forms import ABSENT, ROW_FORMS
 from web.forms.fields import Field, Widget, entered
 from web.forms.reading import Entries, as_json, whole
 from web.languages import Wording
@@ -22,7 +23,6 @@ Schema = Mapping[str, Any]
 Options = Callable[[str], Sequence[tuple[str, str]] | None]
 """What may be chosen for a property, by its name; None where anything may be written."""
 
-ABSENT: Final = object()
 _LONG = 300  # characters; a text that may be longer gets several lines
 _KIND = "~"  # the name of the field that says which of several shapes a value has
 _NUMBERS = {"integer", "number"}
@@ -109,6 +109,22 @@ class Former:
         inner: Schema = next(iter((schema.get("patternProperties") or {}).values()), {})
         return inner.get("type") == "string"
 
+    def _misfits(self, schema: Schema, value: Any) -> bool:
+        """Whether a value has another shape than its property: its own form would lose it, so it is shown as JSON."""
+        if self._words(schema) and self._objects(schema):
+            return not isinstance(value, str | Mapping)
+        kind = schema.get("type")
+        if kind == "array":
+            inner = self.resolved(schema.get("items", {}))
+            if not isinstance(value, list):
+                return True
+            if "enum" in inner:
+                return any(one not in inner["enum"] for one in value)
+            return bool(inner.get("properties")) and any(not isinstance(one, Mapping) for one in value)
+        if kind == "object":
+            return not isinstance(value, Mapping)
+        return kind is not None and isinstance(value, list | Mapping)
+
     # The fields
 
     def _field(self, key: str, schema: Schema, value: Any, name: str, pointer: str, required: bool) -> Field:  # noqa: PLR0917
@@ -117,6 +133,10 @@ class Former:
         more = help_of(key, self.wording.say) or one.get("description") if "properties" not in one else None
         common: dict[str, Any] = {"name": name, "pointer": pointer, "label": label, "help": more, "required": required}
         given = None if value is ABSENT else value
+        if (rows := ROW_FORMS.get(key)) is not None and rows.fits(value):
+            return rows.field(value, common, self.wording)
+        if given is not None and self._misfits(one, given):
+            return Field(widget="json", value=as_json(given), **common)
         if (options := self.options(key)) is not None and one.get("type") in {"string", None}:
             return Field(widget="choice", value=entered(given), options=_with(options, given), **common)
         if self._words(one) and self._objects(one):
@@ -218,6 +238,11 @@ class Former:
 
     def _read(self, schema: Schema, entries: Entries, name: str, base: Any) -> Any:
         one = self.resolved(schema)
+        if (rows := ROW_FORMS.get(name.rpartition(".")[2])) is not None and name not in entries.values:
+            return rows.read(entries, name, base)
+        if base is not ABSENT and base is not None and self._misfits(one, base):
+            text = entries.text(name)
+            return _json(text) if text else ABSENT
         if self._words(one) and self._objects(one):
             return self._read_one_of(one, entries, name, base)
         kind = one.get("type")

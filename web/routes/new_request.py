@@ -110,6 +110,8 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Te
     if step == "remove":
         await draft_files.remove(context, principal, form, which)
     added, faults = await _add(request, here, visitor, version, form)
+    if faults and await _sent(here, form):  # the same form, sent before, has started it just now
+        return see_other(f"/requests/{form.request_id}", "start")
     filled = _Filled(form=form, given=given, title=title, faults=faults)
     if faults or step in {"remove", "attach"}:
         return await _page(request, here, visitor, version, filled)
@@ -117,6 +119,8 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Te
     try:
         chosen = await draft_files.taken(context, principal, form, version.attachments, files)
     except (NotFound, Conflict, Refused, TooLarge, TypeNotAllowed) as error:
+        if await _sent(here, form):
+            return see_other(f"/requests/{form.request_id}", "start")
         fault = {"ident": "file", "label": visitor.wording.say("Files"), "message": _said(error, visitor)}
         return await _page(request, here, visitor, version, _with(filled, faults=[fault]))
     assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
