@@ -48,12 +48,9 @@ def _begins(text: str) -> ColumnElement[bool]:
     """Build a rule that holds at least for all whom `_fits` takes; SQLite folds the case of plain letters only."""
     plain = {re.sub(r"([\\%_])", r"\\\1", one) for one in (text.lower(), text.upper(), text.capitalize())}
     rules: list[ColumnElement[bool]] = []
-    for column in (col(StoredPerson.id), col(StoredPerson.name)):
+    for column, starts in ((col(StoredPerson.id), ("",)), (col(StoredPerson.name), ("", "% ", "%-"))):
         for value in (column, func.lower(column)):
-            rules += [value.like(f"{one}%", escape=_ESCAPE) for one in plain]
-            if column.key == "name":
-                rules += [value.like(f"% {one}%", escape=_ESCAPE) for one in plain]
-                rules += [value.like(f"%-{one}%", escape=_ESCAPE) for one in plain]
+            rules += [value.like(f"{start}{one}%", escape=_ESCAPE) for one in plain for start in starts]
     return or_(*rules)
 
 
