@@ -205,6 +205,35 @@ async def test_absences_show_where_tasks_are_open_and_nobody_stands_in(desk: Api
     assert "For 2 people who are away, tasks are open" in text_of(page)
 
 
+async def test_groups_and_absences_of_many_are_read_a_page_at_a_time_and_none_twice(
+    desk: ApiDesk, database: Database
+) -> None:
+    rows = [
+        person(
+            id=f"p{number:03}",
+            name=f"N{number:03}",
+            groups=[f"g{number:03}"],
+            away=away(-DAY, DAY) if number < 70 else away(DAY, 2 * DAY),
+        ).model_dump()
+        for number in range(120)
+    ]
+    await database.write(lambda connection: connection.execute(insert(StoredPerson), rows).rowcount)
+    browser = await browser_of(desk, "adam")
+    for path, mark in (("/operations/groups", "g"), ("/operations/absences", "N")):
+        found: list[str] = []
+        page = (await browser.get(path)).text
+        while True:
+            rows_shown = rows_of(page)
+            assert len(rows_shown) <= 50
+            found += [row.split()[0] for row in rows_shown if re.match(rf" ?{mark}\d+ ", row)]
+            following = re.search(r'rel="next" href="([^"]+)"', page)
+            if following is None:
+                break
+            page = (await browser.get(unescape(following[1]))).text
+        assert found == [f"{mark}{number:03}" for number in range(120)]
+    assert (await browser.get("/operations/groups?cursor=x")).status_code == 422
+
+
 async def test_groups_show_their_members_and_their_queues(desk: ApiDesk, database: Database) -> None:
     await database.write(put_task, "q1", None, "group:finance")
     page = (await (await browser_of(desk, "adam")).get("/operations/groups")).text

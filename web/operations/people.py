@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
+from storage.queries import cursor as cursors
 from storage.queries.identity import sessions, tokens
 from storage.queries.identity.tokens import TokenFilter
 from storage.queries.people import people, people_listing
@@ -28,6 +29,7 @@ PAGE: Final = 25
 _SOON: Final = timedelta(days=30)
 _MOST_TASKS: Final = 10
 _MOST_TOKENS: Final = 50
+_MOST_LINES: Final = 50  # on a page of groups or absences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ class AwayLine:
 
     person: str
     name: str
+    begun: bool
     first: str
     last: str
     stands_in: str
@@ -127,10 +130,26 @@ class AwayLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwayPage:
-    """Who is away now, those for whom nobody stands in first, and who will be within 30 days."""
+    """Who is away now, those for whom nobody stands in first, and who will be within 30 days; a page of both.
+
+    `uncovered` counts those for whom nobody stands in, on every page; `first` says whether this is the first.
+    """
 
     now: list[AwayLine]
     soon: list[AwayLine]
+    uncovered: int
+    first: bool
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupsPage:
+    """A page of groups and roles, the groups first."""
+
+    groups: list[HeldName]
+    roles: list[HeldName]
+    first: bool
+    next_cursor: str | None
 
 
 def read_people(connection: Connection, chosen: PeopleChoice, wording: Wording, cursor: str | None) -> PeoplePage:
@@ -171,14 +190,15 @@ def read_person(connection: Connection, person: str, wording: Wording, idle: tim
     )
 
 
-def read_groups(connection: Connection) -> dict[str, list[HeldName]]:
-    """Read every group and every role with its members."""
-    held = people_listing.held_names(connection)
-    return {kind: [one for one in held if one.kind == kind] for kind in ("group", "role")}
+def read_groups(connection: Connection, cursor: str | None) -> GroupsPage:
+    """Read a page of the groups and roles with their members; raises InputInvalid for an invalid cursor."""
+    page = cursors.part(people_listing.held_names(connection), _MOST_LINES, cursor)
+    groups, roles = ([one for one in page.items if one.kind == kind] for kind in ("group", "role"))
+    return GroupsPage(groups=groups, roles=roles, first=cursor is None, next_cursor=page.next_cursor)
 
 
-def read_absences(connection: Connection, wording: Wording) -> AwayPage:
-    """Read who is away now and within 30 days, and who stands in for each."""
+def read_absences(connection: Connection, wording: Wording, cursor: str | None) -> AwayPage:
+    """Read a page of who is away now and within 30 days, and who stands in; InputInvalid for an invalid cursor."""
     now = wording.now
     spans = [one for one in people_listing.away(connection, now) if one.start <= now + _SOON]
     current, coming = [one for one in spans if one.start <= now], [one for one in spans if one.start > now]
@@ -197,7 +217,14 @@ def read_absences(connection: Connection, wording: Wording) -> AwayPage:
     for one in coming:
         there = one.substitute if one.substitute and active.get(one.substitute) else None
         soon.append(_away(one, there, names(there), counts.get(one.person, 0), wording))
-    return AwayPage(now=sorted(found, key=lambda line: not line.uncovered), soon=soon)
+    page = cursors.part([*sorted(found, key=lambda line: not line.uncovered), *soon], _MOST_LINES, cursor)
+    return AwayPage(
+        now=[line for line in page.items if line.begun],
+        soon=[line for line in page.items if not line.begun],
+        uncovered=sum(line.uncovered for line in found),
+        first=cursor is None,
+        next_cursor=page.next_cursor,
+    )
 
 
 def _away(one: AwaySpan, there: str | None, name: str, open_tasks: int, wording: Wording) -> AwayLine:
@@ -211,6 +238,7 @@ def _away(one: AwaySpan, there: str | None, name: str, open_tasks: int, wording:
     return AwayLine(
         person=one.person,
         name=one.name,
+        begun=one.start <= wording.now,
         first=days_of(one.start, wording),
         last=days_of(one.until - timedelta(microseconds=1), wording),
         stands_in=name,

@@ -32,6 +32,11 @@ class PeopleFilter:
     active: bool | None = None
     private: bool = False
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether more is asked than the database tells exactly."""
+        return bool(self.text.strip()) or self.group is not None or self.role is not None
+
 
 @dataclass(slots=True, kw_only=True)
 class HeldName:
@@ -88,6 +93,8 @@ def page(
         *before, last = cursors.read_names(cursor, 1 if sort == "id" else 2)
         after = ident > last
         query = query.where((place > before[0]) | ((place == before[0]) & after) if before else after)
+    if not chosen.narrowed:
+        query = query.limit(limit + 1)
     with connection.execute(query.execution_options(yield_per=_AT_ONCE)) as rows:
         found = list(islice(_matching(rows, chosen), limit + 1))
     listed = cursors.page(found, limit, lambda row: (row.id,) if sort == "id" else (row.place, row.id))

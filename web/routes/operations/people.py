@@ -87,21 +87,25 @@ async def end_sessions(here: Here, visitor: SignedIn, person_id: PersonId) -> Re
 
 
 @router.get("/groups")
-async def list_groups(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
+async def list_groups(
+    request: Request, here: Here, visitor: SignedIn, cursor: Annotated[str | None, Query(max_length=100)] = None
+) -> HTMLResponse:
     """Show every group and every role with its members."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"held": read_groups(connection)} | _frame(connection, visitor)
+        return {"page": read_groups(connection, cursor)} | _frame(connection, visitor)
 
     return shown(request, "operations/groups.html", part="groups", **await here.context.database.read(read))
 
 
 @router.get("/absences")
-async def list_absences(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
+async def list_absences(
+    request: Request, here: Here, visitor: SignedIn, cursor: Annotated[str | None, Query(max_length=100)] = None
+) -> HTMLResponse:
     """Show who is away now and soon, and where nobody stands in."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"page": read_absences(connection, visitor.wording)} | _frame(connection, visitor)
+        return {"page": read_absences(connection, visitor.wording, cursor)} | _frame(connection, visitor)
 
     return shown(request, "operations/absences.html", part="absences", **await here.context.database.read(read))
 
