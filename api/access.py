@@ -77,6 +77,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/tasks/{task_id}/consequences/": NOT_AUDITORS,
     "GET /workflow/decisions/{task_id}/receipt/": EVERYBODY,
     "GET /workflow/receipt-keys/": EVERYBODY,
+    "GET /workflow/admin-acts/": AUDIT,
     "POST /workflow/evidence-packs/": AUDIT,
     "GET /workflow/evidence-packs/": AUDIT,
     "GET /workflow/evidence-packs/{pack_id}/": AUDIT,

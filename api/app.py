@@ -19,6 +19,7 @@ from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
     actions,
+    admin_acts,
     attachments,
     auth,
     bpmn,
@@ -141,6 +142,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         tasks,
         receipts,
         evidence,
+        admin_acts,
         people,
         actions,
         simulations,

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from placet.audit.admin_acts import Act
 from placet.definition.action_spec import ActionSpec
 from placet.definition.bpmn import Imported, import_bpmn, import_dmn
 from placet.definition.diff import Change, baseline
@@ -19,6 +20,7 @@ from placet.definition.model import ProcessDefinition, parse_definition, parse_o
 from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, Problem
 from placet.proofs import Report, check
 from placet.proofs.findings import Finding
+from service.administration.acts import write_with_act
 from service.context import Context
 from service.principal import Principal
 from service.visibility import seen_definition
@@ -26,6 +28,7 @@ from simulation import pool_functions
 from storage.queries import actions
 from storage.queries.definitions import definitions
 from storage.queries.definitions.dependencies import check_contexts, dependencies_of
+from storage.recording import admin_acts
 from storage.tables.approvals import DefinitionVersion
 
 
@@ -74,7 +77,9 @@ async def draft_definition(context: Context, principal: Principal, raw: object) 
         try:
             return definitions.find(connection, row.name, row.version)
         except NotFound:
-            return definitions.insert(connection, row)
+            made = definitions.insert(connection, row)
+            admin_acts.record(connection, principal.acted_by, _act("version_created", made), row.created_at)
+            return made
 
     there = await context.database.write(store)
     if there.digest != row.digest:
@@ -92,7 +97,15 @@ async def replace_draft(
     Raises Conflict also where its content is not that of `digest` any more.
     """
     written = await unstored_version(context, principal, raw)
-    return await context.database.write(definitions.replace_draft, template_id, written, digest=digest)
+
+    def store(connection: Connection) -> DefinitionVersion:
+        before = definitions.get(connection, template_id).digest
+        row = definitions.replace_draft(connection, template_id, written, digest=digest)
+        if row.digest != before:
+            admin_acts.record(connection, principal.acted_by, _act("version_changed", row), written.created_at)
+        return row
+
+    return await context.database.write(store)
 
 
 async def prove_publishable(context: Context, principal: Principal, raw: object) -> None:
@@ -124,19 +137,37 @@ async def publish_definition(
         if context.publish_needs_two and row.created_by == principal.person:
             raise NotPermitted(f"user:{principal.person} wrote this; somebody else has to publish it.")
         certificate = await _certificate(context, row, before, by=principal.person)
-    return await context.database.write(
+    now = context.now()
+
+    def act(published: DefinitionVersion) -> Act | None:
+        return _act("version_published", published) if published.published_at == now else None
+
+    return await write_with_act(
+        context.database,
+        principal.acted_by,
+        now,
+        act,
         definitions.publish,
         template_id,
         digest=row.digest,
         by=principal.person,
-        now=context.now(),
+        now=now,
         certificate=certificate,
     )
 
 
-async def deprecate_definition(context: Context, template_id: str) -> DefinitionVersion:
+async def deprecate_definition(context: Context, principal: Principal, template_id: str) -> DefinitionVersion:
     """Take a version out of use; requests that began with it keep it. Raises NotFound and Conflict."""
-    return await context.database.write(definitions.deprecate, template_id)
+    now = context.now()
+
+    def store(connection: Connection) -> DefinitionVersion:
+        before = definitions.get(connection, template_id).status
+        row = definitions.deprecate(connection, template_id)
+        if before != row.status:
+            admin_acts.record(connection, principal.acted_by, _act("version_deprecated", row), now)
+        return row
+
+    return await context.database.write(store)
 
 
 async def compare_definitions(
@@ -190,6 +221,11 @@ async def read_dmn(
     """Map the decision of a DMN file; raises InputInvalid and BlueprintInvalid."""
     reading = partial(import_dmn, dmn.encode(), decision=decision, name=name, version=version)
     return await context.pool.run(reading, by=principal.person)
+
+
+def _act(kind: str, row: DefinitionVersion) -> Act:
+    detail = {"process": row.name, "version": row.version, "digest": row.digest}
+    return Act(kind=kind, target=f"version:{row.id}", detail=detail)
 
 
 def _before(connection: Connection, row: DefinitionVersion) -> DefinitionVersion | None:

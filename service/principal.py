@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, cast
 
+from placet.audit.admin_acts import ActedBy, Way
 from placet.engine.events import Actor, ActorType
 from placet.errors import NotPermitted
 from storage.queries.identity import tokens
@@ -35,7 +36,7 @@ class Principal:
 
     `access` is what both the person and the token or session have; `scopes` are the token's, None where it has none.
     `provisions` says whether the token is an admin's with the scope of SCIM. `authenticated_at` is when a JWT says that
-    its person has logged in.
+    its person has logged in. `way` is how the call came in.
     """
 
     person: str
@@ -47,6 +48,7 @@ class Principal:
     provisions: bool = False
     channel: Channel = "token"
     authenticated_at: datetime | None = None
+    way: Way = "api"
 
     @property
     def admin(self) -> bool:
@@ -72,6 +74,11 @@ class Principal:
     def actor(self) -> Actor:
         """Return the person as the core's events carry them."""
         return Actor(person=self.person, admin=self.admin, type=self.actor_type)
+
+    @property
+    def acted_by(self) -> ActedBy:
+        """Return the person as administrative acts carry them."""
+        return ActedBy(actor=f"user:{self.person}", actor_type=self.actor_type, way=self.way)
 
     @property
     def names(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import rfc8785
 from sqlalchemy import Connection
 
+from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.audit.chain import exact, moment
 from placet.audit.receipts import ReceiptKey
 from placet.errors import Conflict
@@ -22,6 +23,7 @@ from storage.queries.definitions import definitions
 from storage.queries.receipt_keys import PublicKey
 from storage.queries.requests import requests
 from storage.queries.requests.requests import RequestRow, TaskRow, TimelineRow
+from storage.recording import admin_acts
 
 _DECIDES = {"decided", "changes_requested"}
 PATH = frozenset({"task_opened", "claimed", "released", "reassigned", "delegated", "escalated"})
@@ -48,7 +50,7 @@ async def signing_key(database: Database, secret: str, now: datetime) -> Receipt
     return key
 
 
-async def rotate(database: Database, secret: str, now: datetime) -> PublicKey:
+async def rotate(database: Database, secret: str, now: datetime, *, by: ActedBy = OPERATOR) -> PublicKey:
     """Sign with a new key from now on, and return it; those of before stay, and verify what they have signed."""
 
     def write(connection: Connection) -> PublicKey:
@@ -58,6 +60,8 @@ async def rotate(database: Database, secret: str, now: datetime) -> PublicKey:
             receipt_keys.keep(connection, _public(first, before, now))
         fresh = _public(ReceiptKey(secret, before + 1), before + 1, now)
         receipt_keys.keep(connection, fresh)
+        act = Act(kind="key_rotated", target=f"key:{fresh.id}", detail={"before": first.id})
+        admin_acts.record(connection, by, act, now)
         return fresh
 
     return await database.write(write)

@@ -6,6 +6,7 @@ All pages use the class `PageRoute`, so none can skip a step.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -51,7 +52,7 @@ class PageRoute(APIRoute):
             session = await session_of(context, request)
             request.state.session = session
             if session is not None:
-                request.state.principal = session.principal
+                request.state.principal = replace(session.principal, way="page")
             changes = request.method not in SAFE_METHODS
             if changes:
                 require_own_page(context, request)

@@ -70,12 +70,14 @@ async def put_notification_template(
     The text is rendered with a sample first; a broken template is refused. Workers use the new text within seconds.
     """
     if body.restore is not None:
-        await notification_templates.restore(context.database, name, body.restore, language)
+        await notification_templates.restore(
+            context.database, name, body.restore, language, by=caller.acted_by, now=context.now()
+        )
     else:
         await notification_templates.edit(
             context.database,
             body.source(name, language),
-            by=caller.person,
+            by=caller,
             now=context.now(),
             note=body.note,
             carry_out=partial(context.pool.run, by=caller.person),

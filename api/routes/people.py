@@ -49,7 +49,7 @@ async def read_person(context: Here, caller: Caller, person_id: PersonOrMe) -> P
 @router.post("/", status_code=201)
 async def create_person(context: Here, caller: Caller, body: PersonBody) -> PersonView:
     """Add a person. For admins."""
-    return PersonView.of(await create(context, body), caller)
+    return PersonView.of(await create(context, caller, body), caller)
 
 
 @router.put("/{person_id}/")

@@ -109,6 +109,6 @@ async def publish_template(context: Here, caller: Caller, template_id: str) -> T
 
 
 @router.post("/{template_id}/deprecate/")
-async def deprecate_template(context: Here, template_id: str) -> TemplateView:
+async def deprecate_template(context: Here, caller: Caller, template_id: str) -> TemplateView:
     """Deprecate a version; its running requests keep it. For designers and admins."""
-    return TemplateView.of(await deprecate_definition(context, template_id))
+    return TemplateView.of(await deprecate_definition(context, caller, template_id))

@@ -67,9 +67,9 @@ async def read_webhook(context: Here, webhook_id: str) -> WebhookView:
 
 
 @router.delete("/{webhook_id}/")
-async def delete_webhook(context: Here, webhook_id: str) -> WebhookView:
+async def delete_webhook(context: Here, caller: Caller, webhook_id: str) -> WebhookView:
     """Remove an endpoint and return it. Messages that wait for it are dropped. For admins."""
-    return WebhookView.of(await remove_webhook(context, webhook_id))
+    return WebhookView.of(await remove_webhook(context, caller, webhook_id))
 
 
 @router.post("/{webhook_id}/switch/")

@@ -25,7 +25,8 @@ from placet.definition.validation_messages import sentence_of
 from placet.errors import Busy, InputInvalid, NotPermitted, PlacetError, Problem
 from placet.json_pointer import pointer_of
 from placet.json_text import read_json
-from service.administration.people import create_person, put_person
+from service.administration.groups import put_group, remove_group
+from service.administration.people import create_person, name_outside, put_person
 from service.administration.person_document import PersonDocument
 from service.principal import Principal
 from storage.queries.identity import provisioning
@@ -102,12 +103,12 @@ async def list_users(
 
 
 @router.post("/Users")
-async def create_user(request: Request, context: Here) -> Response:
+async def create_user(request: Request, context: Here, caller: Caller) -> Response:
     """Add a person. Their access is the usual one, `requester` and `approver`."""
     sent = _object(request.state.sent)
     given = _document(documents.person_of(sent, None))
-    await create_person(context, given)
-    return await _stored_user(request, context, given.id, _external_id(sent), status=201)
+    await create_person(context, caller, given)
+    return await _stored_user(request, context, caller, given.id, _external_id(sent), status=201)
 
 
 @router.get("/Users/{user_id}")
@@ -154,9 +155,9 @@ async def list_groups(
 
 
 @router.post("/Groups")
-async def create_group(request: Request, context: Here) -> Response:
+async def create_group(request: Request, context: Here, caller: Caller) -> Response:
     """Add a group, with exactly these members."""
-    return await _stored_group(request, context, None, _object(request.state.sent))
+    return await _stored_group(request, context, caller, None, _object(request.state.sent))
 
 
 @router.get("/Groups/{group_id}")
@@ -166,22 +167,22 @@ async def read_group(request: Request, context: Here, group_id: str) -> Response
 
 
 @router.put("/Groups/{group_id}")
-async def replace_group(request: Request, context: Here, group_id: str) -> Response:
+async def replace_group(request: Request, context: Here, caller: Caller, group_id: str) -> Response:
     """Replace a group and its members."""
-    return await _stored_group(request, context, group_id, _object(request.state.sent))
+    return await _stored_group(request, context, caller, group_id, _object(request.state.sent))
 
 
 @router.patch("/Groups/{group_id}")
-async def patch_group(request: Request, context: Here, group_id: str) -> Response:
+async def patch_group(request: Request, context: Here, caller: Caller, group_id: str) -> Response:
     """Rename a group, and add or remove members."""
     changed = patched(await _group(request, context, group_id), request.state.sent)
-    return await _stored_group(request, context, group_id, changed)
+    return await _stored_group(request, context, caller, group_id, changed)
 
 
 @router.delete("/Groups/{group_id}")
-async def delete_group(context: Here, group_id: str) -> Response:
+async def delete_group(context: Here, caller: Caller, group_id: str) -> Response:
     """Delete a group; nobody is in it any more."""
-    await context.database.write(provisioning.delete_group, group_id, context.now())
+    await remove_group(context, caller, group_id)
     return Response(status_code=204)
 
 
@@ -189,7 +190,7 @@ def _provisioner(principal: Principal) -> Principal:
     """Return the admin whose token this is; raises NotPermitted for any other token."""
     if not principal.provisions:
         raise NotPermitted("SCIM needs a token of an admin with the scope `scim`: `placet token PERSON --scope scim`.")
-    return Principal(person=principal.person, access=frozenset({"admin"}), actor_type=principal.actor_type)
+    return Principal(person=principal.person, access=frozenset({"admin"}), actor_type=principal.actor_type, way="scim")
 
 
 async def _replaced(
@@ -200,13 +201,13 @@ async def _replaced(
     if str(given["id"]).lower() != user_id.lower():
         raise wrong("/userName", f"is {user_id!r} and cannot change; create a new person instead")
     await put_person(context, caller, before.id, _document({**given, "id": before.id}))
-    return await _stored_user(request, context, before.id, _external_id(user))
+    return await _stored_user(request, context, caller, before.id, _external_id(user))
 
 
 async def _stored_user(
-    request: Request, context: ApiContext, person: str, external_id: str | None, *, status: int = 200
+    request: Request, context: ApiContext, caller: Principal, person: str, external_id: str | None, *, status: int = 200
 ) -> Response:
-    await context.database.write(provisioning.set_external_id, person, external_id)
+    await name_outside(context, caller, person, external_id)
     user = documents.user_of(await context.database.read(people.get, person), _base(request))
     return _answer(user, status)
 
@@ -216,17 +217,14 @@ async def _group(request: Request, context: ApiContext, group_id: str) -> dict[s
     return documents.group_of(row, await context.database.read(provisioning.members, row.name), _base(request))
 
 
-async def _stored_group(request: Request, context: ApiContext, group_id: str | None, sent: dict[str, Any]) -> Response:
+async def _stored_group(
+    request: Request, context: ApiContext, caller: Principal, group_id: str | None, sent: dict[str, Any]
+) -> Response:
     name = sent.get("displayName")
     if not isinstance(name, str) or not _GROUP_NAME.match(name):
         raise wrong("/displayName", "write a name of letters, digits and . _ @ + -, at most 128, without spaces")
-    row = await context.database.write(
-        provisioning.put_group,
-        group_id,
-        name=name,
-        external_id=_external_id(sent),
-        wanted=documents.members_of(sent),
-        now=context.now(),
+    row = await put_group(
+        context, caller, group_id, name=name, external_id=_external_id(sent), wanted=documents.members_of(sent)
     )
     return _answer(await _group(request, context, row.id), 201 if group_id is None else 200)
 

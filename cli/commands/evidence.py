@@ -18,10 +18,12 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
+from placet.audit.admin_acts import OPERATOR
 from placet.errors import InputInvalid
+from service.administration.acts import write_with_act
 from service.attachments.store import FileStore
 from service.evidence.building import LONGEST_SEED, MOST_SAMPLED, Made, Order, build
-from service.evidence.packs import row_of
+from service.evidence.packs import act_of, row_of
 from service.receipts import signing_key
 from storage.queries.evidence import packs
 from worker.settings import Settings
@@ -63,10 +65,10 @@ async def write_pack(settings: Settings, order: Order, to: Path) -> Made:
         with _new_file(to) as file:
             made = await build(database, FileStore(settings.attachments), key, order, file, by=signer, now=now)
         row = row_of(order, pack_id=uuid.uuid4().hex, status="saved", by=signer, at=now)
-        row.finished_at = datetime.now(UTC)
+        row.finished_at = finished = datetime.now(UTC)
         for name, value in asdict(made).items():
             setattr(row, name, value)
-        await database.write(packs.insert, row)
+        await write_with_act(database, OPERATOR, finished, act_of(row), packs.insert, row)
     return made
 
 

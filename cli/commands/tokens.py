@@ -14,6 +14,7 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
+from service.identity.api_tokens import make_for, revoke_any
 from service.principal import SCOPES
 from storage.queries.identity import tokens
 from worker.settings import Settings
@@ -32,13 +33,8 @@ async def issue(
 ) -> str:
     """Create a token for a person and return its text."""
     async with migrated_database(require_installation(settings)) as database:
-        return await database.write(
-            tokens.issue,
-            person.removeprefix("user:"),
-            ttl=ttl,
-            now=datetime.now(UTC),
-            name=name,
-            scopes=scopes,
+        return await make_for(
+            database, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC), name=name, scopes=scopes
         )
 
 
@@ -117,7 +113,7 @@ async def _listed(settings: Settings, person: str | None) -> list[dict[str, Any]
 
 async def _revoke(settings: Settings, token_id: str) -> None:
     async with migrated_database(require_installation(settings)) as database:
-        await database.write(tokens.revoke_by_id, token_id, datetime.now(UTC))
+        await revoke_any(database, token_id, datetime.now(UTC))
 
 
 def _time_to_live(days: int | None, expires: datetime | None) -> timedelta | None:

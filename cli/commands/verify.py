@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,17 +19,33 @@ from placet.audit.receipts import fault_of
 from placet.errors import NotFound, Unavailable
 from service.evidence.verifying import verify_evidence
 from service.verification import verify_many
+from storage.recording import admin_acts
+from storage.recording.admin_acts import VerifiedActs
 from worker.settings import Settings
 
 _MOST_FAULTS = 50  # that are printed
 _LONGEST_RECEIPT = 1_000_000  # bytes; a comment is the longest part of one
 
 
-async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Verify these requests, or all of them. Without an engine, verify only the database rows and say so.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """The findings about requests, the ids of requests that do not exist, and the chain of administrative acts.
 
-    Return the findings, and the ids of requests that do not exist.
+    The latter is looked at where all requests are.
     """
+
+    requests: list[dict[str, Any]]
+    unknown: list[str]
+    acts: VerifiedActs | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether every chain holds."""
+        return all(found["ok"] for found in self.requests) and (self.acts is None or self.acts["ok"])
+
+
+async def verify(settings: Settings, requests: list[str]) -> Verified:
+    """Verify these requests, or all of them. Without an engine, verify only the database rows and say so."""
     there = bootstrap.engine_settings(settings)
     async with bootstrap.open_database(require_installation(settings)) as database:
         try:
@@ -37,15 +54,17 @@ async def verify(settings: Settings, requests: list[str]) -> tuple[list[dict[str
             progress(f"only the database rows are verified: {error.message}")
             client = None
         verified = await verify_many(database, client, requests)
+        acts = None if requests else await database.read(admin_acts.verify)
     results = [
         {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
         for request_id, found in verified.found
     ]
-    return results, list(verified.unknown)
+    return Verified(requests=results, unknown=list(verified.unknown), acts=acts)
 
 
-def show(results: list[dict[str, Any]]) -> None:
-    """Print one line for each request."""
+def show(verified: Verified) -> None:
+    """Print one line for each request, and one for the administrative acts."""
+    results, acts = verified.requests, verified.acts
     table = Table(box=None)
     for name in ("request", "holds", "entries", "first bad", "head"):
         table.add_column(name)
@@ -56,6 +75,13 @@ def show(results: list[dict[str, Any]]) -> None:
     for r in results:
         for why in _why(r):
             out.print(f"{r['id']}: {why}", markup=False, soft_wrap=True)
+    if acts is None:
+        return
+    if acts["ok"]:
+        said = f"the chain of {acts['acts']} holds, up to {acts['head']}" if acts["acts"] else "there are none yet"
+    else:
+        said = f"act {acts['first_bad_seq']} was changed after it was recorded, or does not follow the act before it"
+    out.print(f"Administrative acts: {said}", markup=False, soft_wrap=True)
 
 
 def _why(result: dict[str, Any]) -> list[str]:
@@ -159,13 +185,20 @@ def verify_command(
     if evidence is not None:
         _verify_evidence(evidence, key, as_json=as_json)
         return
-    results, unknown = run(verify(settings_with(), requests or []))
-    well = all(r["ok"] for r in results)
+    verified = run(verify(settings_with(), requests or []))
+    unknown = verified.unknown
     if as_json:
-        print_json({"ok": well and not unknown, "requests": results, "unknown": unknown})
+        print_json(
+            {
+                "ok": verified.ok and not unknown,
+                "requests": verified.requests,
+                "unknown": unknown,
+                "admin_acts": verified.acts,
+            }
+        )
     else:
-        show(results)
-    if not well:
+        show(verified)
+    if not verified.ok:
         raise typer.Exit(EXIT_FAILED)
     with errors_as_messages():
         if unknown:

@@ -9,12 +9,15 @@ from sqlalchemy import Connection
 
 from activities.actions.builtin import config_schema, known_executors
 from activities.actions.secrets import references
+from placet.audit.admin_acts import Act
 from placet.definition.json_schema.validation import unusable, value_problems
 from placet.errors import InputInvalid, Problem
+from service.administration.acts import write_with_act
 from service.context import Context
 from service.principal import Principal
 from storage.queries import actions
 from storage.queries.actions import Statistics
+from storage.recording import admin_acts
 from storage.tables.actions import ActionCatalog
 
 LONGEST_DESCRIPTION: Final = 4000
@@ -31,7 +34,8 @@ async def add_action(context: Context, principal: Principal, name: str, facts: d
     row = ActionCatalog(
         id=uuid.uuid4().hex, name=name, **facts, created_by=by, created_at=now, updated_by=by, updated_at=now
     )
-    return await context.database.write(actions.add, row)
+    act = Act(kind="action_added", target=f"action:{name}", detail={"executor": facts["executor"]})
+    return await write_with_act(context.database, principal.acted_by, now, act, actions.add, row)
 
 
 async def change_action(
@@ -42,14 +46,20 @@ async def change_action(
     `action` is its name or id; `named` the name in what was sent, if there is one. Raises NotFound as well.
     """
     await _check(context, principal, facts)
-    changes = facts | {"updated_by": principal.person, "updated_at": context.now()}
+    now = context.now()
+    changes = facts | {"updated_by": principal.person, "updated_at": now}
 
     def store(connection: Connection) -> tuple[ActionCatalog, Statistics | None]:
         row = actions.get(connection, action)
+        before = row.model_dump()
         if named not in {None, row.name}:
             message = f"the name differs from {row.name!r} in the path; leave it out, or send the same name"
             raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
         row = actions.change(connection, row.id, changes)
+        names = sorted(fact for fact, value in facts.items() if before[fact] != value)
+        if names:
+            act = Act(kind="action_changed", target=f"action:{row.name}", detail={"changed": names})
+            admin_acts.record(connection, principal.acted_by, act, now)
         return row, actions.statistics(connection, [row.name]).get(row.name)
 
     return await context.database.write(store)

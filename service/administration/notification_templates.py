@@ -22,7 +22,10 @@ from activities.notifications.templates.template_set import (
 )
 from activities.notifications.templates.values import sample, values
 from languages.catalogues import SOURCE, Language
+from placet.audit.admin_acts import Act, ActedBy
 from placet.errors import NotFound
+from service.administration.acts import write_with_act
+from service.principal import Principal
 from storage.database import Database
 from storage.queries.notifications import facts, notification_templates
 from storage.tables.notifications import NotificationTemplate
@@ -57,7 +60,7 @@ async def edit(
     database: Database,
     source: TemplateSource,
     *,
-    by: str,
+    by: Principal,
     now: datetime,
     note: str | None = None,
     carry_out: CarryOut = asyncio.to_thread,
@@ -69,24 +72,38 @@ async def edit(
     """
     default(source.name)
     await carry_out(preview, source, _sample_values(source.name, None, source.language))
-    row = await database.write(
+
+    def act(row: NotificationTemplate) -> Act:
+        target = f"notification template:{row.name}"
+        return Act(kind="notification_template_changed", target=target, detail={"version": row.version, "language": row.language})
+
+    row = await write_with_act(
+        database,
+        by.acted_by,
+        now,
+        act,
         notification_templates.edit,
         name=source.name,
         language=source.language,
         subject=source.subject,
         text=source.text,
         html=source.html,
-        by=by,
+        by=by.person,
         now=now,
         note=note,
     )
     return source_of(row)
 
 
-async def restore(database: Database, name: str, version: int, language: Language = SOURCE) -> None:
+async def restore(
+    database: Database, name: str, version: int, language: Language = SOURCE, *, by: ActedBy, now: datetime
+) -> None:
     """Put an earlier version of a language back in force, 0 for the default; raises NotFound."""
     default(name)
-    await database.write(notification_templates.restore, name, version, language)
+    target = f"notification template:{name}"
+    detail = {"version": version, "language": language}
+    act = Act(kind="notification_template_restored", target=target, detail=detail)
+    await write_with_act(database, by, now, act, notification_templates.restore, name, version, language)
 
 
 async def show(

@@ -11,8 +11,10 @@ from sqlalchemy import Connection
 
 from activities.notifications.preferences import Preferences, read
 from activities.notifications.templates.template_set import DIGEST, LAYOUT, OTHER, defaults
+from placet.audit.admin_acts import Act
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
 from placet.json_pointer import pointer_to
+from service.administration.acts import write_with_act
 from service.administration.webhooks import require_active
 from service.context import Context
 from service.principal import Principal
@@ -67,7 +69,15 @@ async def send_again(
         there = ", ".join(message.channel for message in found)
         why = f"the notification was not sent on the channel {channel!r}; its channels are {there}"
         raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
-    queued = await context.database.write(delivery_queue.send_again, key, context.now(), channel=channel)
+    now = context.now()
+
+    def act(queued: int) -> Act | None:
+        detail = {"request": found[0].request_id, "channel": channel, "queued": queued}
+        return Act(kind="messages_resent", target=f"notice:{key}", detail=detail) if queued else None
+
+    queued = await write_with_act(
+        context.database, principal.acted_by, now, act, delivery_queue.send_again, key, now, channel=channel
+    )
     return queued, await context.database.read(_messages, key)
 
 

@@ -10,13 +10,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
+from service.administration.acts import write_with_act
 from service.administration.person_document import MOST_ABSENCES, Away, PersonDocument, PersonFacts
 from service.context import Context
 from service.principal import Principal
 from storage.database import Database
+from storage.queries.identity import provisioning
 from storage.queries.people import departures, people, people_loading
 from storage.queries.people.people_loading import LoadResult, PersonToLoad
+from storage.recording import admin_acts
 from storage.tables.approvals import StoredPerson
 
 Tell = Callable[[str], Awaitable[bool]]
@@ -25,11 +29,15 @@ Tell = Callable[[str], Awaitable[bool]]
 _TOLD_AT_ONCE = 16
 # What a person is known by, or what cannot be changed by whoever sends it.
 _NOT_CHANGED = {"id", "away", "updated_at"}
+# What an act of administration tells with the values: what a person may do, and whom they belong to. Of the rest, such
+# as names and addresses, it tells only that it has changed.
+_RIGHTS = {"access", "roles", "groups", "manager", "active", "actor_type"}
+_OWN_AFFAIRS = {"away", "preferences"}
 # Null means that it stays.
 _AS_THEY_ARE = {"name", "preferences"}
 
 
-async def create_person(context: Context, given: PersonDocument) -> StoredPerson:
+async def create_person(context: Context, principal: Principal, given: PersonDocument) -> StoredPerson:
     """Store a new person; raises Conflict where there is one of that id, InputInvalid for whom it names."""
     now = context.now()
 
@@ -39,7 +47,7 @@ async def create_person(context: Context, given: PersonDocument) -> StoredPerson
         _require_named(connection, given, given.id, now)
         return people.put(connection, given.row(given.id, now), keep_preferences=given.preferences is None)
 
-    return await context.database.write(store)
+    return await write_with_act(context.database, principal.acted_by, now, _added, store)
 
 
 async def put_person(
@@ -58,6 +66,7 @@ async def put_person(
 
     def store(connection: Connection) -> tuple[StoredPerson, bool]:
         before = people.find(connection, person)
+        known = None if before is None else before.model_dump()
         row = given.row(person, now)
         if principal.admin:
             _require_named(connection, given, person, now)
@@ -66,7 +75,11 @@ async def put_person(
             _require_nothing_else(before, row, given)
             _require_named(connection, given.model_copy(update={"manager": None}), person, now)
             row = StoredPerson(**before.model_dump() | {"away": row.away, "updated_at": now})
-        return people.put(connection, row, keep_preferences=given.preferences is None), before is None
+        stored = people.put(connection, row, keep_preferences=given.preferences is None)
+        act = _added(stored) if known is None else _changed(principal, known, stored)
+        if act is not None:
+            admin_acts.record(connection, principal.acted_by, act, now)
+        return stored, known is None
 
     return await context.database.write(store)
 
@@ -113,13 +126,35 @@ async def _change_absences(
     def store(connection: Connection) -> StoredPerson:
         before = people.get(connection, person).model_dump()
         away = change(connection, [dict(span) for span in before["away"]])
-        return people.put(connection, StoredPerson(**before | {"away": away, "updated_at": now}), keep_preferences=True)
+        row = people.put(connection, StoredPerson(**before | {"away": away, "updated_at": now}), keep_preferences=True)
+        if (act := _changed(principal, before, row)) is not None:
+            admin_acts.record(connection, principal.acted_by, act, now)
+        return row
 
     return await context.database.write(store)
 
 
+async def name_outside(context: Context, principal: Principal, person: str, external_id: str | None) -> None:
+    """Store what whoever provisions people calls a person."""
+    now = context.now()
+
+    def store(connection: Connection) -> None:
+        before = people.get(connection, person).external_id
+        provisioning.set_external_id(connection, person, external_id)
+        if before != external_id:
+            act = Act(kind="person_changed", target=f"person:{person}", detail={"changed": ["external_id"]})
+            admin_acts.record(connection, principal.acted_by, act, now)
+
+    await context.database.write(store)
+
+
 async def load_people(
-    database: Database, listed: Sequence[PersonDocument], now: datetime, *, complete: bool = False
+    database: Database,
+    listed: Sequence[PersonDocument],
+    now: datetime,
+    *,
+    complete: bool = False,
+    by: ActedBy = OPERATOR,
 ) -> LoadResult:
     """Create or replace all people of a list, in batches; if one is invalid, none is stored.
 
@@ -127,7 +162,7 @@ async def load_people(
     that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
     """
     wanted = _wanted(listed, await database.read(_elsewhere, listed), now)
-    return await people_loading.load(database, wanted, now, complete=complete)
+    return await people_loading.load(database, wanted, now, complete=complete, by=by)
 
 
 async def tell_departures(database: Database, tell: Tell, now: datetime) -> None:
@@ -144,6 +179,20 @@ async def tell_departures(database: Database, tell: Tell, now: datetime) -> None
 
         if not any(await asyncio.gather(*(one(request_id) for request_id in requests))):
             await database.write(departures.settle, person, now)
+
+
+def _added(person: StoredPerson) -> Act:
+    return Act(kind="person_added", target=f"person:{person.id}", detail={"access": list(person.access)})
+
+
+def _changed(principal: Principal, before: Mapping[str, Any], person: StoredPerson) -> Act | None:
+    """Return the act of changing a person; None where nothing differs, or only what is one's own affair."""
+    after = person.model_dump()
+    names = sorted(name for name in after.keys() - {"updated_at"} if before[name] != after[name])
+    if not names or (person.id == principal.person and set(names) <= _OWN_AFFAIRS):
+        return None
+    shown = {name: {"before": before[name], "after": after[name]} for name in names if name in _RIGHTS}
+    return Act(kind="person_changed", target=f"person:{person.id}", detail={"changed": names, **shown})
 
 
 def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now: datetime) -> list[PersonToLoad]:

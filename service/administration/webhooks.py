@@ -5,22 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from urllib.parse import urlsplit
 
-import structlog
 from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.delivery.webhook_feed import check_endpoint
+from placet.audit.admin_acts import Act
+from placet.audit.chain import moment
 from placet.errors import Conflict
+from service.administration.acts import write_with_act
 from service.context import Context
 from service.principal import Principal
 from storage.queries.notifications import webhook_deliveries, webhooks
+from storage.recording import admin_acts
 from storage.tables.notifications import WebhookEndpoint
 
 MOST_REPLAYED: Final = 10_000
 """How many deliveries one replay queues; what is beyond stays failed, for the next one."""
-_log = structlog.get_logger(__name__)
 _AT_ONCE: Final = 500  # of a replay, in one transaction
 
 
@@ -45,22 +48,33 @@ async def add_webhook(
     reference = endpoint.secret_ref
     await check_endpoint(endpoint.url, reference, endpoint_id, secrets, context.notify)
     secret = secrets.get(reference, endpoint_id) if reference.startswith("derived:") else None
-    row = await context.database.write(
-        webhooks.add,
-        url=endpoint.url,
-        events=list(dict.fromkeys(endpoint.events)),
-        description=endpoint.description,
-        secret_ref=reference,
-        by=principal.person,
-        now=context.now(),
-        endpoint_id=endpoint_id,
-    )
-    return row, secret
+    now = context.now()
+
+    def store(connection: Connection) -> WebhookEndpoint:
+        known = endpoint_id in {row.id for row in webhooks.every(connection)}
+        row = webhooks.add(
+            connection,
+            url=endpoint.url,
+            events=list(dict.fromkeys(endpoint.events)),
+            description=endpoint.description,
+            secret_ref=reference,
+            by=principal.person,
+            now=now,
+            endpoint_id=endpoint_id,
+        )
+        if not known:
+            detail = {"host": urlsplit(row.url).hostname, "events": row.events}
+            act = Act(kind="webhook_added", target=f"webhook:{row.id}", detail=detail)
+            admin_acts.record(connection, principal.acted_by, act, now)
+        return row
+
+    return await context.database.write(store), secret
 
 
-async def remove_webhook(context: Context, webhook_id: str) -> WebhookEndpoint:
+async def remove_webhook(context: Context, principal: Principal, webhook_id: str) -> WebhookEndpoint:
     """Remove an endpoint, and return it as it was; what was still to be sent to it is dropped. Raises NotFound."""
-    return await context.database.write(webhooks.remove, webhook_id)
+    act = Act(kind="webhook_removed", target=f"webhook:{webhook_id}")
+    return await write_with_act(context.database, principal.acted_by, context.now(), act, webhooks.remove, webhook_id)
 
 
 async def switch_webhook(context: Context, principal: Principal, webhook_id: str, *, active: bool) -> WebhookEndpoint:
@@ -68,14 +82,17 @@ async def switch_webhook(context: Context, principal: Principal, webhook_id: str
 
     While it is off, nothing is sent to it. What happens meanwhile is sent once it is on again.
     """
+    now = context.now()
 
     def switch(connection: Connection) -> WebhookEndpoint:
+        before = webhooks.get(connection, webhook_id).active
         webhooks.switch(connection, webhook_id, active=active)
+        if before != active:
+            act = Act(kind="webhook_changed", target=f"webhook:{webhook_id}", detail={"active": active})
+            admin_acts.record(connection, principal.acted_by, act, now)
         return webhooks.get(connection, webhook_id)
 
-    row = await context.database.write(switch)
-    _log.info("webhook_switched", endpoint=webhook_id, active=active, by=principal.person)
-    return row
+    return await context.database.write(switch)
 
 
 async def count_failed(context: Context, webhook_id: str, since: datetime, until: datetime) -> int:
@@ -96,15 +113,29 @@ async def replay(context: Context, principal: Principal, webhook_id: str, since:
     """
     require_active(await context.database.read(webhooks.get, webhook_id))
     queued = 0
+
+    def act(done: int) -> Act | None:
+        detail = {"from": moment(since), "until": moment(until), "queued": done}
+        return Act(kind="webhook_replayed", target=f"webhook:{webhook_id}", detail=detail) if done else None
+
     while queued < MOST_REPLAYED:
         some = min(_AT_ONCE, MOST_REPLAYED - queued)
-        done = await context.database.write(
-            webhook_deliveries.replay, webhook_id, since, until, context.now(), limit=some
+        now = context.now()
+        done = await write_with_act(
+            context.database,
+            principal.acted_by,
+            now,
+            act,
+            webhook_deliveries.replay,
+            webhook_id,
+            since,
+            until,
+            now,
+            limit=some,
         )
         queued += done
         if done < some:
             break
-    _log.info("webhook_replayed", endpoint=webhook_id, queued=queued, by=principal.person)
     return queued
 
 

@@ -7,13 +7,16 @@ same places, and refused with both sides' changes where they did; nothing that a
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from datetime import datetime
 from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
 
+from placet.audit.admin_acts import Act
 from placet.errors import Conflict, DraftChanged, InputInvalid, NotFound, NotPermitted, Unavailable
+from service.administration.acts import write_with_act
 from service.context import Context
 from service.definitions import draft_definition, prove_publishable, publish_definition, replace_draft
 from service.drafts.draft import Draft, Saved
@@ -68,7 +71,9 @@ async def create(
     if version is not None and version.status == "draft":
         # It goes on as the same version, which nobody can use yet.
         row.template_id, row.digest = version.id, version.digest
-    return Draft.of(await context.database.write(drafts.insert, row))
+    return Draft.of(
+        await write_with_act(context.database, principal.acted_by, now, _act("draft_created", now), drafts.insert, row)
+    )
 
 
 def find(connection: Connection, principal: Principal, draft_id: str) -> Draft:
@@ -127,14 +132,19 @@ async def save(
             raise _changed(row, made)
         stored: BlueprintDraft | None = row
         if made.differs:
-            stored = await context.database.write(
+            now = context.now()
+            stored = await write_with_act(
+                context.database,
+                principal.acted_by,
+                now,
+                _act("draft_saved", now),
                 drafts.save,
                 draft_id,
                 seen=row.revision,
                 content=made.content,
                 process=_name_of(made.content, before=row.process),
                 by=principal.person,
-                now=context.now(),
+                now=now,
             )
         if stored is not None:
             merged_by = row.updated_by if made.others else None
@@ -152,14 +162,19 @@ async def submit(context: Context, principal: Principal, draft_id: str, *, revis
     drafts.require(row, "open", doing="submitted")
     await prove_publishable(context, principal, row.content)
     version = await _as_version(context, principal, row)
-    stored = await context.database.write(
+    now = context.now()
+    stored = await write_with_act(
+        context.database,
+        principal.acted_by,
+        now,
+        _act("draft_submitted", now),
         drafts.submit,
         draft_id,
         seen=row.revision,
         template_id=version.id,
         digest=version.digest,
         by=principal.person,
-        now=context.now(),
+        now=now,
     )
     if stored is None:
         await _current(context, principal, draft_id, row.revision)
@@ -186,28 +201,19 @@ async def publish(
     drafts.require(row, "submitted", "published", doing="published")
     assert row.template_id is not None, "it has been submitted"  # noqa: S101
     version = await publish_definition(context, principal, row.template_id, digest=row.digest)
-    ended = await context.database.write(
-        drafts.end, draft_id, "published", of=("submitted",), by=principal.person, now=context.now()
-    )
-    return Draft.of(ended), version
+    return await _end(context, principal, "draft_published", draft_id, "published", of=("submitted",)), version
 
 
 async def reopen(context: Context, principal: Principal, draft_id: str) -> Draft:
     """Take a submitted draft back, so that it can be changed; raises NotFound and Conflict."""
     await context.database.read(find, principal, draft_id)
-    row = await context.database.write(
-        drafts.end, draft_id, "open", of=("submitted",), by=principal.person, now=context.now()
-    )
-    return Draft.of(row)
+    return await _end(context, principal, "draft_reopened", draft_id, "open", of=("submitted",))
 
 
 async def discard(context: Context, principal: Principal, draft_id: str) -> Draft:
     """Discard a draft that is not published: it can still be read. Raises NotFound and Conflict."""
     await context.database.read(find, principal, draft_id)
-    row = await context.database.write(
-        drafts.end, draft_id, "discarded", of=("open", "submitted"), by=principal.person, now=context.now()
-    )
-    return Draft.of(row)
+    return await _end(context, principal, "draft_discarded", draft_id, "discarded", of=("open", "submitted"))
 
 
 def version_of(connection: Connection, draft: Draft) -> DefinitionVersion:
@@ -218,6 +224,27 @@ def version_of(connection: Connection, draft: Draft) -> DefinitionVersion:
     if draft.template_id is None:
         raise NotFound("This draft was never submitted; there is no version of it yet.")
     return definitions.get(connection, draft.template_id)
+
+
+async def _end(
+    context: Context, principal: Principal, kind: str, draft_id: str, status: str, *, of: Collection[str]
+) -> Draft:
+    now, by = context.now(), principal.person
+    ended = await write_with_act(
+        context.database, principal.acted_by, now, _act(kind, now), drafts.end, draft_id, status, of=of, by=by, now=now
+    )
+    return Draft.of(ended)
+
+
+def _act(kind: str, now: datetime) -> Callable[[BlueprintDraft | None], Act | None]:
+    """Return what makes the act of a draft, where it was changed at this moment."""
+
+    def act(row: BlueprintDraft | None) -> Act | None:
+        if row is None or row.updated_at != now:
+            return None
+        return Act(kind=kind, target=f"draft:{row.id}", detail={"process": row.process, "revision": row.revision})
+
+    return act
 
 
 async def _as_version(context: Context, principal: Principal, row: BlueprintDraft) -> DefinitionVersion:

@@ -10,6 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
+from placet.audit.admin_acts import Act
+from placet.audit.chain import moment
 from placet.errors import Busy, Conflict, NotFound
 from service.context import Context
 from service.evidence.building import Order
@@ -17,6 +19,7 @@ from service.evidence.jobs import FOLDER, HELD, EvidenceJobs
 from service.principal import SEE_ALL, Principal
 from storage.queries.definitions import definitions
 from storage.queries.evidence import packs
+from storage.recording import admin_acts
 from storage.tables.evidence import EvidencePack
 
 NAMESPACE: Final = UUID("6f0d6f3c-6a54-4b0e-9d5a-7a3c2d8e51b4")
@@ -54,12 +57,25 @@ async def order_pack(
             raise Busy(f"{MOST_RUNNING} packs are being made; nothing has happened.", retry_after=_RETRY_AFTER)
         row = packs.insert(connection, row_of(order, pack_id=pack_id, status="running", by=principal.person, at=now))
         packs.hold(connection, [pack_id], until=now + HELD)
+        admin_acts.record(connection, principal.acted_by, act_of(row), now)
         return row, True
 
     row, fresh = await context.database.write(store)
     if fresh:
         jobs.start(row.id, order, by=f"user:{principal.person}")
     return row
+
+
+def act_of(row: EvidencePack) -> Act:
+    """Return the act of ordering a pack."""
+    detail = {
+        "process": row.process,
+        "from": moment(row.since),
+        "until": moment(row.until),
+        "sample": row.sample,
+        "files": row.with_files,
+    }
+    return Act(kind="evidence_ordered", target=f"evidence:{row.id}", detail=detail)
 
 
 def row_of(order: Order, *, pack_id: str, status: str, by: str, at: datetime) -> EvidencePack:

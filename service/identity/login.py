@@ -10,7 +10,9 @@ from typing import Any
 import structlog
 from sqlalchemy import Connection
 
+from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.errors import CodeSpent, NotAuthenticated, Unavailable
+from service.administration.acts import write_with_act
 from service.context import Context
 from service.identity.settings import CODE_SECONDS
 from service.principal import Principal, principal_of
@@ -141,14 +143,17 @@ async def log_person_out(context: Context, principal: Principal, person: str) ->
         people.get(connection, person)
         return sessions.close_all(connection, person)
 
-    ended = await context.database.write(close)
-    _log.info("sessions_ended", person=person, ended=ended, by=principal.person)
-    return ended
+    def act(ended: int) -> Act | None:
+        return Act(kind="sessions_ended", target=f"person:{person}", detail={"ended": ended}) if ended else None
+
+    return await write_with_act(context.database, principal.acted_by, context.now(), act, close)
 
 
-async def issue_code(database: Database, person: str, now: datetime) -> str:
+async def issue_code(database: Database, person: str, now: datetime, *, by: ActedBy = OPERATOR) -> str:
     """Make a code for a one-time address of a person; raises NotFound."""
-    return await database.write(sessions.issue_code, person, ttl=timedelta(seconds=CODE_SECONDS), now=now)
+    act = Act(kind="login_link_made", target=f"person:{person}")
+    ttl = timedelta(seconds=CODE_SECONDS)
+    return await write_with_act(database, by, now, act, sessions.issue_code, person, ttl=ttl, now=now)
 
 
 async def open_session(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from placet.engine.events import Migrate
 from placet.errors import Conflict, Ended, InputInvalid, Overtaken, Refused, Unavailable
+from service.administration.acts import TwoActs
 from service.commands import act_on_request
 from service.context import Context
 from service.migration.preflight import AT_ONCE, Judge, Judged, RequestVerdict, Selection, meant
@@ -44,8 +46,13 @@ async def move(
     about = await meant(context, target, order.selection, dry_run=False)
     mover = _Mover(context, principal, target, order, await Judge.of(context, target))
     fates = about.plain
+    if not about.ids:
+        return fates, about.left_out
+    acts = TwoActs(context, principal, "requests_moved", f"version:{target.id}")
+    await acts.begin({"process": target.name, "version": target.version, "requests": len(about.ids)})
     for first in range(0, len(about.ids), AT_ONCE):
         fates += await mover.move(about.ids[first : first + AT_ONCE])
+    await acts.end(Counter(fate.result for fate in fates if fate.result), done={"moved"})
     return fates, about.left_out
 
 

@@ -43,9 +43,9 @@ class VerifiedRows(TypedDict):
 def verify_rows(connection: Connection, request_id: str) -> VerifiedRows:
     """Verify one request; an unknown request is invalid."""
     rows = _raw(connection, AuditEntry, _FIELDS, request_id)
-    entries = [_entry(row) for row in rows]
+    entries = [entry_of(row) for row in rows]
     bad = first_bad(genesis(request_id), entries)
-    deliveries = [_entry({**row, "actor": "system"}) for row in _raw(connection, Delivery, _DELIVERED, request_id)]
+    deliveries = [entry_of({**row, "actor": "system"}) for row in _raw(connection, Delivery, _DELIVERED, request_id)]
     bad_delivery = first_bad(delivery_genesis(request_id), deliveries)
     differs: list[str] = []
     if bad is None:
@@ -123,12 +123,25 @@ def _raw(
     key: str = "request_id",
     order: str = "seq",
 ) -> list[dict[str, str | None]]:
+    columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    return raw_rows(connection, model, fields, columns[key] == request_id, order=order)
+
+
+def raw_rows(
+    connection: Connection,
+    model: type[SQLModel],
+    fields: tuple[str, ...],
+    where: ColumnElement[bool],
+    *,
+    order: str,
+    limit: int | None = None,
+) -> list[dict[str, str | None]]:
     """Read columns as text, whatever their content; None where it is no text."""
     columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
     # SQLite stores any bytes in a text column, and its driver fails on bytes that are not UTF-8.
     as_text = LargeBinary() if connection.dialect.name == "sqlite" else Text()
     chosen: list[ColumnElement[Any]] = [cast(columns[name], as_text).label(name) for name in fields]
-    query = select(*chosen).where(columns[key] == request_id).order_by(columns[order])
+    query = select(*chosen).where(where).order_by(columns[order]).limit(limit)
     return [{n: _text(v) for n, v in row.items()} for row in connection.execute(query).mappings()]
 
 
@@ -136,7 +149,7 @@ def _text(value: str | bytes | None) -> str | None:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
-def _entry(row: dict[str, str | None]) -> Entry | None:
+def entry_of(row: dict[str, str | None]) -> Entry | None:
     """Parse a row, or return None where it cannot be read."""
     try:
         at = datetime.fromisoformat(row["at"] or "")

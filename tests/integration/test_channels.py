@@ -20,6 +20,7 @@ from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.sandbox import TemplateBroken
 from activities.notifications.templates.template_set import TemplateSource, default
 from service.administration import notification_templates
+from service.principal import Principal
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, webhooks
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
@@ -30,12 +31,13 @@ from tests.receiver import Receiver
 from tests.stored import reading, writing
 from tests.waiting import PATIENCE, until
 
+ADA = Principal(person="ada", access=frozenset({"admin"}))
 SECRETS = WebhookSecrets("the installation's secret", NotifySettings())
 
 
 async def add_endpoint(database: Database, url: str, *events: str) -> WebhookEndpoint:
     with writing(database) as session:
-        return webhooks.add(session.connection(), url=url, events=events, by="ada", now=datetime.now(UTC))
+        return webhooks.add(session.connection(), url=url, events=events, by=ADA, now=datetime.now(UTC))
 
 
 async def hook_messages(database: Database) -> list[NotificationMessage]:
@@ -309,7 +311,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     first = TemplateSource(
         name="task_opened", version=0, subject="New: {{ request.title }}", text="{{ actor }}", html="<p>x</p>"
     )
-    made = await notification_templates.edit(database, first, by="ada", now=datetime.now(UTC))
+    made = await notification_templates.edit(database, first, by=ADA, now=datetime.now(UTC))
     assert made.version == 1
     opened = Story(request_id="r1").open("bob").recording()
     await write(database, opened)
@@ -320,7 +322,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
 
     # A template that the sample passes may still break on a real request.
     breaking = TemplateSource(name="task_opened", version=0, subject="{{ request.input.reason }}", text="t", html="h")
-    await notification_templates.edit(database, breaking, by="ada", now=datetime.now(UTC))
+    await notification_templates.edit(database, breaking, by=ADA, now=datetime.now(UTC))
     with pytest.raises(TemplateBroken):
         await notification_templates.show(database, breaking, settings_for(mailbox), request_id="r1")
     second = Story(request_id="r2").open("eve").recording()
@@ -333,7 +335,7 @@ async def test_an_edited_template_is_sent_and_a_broken_one_falls_back_with_an_en
     assert details[0]["template"] == "task_opened/1"
     assert "reason" in details[1]["template_problem"]
     assert [row.version for row in await notification_templates.versions(database, "task_opened")] == [2, 1]
-    await notification_templates.restore(database, "task_opened", 0)
+    await notification_templates.restore(database, "task_opened", 0, by=ADA.acted_by, now=datetime.now(UTC))
     assert next(t for t in await notification_templates.templates(database) if t.name == "task_opened") == default(
         "task_opened"
     )

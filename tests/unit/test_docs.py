@@ -11,6 +11,7 @@ from temporalio import workflow
 
 from activities.notifications.settings import NotifySettings
 from api.app import describe
+from placet.audit import admin_acts
 from placet.audit.chain import KINDS
 from web.access import PAGES as PAGES_OF_BROWSERS
 from worker.settings import Settings
@@ -83,6 +84,12 @@ def test_every_kind_of_entry_is_documented() -> None:
 def test_the_kinds_that_webhooks_may_name_are_those_of_the_audit_chain() -> None:
     rows = re.findall(r"^\| (`.*?`) \|", AUDIT, re.MULTILINE)
     assert {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row)} == KINDS
+
+
+def test_the_kinds_of_administrative_acts_are_documented() -> None:
+    section = AUDIT.split("\n## Administrative acts\n", 1)[1].split("\n## ")[0]
+    rows = re.findall(r"^\| [^|]* \| (`.*`) \|$", section, re.MULTILINE)
+    assert {kind for row in rows for kind in re.findall(r"`([a-z_]+)`", row)} == admin_acts.KINDS
 
 
 def test_every_call_says_what_it_does() -> None:

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
+from placet.audit.admin_acts import Act, ActedBy
 from storage.database import Database
 from storage.queries.people import departures
+from storage.recording import admin_acts
 from storage.tables.approvals import StoredPerson
 
 BATCH = 500  # people in a transaction, which takes about a tenth of a second
@@ -46,22 +48,22 @@ class LoadResult:
 
 
 async def load(
-    database: Database, wanted: Sequence[PersonToLoad], now: datetime, *, complete: bool = False
+    database: Database, wanted: Sequence[PersonToLoad], now: datetime, *, by: ActedBy, complete: bool = False
 ) -> LoadResult:
     """Store these people, each id once; with `complete`, everyone else becomes inactive. Raises Unavailable.
 
-    The open tasks of people who have left are reassigned.
+    The open tasks of people who have left are reassigned. Each batch puts on record whom it has changed.
     """
     changed, pause = 0, PAUSE if database.dialect == "sqlite" else 0.0
     for batch in _batches(wanted):
         differing = await database.read(_differing, batch)
         if differing:
-            changed += await database.write(_store, differing, now)
+            changed += await database.write(_store, differing, now, by)
             await _pause(pause)
     left: list[str] = []
     if complete:
         for others in _batches(await database.read(_missing, {one.person.id for one in wanted})):
-            left += await database.write(_leave, others, now)
+            left += await database.write(_leave, others, now, by)
             await _pause(pause)
     return LoadResult(given=len(wanted), changed=changed, left=tuple(left))
 
@@ -81,15 +83,18 @@ def _differing(connection: Connection, batch: Sequence[PersonToLoad]) -> list[Pe
     return [one for one in batch if (before := there.get(one.person.id)) is None or before != _facts(one, before)]
 
 
-def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime) -> int:
+def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime, by: ActedBy) -> int:
     # Read again, since another process may have written in between.
     there = _stored(connection, batch)
-    rows = {}
+    rows, access = {}, {}
     for one in batch:
         before, after = there.get(one.person.id), _facts(one, there.get(one.person.id))
         if before == after:
             continue
         rows[one.person.id] = {"id": one.person.id, **after, "updated_at": now}
+        held = None if before is None else before["access"]
+        if held != after["access"]:
+            access[one.person.id] = {"before": held, "after": after["access"]}
         if before is not None and before["active"] and (not after["active"] or before["away"] != after["away"]):
             departures.note(connection, one.person.id, now)
         elif before is not None and after["active"] and not before["active"]:
@@ -99,6 +104,8 @@ def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime)
         fresh = make(StoredPerson)
         replaced = {name: fresh.excluded[name] for name in (*_FACTS, "preferences", "updated_at")}
         connection.execute(fresh.on_conflict_do_update(index_elements=["id"], set_=replaced), list(rows.values()))
+        detail = {"changed": sorted(rows), "access": access}
+        admin_acts.record(connection, by, Act(kind="people_loaded", target="people", detail=detail), now)
     return len(rows)
 
 
@@ -110,12 +117,14 @@ def _missing(connection: Connection, listed: set[str]) -> list[str]:
     return [person for person in there if person not in listed]
 
 
-def _leave(connection: Connection, batch: Sequence[str], now: datetime) -> list[str]:
+def _leave(connection: Connection, batch: Sequence[str], now: datetime, by: ActedBy) -> list[str]:
     there = col(StoredPerson.id).in_(batch), col(StoredPerson.active)
     gone = list(connection.scalars(select(col(StoredPerson.id)).where(*there).order_by(col(StoredPerson.id))))
     connection.execute(update(StoredPerson).where(*there).values(active=False, updated_at=now))
     for person in gone:
         departures.note(connection, person, now)
+    if gone:
+        admin_acts.record(connection, by, Act(kind="people_loaded", target="people", detail={"left": gone}), now)
     return gone
 
 

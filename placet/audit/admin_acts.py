@@ -1,0 +1,77 @@
+"""Administrative acts: what people and programs change outside of requests, in one hash chain of the installation.
+
+The chain is made as that of a request is (placet.audit.chain). `detail` holds ids, codes and counts: never a secret,
+and no more of a person than their id. docs/audit.md says when each kind is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, get_args
+
+from placet.audit import chain
+
+Way = Literal["api", "page", "command line", "scim"]
+"""How an act came in."""
+Outcome = Literal["done", "begun", "partly", "nothing"]
+"""What came of an act. One that is no single transaction is `begun` first; a second act says what came of it."""
+WAYS: Final[tuple[Way, ...]] = get_args(Way)
+KINDS: Final = frozenset({
+    "action_added", "action_changed",
+    "draft_created", "draft_discarded", "draft_published", "draft_reopened", "draft_saved", "draft_submitted",
+    "evidence_ordered", "group_changed", "group_removed",
+    "key_rotated", "login_link_made", "messages_resent",
+    "notification_template_changed", "notification_template_restored",
+    "people_loaded", "person_added", "person_changed",
+    "requests_cancelled", "requests_extended", "requests_moved", "sessions_ended", "tasks_reassigned",
+    "token_made", "token_revoked",
+    "version_changed", "version_created", "version_deprecated", "version_published",
+    "webhook_added", "webhook_changed", "webhook_removed", "webhook_replayed",
+})  # fmt: skip
+"""Every kind of act."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Act:
+    """One act: its kind, what it was done to (as `person:mia`, `token:4f…`), what is essential, and its outcome."""
+
+    kind: str
+    target: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    outcome: Outcome = "done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActedBy:
+    """Who acts, and in which way: `actor` is `user:<id>`, or `operator` for whoever has the command line."""
+
+    actor: str
+    actor_type: str
+    way: Way
+
+
+OPERATOR: Final = ActedBy(actor="operator", actor_type="operator", way="command line")
+"""Whoever has a shell on the installation; the machine knows who that was, Placet does not."""
+
+
+def genesis() -> str:
+    """Return the hash that the first act of an installation follows."""
+    return chain.genesis("admin-acts")
+
+
+def link(previous: str, act: Act, by: ActedBy, *, seq: int, at: datetime) -> chain.Entry:
+    """Make the entry of an act that follows the entry with hash `previous`; raises ValueError for an unknown kind."""
+    if act.kind not in KINDS:
+        raise ValueError(f"name {act.kind!r} in placet.audit.admin_acts.KINDS and in docs/audit.md")
+    committed = {
+        "actor_type": by.actor_type,
+        "detail": chain.exact(dict(act.detail)),
+        "outcome": act.outcome,
+        "target": act.target,
+        "way": by.way,
+    }
+    return chain.link(
+        previous, seq=seq, at=at, kind=act.kind, actor=by.actor, stage=None, task_id=None, detail=committed
+    )
