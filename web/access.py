@@ -35,6 +35,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /evidence": AUDIT,
     "GET /evidence/{pack_id}/file": AUDIT,
     "GET /operations": OPERATE,
+    "GET /operations/acts": AUDIT,
     "GET /operations/deliveries": OPERATE,
     "POST /operations/deliveries": OPERATE,
     "GET /admin": OPERATE,

@@ -15,6 +15,7 @@ from service.administration.health import Health
 from web import problems
 from web.routes import (
     admin,
+    admin_acts,
     attachments,
     audit,
     bulk,
@@ -56,6 +57,7 @@ ROUTERS = (
     people.router,
     tokens.router,
     admin.router,
+    admin_acts.router,
     decision_links.router,
     sign.router,
     new_request.router,

@@ -27,6 +27,7 @@ async def write_with_act(
     now: datetime,
     act: Act | Callable[[Result], Act | None],
     work: Callable[Concatenate[Connection, Given], Result],
+    /,
     *args: Given.args,
     **kwargs: Given.kwargs,
 ) -> Result:

@@ -53,7 +53,8 @@ def record(connection: Connection, by: ActedBy, act: Act, now: datetime) -> int:
     if connection.dialect.name == "postgresql":  # SQLite has one writer
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     last = connection.execute(select(col(AdminAct.seq), col(AdminAct.hash)).order_by(col(AdminAct.seq).desc()).limit(1))
-    seq, previous = last.tuples().first() or (0, genesis())
+    row = last.first()
+    seq, previous = (0, genesis()) if row is None else (row.seq, row.hash)
     entry = link(previous, act, by, seq=seq + 1, at=now)
     connection.execute(
         insert(AdminAct).values(

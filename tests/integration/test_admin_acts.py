@@ -32,6 +32,7 @@ from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.integration.test_api_bpmn import DECISION
 from web.access import PAGES
+from worker.actions import seed_catalog
 
 PATH = "/workflow/admin-acts/"
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -221,6 +222,7 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
         left.add(route)
         return dict(answer.json())
 
+    await seed_catalog(desk.database)
     templates, drafts = "/workflow/process-templates/", "/workflow/blueprint-drafts/"
     named = {**deepcopy(EXPENSE_APPROVAL), "name": "Travel"}
     version = await leaves(f"POST {templates}", body=named, as_="desi")
