@@ -261,7 +261,7 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     await leaves("PUT /workflow/notification-templates/{name}/", "task_opened", body=words)
     restored = await desk.call("PUT", "/workflow/notification-templates/task_opened/", as_="adam", body={"restore": 0})
     await watch.leaves(restored, {"notification_template_restored"})
-    hook = await leaves("POST /workflow/webhooks/", body={"url": "https://203.0.113.7/hook"})
+    hook = await leaves("POST /workflow/webhooks/", body={"url": "https://93.184.216.34/hook"})
     await leaves("DELETE /workflow/webhooks/{webhook_id}/", hook["id"])
     await desk.database.write(put_failed_message)
     await leaves("POST /workflow/notifications/{key}/resend/", "n1", body={})
@@ -280,7 +280,7 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
 
 async def test_no_secret_and_no_name_is_in_any_act(desk: ApiDesk) -> None:
     made = await desk.post("/auth/tokens/", {"name": "my robot"}, as_="ann")
-    hook = await desk.post("/workflow/webhooks/", {"url": "https://203.0.113.7/secret-path"}, as_="adam")
+    hook = await desk.post("/workflow/webhooks/", {"url": "https://93.184.216.34/secret-path"}, as_="adam")
     body = {"id": "mia", "name": "Mia Manager", "email": "mia@example.com", "manager": "bob", "roles": ["cfo"]}
     await desk.post("/workflow/people/", body, as_="adam")
     await desk.call("PUT", "/workflow/people/mia/", as_="adam", body={**body, "name": "Mia Meier", "roles": []})
@@ -302,7 +302,7 @@ async def test_what_changes_nothing_or_is_refused_leaves_no_act(desk: ApiDesk) -
     away = {"away": {"from": "2100-01-01T00:00:00Z", "until": "2100-02-01T00:00:00Z", "substitute": "bob"}}
     assert (await desk.call("PUT", "/workflow/people/me/", as_="ann", body=away)).status_code == 200  # one's own affair
     repeat = [
-        await desk.post("/workflow/webhooks/", {"url": "https://203.0.113.7/"}, as_="adam", key="k") for _ in "12"
+        await desk.post("/workflow/webhooks/", {"url": "https://93.184.216.34/"}, as_="adam", key="k") for _ in "12"
     ]
     assert {answer.status_code for answer in repeat} == {201}
     assert [act["kind"] for act in await acts_of(desk)] == ["webhook_added", "person_added"]
