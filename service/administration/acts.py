@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection
 
 from placet.audit.admin_acts import Act, ActedBy, Outcome
-from service.context import Context
 from service.principal import Principal
 from storage.database import Database
 from storage.recording import admin_acts
+
+if TYPE_CHECKING:  # commands that need no engine do not load its client
+    from service.context import Context
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -33,8 +35,8 @@ async def write_with_act(
 ) -> Result:
     """Run `work(connection, …)` in one transaction together with the record of the act; return what `work` returned.
 
-    `act` is the act, or makes it of that result; None: nothing has changed, and nothing is recorded. Where `work`
-    raises, nothing has happened, and nothing is recorded either.
+    `act` is the act, or makes it of that result; None where nothing has changed. Where `work` raises, neither it nor
+    the act has happened.
     """
 
     def whole(connection: Connection) -> Result:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -14,12 +15,14 @@ from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.audit.chain import moment
 from placet.errors import InputInvalid, NotPermitted, Problem
 from service.administration.acts import write_with_act
-from service.context import Context
 from service.principal import SCIM, Principal
 from storage.database import Database
 from storage.queries.identity import tokens
 from storage.recording import admin_acts
 from storage.tables.approvals import ApiToken
+
+if TYPE_CHECKING:  # commands that need no engine do not load its client
+    from service.context import Context
 
 
 def token_text(secret: str, subject: str) -> str:
