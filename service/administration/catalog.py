@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -56,10 +57,7 @@ async def change_action(
             message = f"the name differs from {row.name!r} in the path; leave it out, or send the same name"
             raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
         row = actions.change(connection, row.id, changes)
-        names = sorted(fact for fact, value in facts.items() if before[fact] != value)
-        if names:
-            act = Act(kind="action_changed", target=f"action:{row.name}", detail={"changed": names})
-            admin_acts.record(connection, principal.acted_by, act, now)
+        _record_change(connection, principal, before, row, facts, now)
         return row, actions.statistics(connection, [row.name]).get(row.name)
 
     return await context.database.write(store)
@@ -75,13 +73,33 @@ async def describe_action(
     if len(description) > LONGEST_DESCRIPTION or "\0" in description:
         message = f"write at most {LONGEST_DESCRIPTION} characters, without NUL"
         raise InputInvalid(f"/description: {message}", problems=(Problem(pointer="/description", message=message),))
-    changes = {
-        "description": description,
-        "enabled": enabled,
-        "updated_by": principal.person,
-        "updated_at": context.now(),
-    }
-    return await context.database.write(actions.change, action_id, changes)
+    now = context.now()
+    facts = {"description": description, "enabled": enabled}
+
+    def store(connection: Connection) -> ActionCatalog:
+        before = actions.get(connection, action_id).model_dump()
+        row = actions.change(connection, action_id, facts | {"updated_by": principal.person, "updated_at": now})
+        _record_change(connection, principal, before, row, facts, now)
+        return row
+
+    return await context.database.write(store)
+
+
+def _record_change(  # noqa: PLR0917
+    connection: Connection,
+    principal: Principal,
+    before: dict[str, Any],
+    row: ActionCatalog,
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    names = sorted(fact for fact, value in facts.items() if before[fact] != value)
+    if names:
+        detail: dict[str, Any] = {"changed": names}
+        if "enabled" in names:
+            detail["enabled"] = row.enabled
+        act = Act(kind="action_changed", target=f"action:{row.name}", detail=detail)
+        admin_acts.record(connection, principal.acted_by, act, now)
 
 
 async def _check(context: Context, principal: Principal, facts: dict[str, Any]) -> None:

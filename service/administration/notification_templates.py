@@ -75,7 +75,11 @@ async def edit(
 
     def act(row: NotificationTemplate) -> Act:
         target = f"notification template:{row.name}"
-        return Act(kind="notification_template_changed", target=target, detail={"version": row.version, "language": row.language})
+        return Act(
+            kind="notification_template_changed",
+            target=target,
+            detail={"version": row.version, "language": row.language},
+        )
 
     row = await write_with_act(
         database,

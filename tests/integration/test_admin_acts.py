@@ -87,6 +87,7 @@ OF_REQUESTS = ("/workflow/requests/", "/workflow/tasks/")
 FORMS: dict[str, set[str] | str] = {
     "POST /views": ONES_OWN,
     "POST /views/{view_id}": ONES_OWN,
+    "POST /admin/{identity}/edit/{pk}": {"action_changed"},
     "POST /evidence": {"evidence_ordered"},
     "POST /operations/deliveries": {"messages_resent"},
     "POST /simulations/new/{template_id}": NOTHING,

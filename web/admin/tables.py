@@ -17,6 +17,7 @@ from storage.queries.people.departures import Departure
 from storage.queries.presence import WorkerPresence
 from storage.recording.metrics import MetricTotal
 from storage.tables.actions import ActionCatalog, ActionExecution
+from storage.tables.admin_acts import AdminAct
 from storage.tables.approvals import (
     ApiToken,
     ApprovalRequest,
@@ -116,6 +117,7 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             few=("outbox_key",),
             hidden=("salts",),
         ),
+        _table(AdminAct, _("Administrative acts"), "seq at kind actor target outcome", newest="at"),
         _table(Refusal, _("Refused calls"), "at principal action status_code reason request_id", few=("request_id",)),
         _table(
             IdempotentCall,
