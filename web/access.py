@@ -36,6 +36,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /evidence/{pack_id}/file": AUDIT,
     "GET /operations": OPERATE,
     "GET /operations/acts": AUDIT,
+    "POST /operations/requests": OPERATE,
     "GET /operations/deliveries": OPERATE,
     "POST /operations/deliveries": OPERATE,
     "GET /admin": OPERATE,

@@ -43,7 +43,7 @@ from placet.engine.input import require_event_values
 from placet.engine.migration import migrate
 from placet.engine.revisions import attach, resubmit
 from placet.engine.run import Run
-from placet.errors import HandedOver, InputInvalid, NotPermitted, Problem, Refused, Returned
+from placet.errors import HandedOver, InputInvalid, NotPermitted, Overtaken, Problem, Refused, Returned
 from placet.json_values import check_json
 from placet.nodes.wait import wait_spec_of
 from placet.plan.graph import Node
@@ -71,6 +71,8 @@ def carry_out(run: Run, event: Event) -> None:
     by: Actor | None = getattr(event, "by", None)
     if by is not None and by.person != SYSTEM and not is_person(by.person):
         raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
+    if isinstance(event, Reassign | Extend | Withdraw) and event.seq not in {None, run.seq}:
+        raise Overtaken
     if not isinstance(event, DirectoryRead):  # which whatever stands may need first
         let_decisions_stand(run)
     run.acting = by

@@ -114,6 +114,7 @@ class Reassign:
     to: str
     reason: str | None = None
     key: str | None = None
+    seq: int | None = None  # the entry after which it is meant; None: whatever the request has come to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,6 +215,7 @@ class Extend:
     due_at: datetime | None = None
     reason: str | None = None
     key: str | None = None
+    seq: int | None = None  # the entry after which it is meant; None: whatever the request has come to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +249,7 @@ class Withdraw:
     how: Literal["withdrawn", "cancelled"] = "withdrawn"
     reason: str | None = None
     key: str | None = None
+    seq: int | None = None  # the entry after which it is meant; None: whatever the request has come to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -90,6 +90,7 @@ FORMS: dict[str, set[str] | str] = {
     "POST /admin/{identity}/edit/{pk}": {"action_changed"},
     "POST /evidence": {"evidence_ordered"},
     "POST /operations/deliveries": {"messages_resent"},
+    "POST /operations/requests": {"requests_cancelled", "requests_extended", "tasks_reassigned"},
     "POST /simulations/new/{template_id}": NOTHING,
     "POST /simulations/{simulation_id}/cancel": ONES_OWN,
     "POST /sign/{step_up_id}": ON_A_REQUEST,

@@ -69,6 +69,7 @@ async def request_list(request: Request, here: Here, visitor: SignedIn) -> HTMLR
     except InputInvalid:  # a cursor of another list, or cut off
         found, badge = await here.context.database.read(read, None)
     following = {name: value for name, value in chosen.items() if value and value != "me"}
+    this_page = {**following, **({"cursor": given["cursor"][:500]} if given.get("cursor") else {})}
     return shown(
         request,
         "requests.html",
@@ -77,7 +78,9 @@ async def request_list(request: Request, here: Here, visitor: SignedIn) -> HTMLR
         list=found,
         statuses={key: wording.say(word) for key, word in words.STATUSES.items()},
         next_address="/requests?" + urlencode({**following, "cursor": found.next_cursor or ""}),
+        this_address="/requests?" + urlencode(this_page),
         chosen=chosen,
+        pickable=visitor.principal.admin and chosen["whose"] == "all",
     )
 
 
