@@ -15,11 +15,9 @@ from service.administration.health import Health
 from web import problems
 from web.routes import (
     admin,
-    admin_acts,
     attachments,
     audit,
     bulk,
-    bulk_requests,
     consequences,
     conversation,
     decision_links,
@@ -40,7 +38,8 @@ from web.routes import (
 )
 from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
-from web.routes.operations import home, people, tokens, webhooks
+from web.routes.operations import acts, home, people, tokens, webhooks
+from web.routes.operations import bulk as bulk_requests
 from web.security import HeadersMiddleware
 from web.signing import passkeys, sign
 from web.templating import STATIC
@@ -58,7 +57,7 @@ ROUTERS = (
     people.router,
     tokens.router,
     admin.router,
-    admin_acts.router,
+    acts.router,
     bulk_requests.router,
     decision_links.router,
     sign.router,

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from cli.main import COMMANDS, app
 from placet.audit.admin_acts import KINDS, Act, ActedBy
 from service.administration.acts import write_with_act
 from storage.database import Database
+from storage.queries.identity import sessions
+from storage.queries.identity.sessions import NewSession
 from storage.recording import admin_acts
 from storage.recording.admin_acts import Chosen
 from storage.tables.admin_acts import AdminAct
@@ -78,6 +80,10 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/notifications/{key}/resend/": {"messages_resent"},
     "POST /workflow/webhooks/": {"webhook_added"},
     "DELETE /workflow/webhooks/{webhook_id}/": {"webhook_removed"},
+    "DELETE /workflow/people/{person_id}/sessions/": {"sessions_ended"},
+    "POST /workflow/webhooks/{webhook_id}/switch/": {"webhook_changed"},
+    "POST /workflow/webhooks/{webhook_id}/replay/": {"webhook_replayed"},
+    "DELETE /workflow/api-tokens/{token_id}/": {"token_revoked"},
     "POST /auth/tokens/": {"token_made"},
     "DELETE /auth/tokens/{token_id}/": {"token_revoked"},
 }
@@ -87,6 +93,12 @@ OF_REQUESTS = ("/workflow/requests/", "/workflow/tasks/")
 FORMS: dict[str, set[str] | str] = {
     "POST /views": ONES_OWN,
     "POST /views/{view_id}": ONES_OWN,
+    "POST /operations/webhooks/{webhook_id}/switch": {"webhook_changed"},
+    "POST /operations/webhooks/{webhook_id}/deliveries": {"messages_resent"},
+    "POST /operations/webhooks/{webhook_id}/replay": {"webhook_replayed"},
+    "POST /operations/people/{person_id}/away": {"person_changed"},
+    "POST /operations/people/{person_id}/sessions": {"sessions_ended"},
+    "POST /operations/tokens/{token_id}": {"token_revoked"},
     "POST /admin/{identity}/edit/{pk}": {"action_changed"},
     "POST /evidence": {"evidence_ordered"},
     "POST /operations/deliveries": {"messages_resent"},
@@ -264,11 +276,22 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     restored = await desk.call("PUT", "/workflow/notification-templates/task_opened/", as_="adam", body={"restore": 0})
     await watch.leaves(restored, {"notification_template_restored"})
     hook = await leaves("POST /workflow/webhooks/", body={"url": "https://93.184.216.34/hook"})
+    await leaves("POST /workflow/webhooks/{webhook_id}/switch/", hook["id"], body={"active": False})
+    assert (await desk.post(f"/workflow/webhooks/{hook['id']}/switch/", {"active": True}, as_="adam")).is_success
+    assert [act["detail"] for act in await watch.new()] == [{"active": True}]
+    await desk.database.write(put_failed_message, f"webhook:{hook['id']}")
+    span = {"since": "2026-03-01T00:00:00Z", "until": "2026-03-03T00:00:00Z"}
+    await leaves("POST /workflow/webhooks/{webhook_id}/replay/", hook["id"], body=span)
     await leaves("DELETE /workflow/webhooks/{webhook_id}/", hook["id"])
-    await desk.database.write(put_failed_message)
+    await desk.database.write(put_failed_message, "mail")
     await leaves("POST /workflow/notifications/{key}/resend/", "n1", body={})
     token = await leaves("POST /auth/tokens/", body={"name": "robot", "scopes": ["requester"]}, as_="ann")
     await leaves("DELETE /auth/tokens/{token_id}/", token["id"], as_="ann")
+    other_token = (await desk.post("/auth/tokens/", {"name": "robot"}, as_="ann")).json()["id"]
+    await desk.database.write(open_a_session)
+    await watch.new()
+    await leaves("DELETE /workflow/api-tokens/{token_id}/", other_token)
+    await leaves("DELETE /workflow/people/{person_id}/sessions/", "ann")
     assert left == {route for route, kinds in ROUTES.items() if isinstance(kinds, set)}
 
     acts = await acts_of(desk)
@@ -491,11 +514,11 @@ async def changed(url: str, statement: str) -> None:
     await database.close()
 
 
-def put_failed_message(connection: Connection) -> None:
-    """Store a message to Bob that could not be delivered."""
+def put_failed_message(connection: Connection, channel: str) -> None:
+    """Store a message that could not be delivered."""
     row = NotificationMessage(
-        key="n1",
-        channel="mail",
+        key=f"n1{channel.removeprefix('mail')}",
+        channel=channel,
         request_id="r1",
         seq=1,
         hash="",
@@ -507,3 +530,9 @@ def put_failed_message(connection: Connection) -> None:
         finished_at=NOW,
     )
     connection.execute(insert(NotificationMessage).values(**row.model_dump()))
+
+
+def open_a_session(connection: Connection) -> None:
+    """Log Ann in."""
+    opened = NewSession(person="ann", method="token", expires_at=datetime.now(UTC) + timedelta(days=1), user_agent="")
+    sessions.open_session(connection, opened, datetime.now(UTC))
