@@ -113,6 +113,7 @@ FORMS: dict[str, set[str] | str] = {
     "POST /drafts/{draft_id}/move": {"requests_moved"},
     "POST /me/passkeys": ONES_OWN,
     "POST /me/passkeys/{passkey_id}": ONES_OWN,
+    "POST /me/tokens/{token_id}": {"token_revoked"},
     "POST /me/away": ONES_OWN,
     "POST /me/reading": ONES_OWN,
     "POST /decide": ON_A_REQUEST,
