@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
+import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser import Visitors, started
+from tests.browser import MAX, Visitors, started
 from tests.contract import Placet
 
 
@@ -72,3 +76,69 @@ def test_an_audit_is_verified_and_its_entries_are_chosen_by_keyboard(placet: Pla
     expect(page.locator(".outline")).to_contain_text("Decision asked")
     expect(page.locator(".outline")).not_to_contain_text("Request started")
     assert findings + rita.findings("the audit, one kind") == []
+
+
+LONG_STAGE = "Finance committee of the Donaudampfschifffahrtsgesellschaft, second reading"
+STAGES: list[dict[str, Any]] = [
+    MAX,
+    {"stage_name": LONG_STAGE, "approvers": ["user:carla"]},
+    {"stage_name": "Legal", "approvers": ["user:carla"]},
+]
+WAYS: dict[str, Any] = {
+    "nodes": [
+        {"id": "start", "type": "trigger"},
+        {"id": "manager", "type": "approval", "step": "Manager"},
+        {"id": "large", "type": "decision"},
+        {"id": "finance", "type": "approval", "step": LONG_STAGE},
+        {"id": "legal", "type": "approval", "step": "Legal"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+        {"id": "no", "type": "terminator", "outcome": "rejected"},
+    ],
+    "edges": [
+        {"from": "start", "to": "manager"},
+        {"from": "manager", "to": "large", "on": "approved"},
+        {"from": "manager", "to": "no", "on": "rejected"},
+        {"from": "large", "to": "legal", "condition": "amount > 5000"},
+        {"from": "large", "to": "finance", "default": True},
+        *({"from": one, "to": "yes", "on": "approved"} for one in ("finance", "legal")),
+        *({"from": one, "to": "no", "on": "rejected"} for one in ("finance", "legal")),
+    ],
+}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1400, "dark")])
+def test_what_may_still_come_is_said_by_words_and_shape_where_a_request_is_shown(
+    placet: Placet, visit: Visitors, width: int, scheme: Any
+) -> None:
+    request = started(placet, "An expense whose way depends on its amount", *STAGES, graph_spec=WAYS)
+    rita = visit("rita", width=width, color_scheme=scheme)
+    page = rita.go(f"/requests/{request['id']}")
+    panel = page.locator("#ahead")
+    expect(panel).to_contain_text(f"{LONG_STAGE} in 2 of 3 explored branches")
+    expect(panel).to_contain_text("3 branches lead to an end")
+    expect(panel).not_to_contain_text("Legal")
+    findings = rita.findings(f"a request with what may come {scheme}")
+    page.get_by_role("link", name="See it in the process").click()
+    expect(page.locator('.node[data-node="finance"]')).to_have_class(re.compile("ahead in-some"))
+    expect(page.locator('.node[data-node="legal"]')).to_have_class(re.compile("ahead in-none"))
+    outline = page.locator(".outline > li")
+    legal = outline.filter(has=page.locator("strong", has_text="Legal"))
+    expect(legal).to_contain_text("in no explored branch")
+    expect(page.locator(".legend")).to_contain_text("in some explored branches")
+    findings += rita.findings(f"what may still come in the drawing {scheme}")
+    rita.go(f"/requests/{request['id']}/ahead")
+    findings += rita.findings(f"what may still come alone {scheme}")
+    rita.go(f"/requests/{request['id']}/audit")
+    findings += rita.findings(f"the audit of a request {scheme}")
+    placet.post("max", f"tasks/{request['tasks'][0]['id']}/decide/", {"decision": "reject", "comment": "No."})
+    expect(rita.go(f"/requests/{request['id']}/ahead").locator("#ahead")).to_contain_text("The request has ended.")
+    expect(rita.go(f"/requests/{request['id']}").locator("#ahead")).to_have_count(0)
+    assert findings == []
+
+
+def test_what_may_still_come_is_said_in_german(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "Ein Antrag", *STAGES, graph_spec=WAYS)
+    rita = visit("rita", width=1400, locale="de-DE")
+    page = rita.go(f"/requests/{request['id']}/process")
+    expect(page.locator(".outline")).to_contain_text("in 2 von 3 untersuchten Zweigen")
+    assert rita.findings("what may still come in German") == []

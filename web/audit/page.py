@@ -22,7 +22,7 @@ PAGE = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditLine:
-    """One entry: `kind` is its name in the chain, `name` the same in words."""
+    """One entry: `kind` is its name in the chain, `name` the same in words. Deliveries have numbers of their own."""
 
     number: int
     at: datetime
@@ -31,6 +31,7 @@ class AuditLine:
     stage: str | None
     actor: str
     hash: str
+    delivery: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +76,7 @@ def _line(row: TimelineRow, actor: str, wording: Wording) -> AuditLine:
         stage=row.stage,
         actor=actor,
         hash=row.hash,
+        delivery=row.delivery,
     )
 
 
