@@ -37,7 +37,6 @@ from api.routes import (
     simulations,
     tasks,
     templates,
-    waiting,
     watching,
     webhooks,
 )
@@ -136,7 +135,6 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         migration,
         requests,
         conversation,
-        waiting,
         watching,
         costs,
         tasks,
