@@ -16,7 +16,7 @@ from service.administration.people import Tell, tell_departures
 from storage.database import Database
 from storage.queries import presence
 from storage.retention.retention import (
-    BATCH,
+    delete_abandoned_drafts,
     delete_ended_sessions,
     delete_ended_step_ups,
     delete_old_calls,
@@ -25,6 +25,7 @@ from storage.retention.retention import (
     delete_old_marks,
     delete_old_refusals,
     delete_spent_codes,
+    empty_published_drafts,
 )
 from worker.settings import Settings
 
@@ -108,6 +109,8 @@ async def delete_old_rows(database: Database, settings: Settings, now: datetime)
         (delete_ended_step_ups, 0),
         (delete_old_challenges, 0),
         (delete_old_counts, 0),
+        (delete_abandoned_drafts, settings.drafts_days),
+        (empty_published_drafts, settings.drafts_days),
     ):
-        while await database.write(delete, now - timedelta(days=days)) == BATCH:
+        while await database.write(delete, now - timedelta(days=days)):
             pass

@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     )
     refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which refused calls are kept
     marks_days: Annotated[int, Field(ge=1, le=3650)] = 180  # after somebody's last look, it is forgotten what they saw
+    drafts_days: Annotated[int, Field(ge=1, le=3650)] = 365  # after its last change, an abandoned draft is deleted
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     attachments_url: str | None = None  # s3://…, gs://…, az://…; default: a folder under `home`
     attachment_bytes: Annotated[int, Field(ge=1)] = 25_000_000  # of one file
