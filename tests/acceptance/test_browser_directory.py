@@ -158,6 +158,8 @@ PAGES = {
     "absences": "/operations/absences",
     "tokens": "/operations/tokens",
     "tokens, none found": "/operations/tokens?state=expired",
+    "acts": "/operations/acts",
+    "one's own tokens": "/me",
 }
 
 
