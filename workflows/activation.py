@@ -6,7 +6,10 @@ docs/decisions/0020-cpu-of-an-approval.md has the figures.
 
 An activation runs on a thread, where the SDK watches it, if it replays a history, if it brings much, if an earlier one
 of its run took long, or if it is the first of its run shortly after any took long. One that takes longer than the SDK
-allows is interrupted; its task fails as it would on a thread, and the engine repeats it as a replay.
+allows is interrupted; its task fails as it would on a thread, and the engine repeats it as a replay. One that only
+waits for a processor of a busy machine is given more time. The activation that ends a run's tasks is never interrupted:
+a task that it was about to wake up would never end, the run would keep its place in the worker's cache for ever, and
+the SDK's core, which counts on that place, would leave the first task of another run waiting.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from time import monotonic
+from time import monotonic, process_time
 from typing import Any, TypeVar
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -27,7 +30,8 @@ Result = TypeVar("Result")
 _LONG = 0.05  # seconds; one decision with expressions of the usual size takes a hundredth of it
 _WARY_SECONDS = 60.0  # how long first activations run on threads after a long one: others may be of the same process
 _MOST_BYTES = 64_000  # of the messages that an activation brings
-_DEADLOCK_SECONDS = 2.0  # as the SDK's own
+_DEADLOCK_SECONDS = 2.0  # as the SDK's own; of the processor, or `_BLOCKED` times as many by the clock
+_BLOCKED = 10
 _THREADS = 100  # as many as the SDK lets workflow tasks be under way
 
 
@@ -61,7 +65,7 @@ class ActivationExecutor(ThreadPoolExecutor):
 
     def _is_short(self, activation: WorkflowActivation) -> bool:
         run = activation.run_id
-        if any(job.HasField("remove_from_cache") for job in activation.jobs):
+        if _ends_tasks(activation):
             self._known_runs.discard(run)
             self._long_runs.discard(run)
             return True  # it ends the run's tasks
@@ -84,16 +88,21 @@ class ActivationExecutor(ThreadPoolExecutor):
     ) -> None:
         if not done.set_running_or_notify_cancel():
             return
-        begun = monotonic()
+        begun, used = monotonic(), process_time()
         stuck = False
 
         def interrupt(*_: Any) -> None:
             nonlocal stuck
+            rest = self._deadlock_seconds - (process_time() - used)
+            if rest > 0 and monotonic() - begun < _BLOCKED * self._deadlock_seconds:
+                signal.setitimer(signal.ITIMER_REAL, rest)
+                return
             stuck = True
             raise _Interrupt
 
         before = signal.signal(signal.SIGALRM, interrupt)
-        left, _ = signal.setitimer(signal.ITIMER_REAL, self._deadlock_seconds)  # of another's timer, if there is one
+        allowed = 0 if _ends_tasks(activation) else self._deadlock_seconds
+        left, _ = signal.setitimer(signal.ITIMER_REAL, allowed)  # of another's timer, if there is one
         result: Result | BaseException
         try:
             result = work(activation)
@@ -114,3 +123,8 @@ class ActivationExecutor(ThreadPoolExecutor):
             if activation.run_id in self._known_runs:  # the end of a run's tasks is the last of it
                 self._long_runs.add(activation.run_id)
             self._wary_until = ended + _WARY_SECONDS
+
+
+def _ends_tasks(activation: WorkflowActivation) -> bool:
+    """Tell whether this ends the tasks of a run that leaves the cache."""
+    return any(job.HasField("remove_from_cache") for job in activation.jobs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -98,6 +99,27 @@ async def test_an_interruption_counts_also_where_the_workflow_catches_it() -> No
 
     with pytest.raises(TimeoutError):
         await _thread(ActivationExecutor(deadlock=0.01), _live(), stubborn)
+
+
+async def test_one_that_is_kept_from_a_processor_is_given_more_time() -> None:
+    executor = ActivationExecutor(deadlock=0.2)
+    assert await _thread(executor, _live(), lambda: time.sleep(0.5)) == threading.get_ident()
+
+
+async def test_one_that_neither_computes_nor_ends_is_interrupted() -> None:
+    with pytest.raises(TimeoutError):
+        await _thread(ActivationExecutor(deadlock=0.01), _live(), lambda: time.sleep(500))
+
+
+async def test_what_ends_the_tasks_of_a_run_is_never_interrupted() -> None:
+    # It would be tried again for ever: a task whose waking was interrupted never ends.
+    def busy() -> None:
+        until = time.process_time() + 0.3
+        while time.process_time() < until:
+            pass
+
+    removed = WorkflowActivation(run_id="run", jobs=[WorkflowActivationJob(remove_from_cache=RemoveFromCache())])
+    assert await _thread(ActivationExecutor(deadlock=0.01), removed, busy) == threading.get_ident()
 
 
 async def test_an_error_of_an_activation_is_told() -> None:
