@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import expect
 
 from tests.browser import AMOUNT, MAX, PNG, SCRIPT, Visitors, started
@@ -166,44 +164,6 @@ def test_several_are_decided_after_a_summary_with_a_result_for_each(placet: Plac
     page.get_by_role("button", name=re.compile("Approve all")).click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("decided")
     assert {placet.request(request)["outcome"] for request in requests} == {"approved"}
-
-
-# A wide screen, the same at 200 % zoom, and a phone.
-@pytest.mark.parametrize(("width", "scale"), [(1400, 1), (700, 2), (360, 1)])
-def test_no_page_has_a_serious_finding_of_axe_or_scrolls_sideways(
-    placet: Placet, visit: Visitors, width: int, scale: int
-) -> None:
-    request = started(placet, "A title of many words that no row has room for " * 3)
-    (task,) = open_tasks(request).values()
-    template = request["template"]
-    visitor = visit("max", width=width, device_scale_factor=scale)
-    definition = next(one for one in _processes(placet) if one["name"] == template)
-    paths = ["/", "/?tab=queues", "/?tab=decided", f"/tasks/{task}", "/requests", "/requests?whose=all"]
-    paths += [f"/requests/{request['id']}/process", f"/processes/{definition['id']}"]
-    paths += [f"/requests/{request['id']}", "/requests/new", f"/requests/new/{definition['id']}", "/me", "/nowhere"]
-    found = []
-    for path in paths:
-        visitor.go(path)
-        found += visitor.findings(path)
-        visitor.page.emulate_media(color_scheme="dark")
-        found += visitor.findings(f"{path} in the dark")
-        visitor.page.emulate_media(color_scheme="light")
-        visitor.page.evaluate("document.documentElement.style.fontSize = '200%'")
-        if visitor.page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found.append(f"{path} scrolls sideways where letters are twice as large")
-    assert found == []
-
-
-def _processes(placet: Placet) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    cursor = ""
-    for _ in itertools.count():
-        page = placet.get("olivia", f"process-templates/?limit=500{cursor}")
-        found += page["items"]
-        if page["next_cursor"] is None:
-            return found
-        cursor = f"&cursor={page['next_cursor']}"
-    return found
 
 
 def test_the_drawing_of_a_request_shows_where_it_is_and_is_moved_by_keys(placet: Placet, visit: Visitors) -> None:

@@ -78,7 +78,8 @@ async def page_of(library: str, context: dict[str, Any], wording: Wording) -> tu
     if library == view.list_template:
         return "admin/rows.html", values | await _rows(view, stored, context, wording)
     key = str(get_object_identifier(context["model"]))
-    values |= {"key": key, "row_address": row_address(view.identity, key)}
+    called = str(getattr(context["model"], stored.listed[0]) or key)[:IN_A_LIST]
+    values |= {"called": called, "row_address": row_address(view.identity, key)}
     if library == view.edit_template:
         return "admin/edit.html", values | {"form": context["form"]}
     return "admin/row.html", values | await _row(view, stored, context, wording)
