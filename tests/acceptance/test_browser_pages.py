@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -46,8 +47,8 @@ def who(path: str, rule: frozenset[str]) -> str | None:
 
 
 @pytest.fixture(scope="module")
-def seeded(placet: Placet) -> dict[str, str]:
-    """Return a value for each parameter of a path, and the addresses of pages that need something else."""
+def seeded(placet: Placet) -> Iterator[dict[str, str]]:
+    """Give a value for each parameter of a path, and the addresses of pages that need something else."""
     template_name, template = published(placet)
     request = started(placet, LONG)
     (task,) = open_tasks(request).values()
@@ -70,9 +71,13 @@ def seeded(placet: Placet) -> dict[str, str]:
     done = placet.post("olivia", "blueprint-drafts/", {"content": other}, expect=201)["id"]
     placet.post("olivia", f"blueprint-drafts/{done}/publish/", {})
     action = placet.get("ada", "action-catalog/?limit=1")["items"][0]["id"]
+    # Nothing is sent to it: no request of these tests fails.
+    hook = {"url": f"https://8.8.8.8/{LONG.replace(' ', '-')[:150]}", "description": LONG, "events": ["failed"]}
+    hook_id = placet.post("ada", "webhooks/", hook, expect=201)["id"]
+    token = placet.send("ada", "GET", "auth/tokens/?limit=1").json()["items"][0]["id"]
     started(placet, "A link to look at")
     link = urlsplit(links_in(placet, mail_about(placet, "A link to look at"))["Approve"])
-    return {
+    yield {
         "template_id": template,
         "request_id": request["id"],
         "task_id": task,
@@ -81,13 +86,18 @@ def seeded(placet: Placet) -> dict[str, str]:
         "draft_id": draft,
         "identity": "action_catalog",
         "pk": action,
+        "webhook_id": hook_id,
+        "person_id": "max",
+        "token_id": token,
         "/tasks/{task_id}/receipt": f"/tasks/{decided}/receipt",
         "/requests/{request_id}/edit": f"/requests/{returned['id']}/edit",
         "/simulations/{simulation_id}/requests/{request_id}": f"/simulations/{tested}/requests/{past['id']}",
         "/simulations/compare": f"/simulations/compare?left={branch}-1&right={branch}-2",
         "/drafts/{draft_id}/move": f"/drafts/{done}/move",
         "/decide": f"{link.path}?{link.query}",
+        "/operations/webhooks/{webhook_id}/replay": f"/operations/webhooks/{hook_id}/replay?since=2026-01-01T00:00",
     }
+    placet.send("ada", "DELETE", f"workflow/webhooks/{hook_id}/")
 
 
 def test_every_page_that_is_named_here_is_one() -> None:
