@@ -23,6 +23,7 @@ PAGES_TO_READ = {page.removeprefix("GET "): rule for page, rule in PAGES.items()
 NO_PAGES = {
     "/live": "events for the script of the inbox, which never end",
     "/live/rows": "rows that the script puts into the inbox; they are looked at there",
+    "/requests/{request_id}/people": "proposals of people for the script of a conversation",
     "/simulations/{simulation_id}/events": "events for the script of a simulation",
     "/requests/{request_id}/process.svg": "the drawing as a file; it is looked at on its page",
     "/processes/{template_id}/process.svg": "as above",
@@ -74,7 +75,7 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
     # Nothing is sent to it: no request of these tests fails.
     hook = {"url": f"https://8.8.8.8/{LONG.replace(' ', '-')[:150]}", "description": LONG, "events": ["failed"]}
     hook_id = placet.post("ada", "webhooks/", hook, expect=201)["id"]
-    token = placet.send("ada", "GET", "auth/tokens/?limit=1").json()["items"][0]["id"]
+    token = {who: placet.send(who, "GET", "auth/tokens/?limit=1").json()["items"][0]["id"] for who in ("ada", "rita")}
     started(placet, "A link to look at")
     link = urlsplit(links_in(placet, mail_about(placet, "A link to look at"))["Approve"])
     yield {
@@ -88,7 +89,8 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
         "pk": action,
         "webhook_id": hook_id,
         "person_id": "max",
-        "token_id": token,
+        "token_id": token["ada"],
+        "/me/tokens/{token_id}": f"/me/tokens/{token['rita']}",
         "/tasks/{task_id}/receipt": f"/tasks/{decided}/receipt",
         "/requests/{request_id}/edit": f"/requests/{returned['id']}/edit",
         "/simulations/{simulation_id}/requests/{request_id}": f"/simulations/{tested}/requests/{past['id']}",

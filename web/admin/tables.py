@@ -39,6 +39,7 @@ from storage.tables.identity import BrowserSession, DirectoryGroup, LoginCode, P
 from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
 from storage.tables.reading import ReadingMark, SavedView, Watch
 from storage.tables.receipts import ReceiptKey
+from storage.tables.request_drafts import DraftFile
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 from web.views.words import marked as _
 
@@ -93,6 +94,13 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
         _table(TaskCandidate, _("People who may have a task"), "task_id person", few=("task_id",)),
         _table(Participant, _("People with a part in a request"), "request_id person", few=("person",)),
         _table(Watch, _("People who watch a request"), "request_id person since", few=("request_id",)),
+        _table(
+            DraftFile,
+            _("Files of requests that are not sent yet"),
+            "name person template size uploaded_at dropped",
+            few=("request_id", "person"),
+            hidden=("form_key",),
+        ),
         _table(ReadingMark, _("How far people have read"), "request_id person seq revision looked_at"),
     ),
     _("On record"): (
