@@ -52,13 +52,16 @@ class Consequences:
 async def consequences_of(context: Context, principal: Principal, task_id: str) -> Consequences:
     """Return what a person's decision on a task leads to.
 
-    Raises NotFound, NotPermitted for whoever may not decide it, the core's refusal, Gone and Unavailable.
+    Raises NotFound, NotPermitted for whoever may not decide it, the core's refusal, Ended and Unavailable.
     """
     begun = monotonic()
     event = Decide(by=principal.actor, task_id=task_id, decision="approve")
     request_id, resolved = await context.database.read(commands.resolve, principal, task_id, event, context.now())
     assert isinstance(resolved, Decide)  # noqa: S101 - a decision stays one
-    state, plan, template = await _live(context, request_id)
+    try:
+        state, plan, template = await _live(context, request_id)
+    except Gone:  # it has ended
+        raise commands.what_stands(await context.database.read(requests.read, request_id), task_id) from None
     past = await context.database.read(simulations.response_times, template.name)
     people = await context.database.read(read_directory, plan.names, also=state.people, given=state.input)
     found = await asyncio.to_thread(_work_out, context, plan, state, resolved, people, past, begun + SECONDS)
