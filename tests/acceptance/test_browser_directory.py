@@ -176,8 +176,10 @@ def test_the_pages_read_well_on_a_phone_in_the_dark_and_in_german(served: Served
     visitor = served.visitor(**how)
     found = []
     for name, path in PAGES.items():
-        page = visitor.go(path)
-        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        answer = visitor.page.goto(visitor.base + path)
+        assert answer is not None
+        assert answer.status == 200, name
+        expect(visitor.page.get_by_role("heading", level=1)).to_be_visible()
         found += visitor.findings(f"operations {name} {' '.join(map(str, how.values()))}")
     assert found == []
 

@@ -39,7 +39,8 @@ async def acts(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
         rows, following, badge = await here.context.database.read(read, given.get("cursor") or None)
     except InputInvalid:  # a cursor of another list, or cut off
         rows, following, badge = await here.context.database.read(read, None)
-    asked = {name: given[name][:200] for name in _ASKED if given.get(name)}
+    asked = {name: given.get(name, "")[:200] for name in _ASKED}
+    narrowed = {name: value for name, value in asked.items() if value}
     return shown(
         request,
         "operations/acts.html",
@@ -47,6 +48,7 @@ async def acts(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
         badge=badge,
         rows=rows,
         asked=asked,
+        narrowed=bool(narrowed),
         kinds=sorted(((kind, wording.say(word)) for kind, word in WORDS.items()), key=lambda one: one[1].casefold()),
-        next_address="/operations/acts?" + urlencode({**asked, "cursor": following}) if following else None,
+        next_address="/operations/acts?" + urlencode({**narrowed, "cursor": following}) if following else None,
     )
