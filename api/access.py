@@ -51,6 +51,9 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/requests/": EVERYBODY,
     "GET /workflow/requests/{request_id}/": EVERYBODY,
     "GET /workflow/requests/{request_id}/timeline/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/waiting/": EVERYBODY,
+    # Whose reasons they see, service.waiting.why says.
+    "GET /workflow/requests/{request_id}/why/": EVERYBODY,
     "GET /workflow/requests/{request_id}/cost/": EVERYBODY,
     "GET /workflow/requests/{request_id}/audit/verify/": EVERYBODY,
     "GET /workflow/requests/{request_id}/notifications/": EVERYBODY,

@@ -37,6 +37,7 @@ from api.routes import (
     simulations,
     tasks,
     templates,
+    waiting,
     watching,
     webhooks,
 )
@@ -135,6 +136,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         migration,
         requests,
         conversation,
+        waiting,
         watching,
         costs,
         tasks,

@@ -80,6 +80,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /requests/{request_id}/withdraw": NOT_AUDITORS,
     "POST /requests/{request_id}/attachments": NOT_AUDITORS,
     "POST /requests/{request_id}/cancel": NOT_AUDITORS,
+    "GET /requests/{request_id}/waiting": EVERYBODY,
     "GET /requests/{request_id}/audit": EVERYBODY,
     "GET /requests/{request_id}/process": EVERYBODY,
     "GET /requests/{request_id}/ahead": EVERYBODY,

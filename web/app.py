@@ -34,6 +34,7 @@ from web.routes import (
     simulation_orders,
     simulations,
     tasks,
+    waiting,
 )
 from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
@@ -66,6 +67,7 @@ ROUTERS = (
     conversation.router,
     processes.router,
     audit.router,
+    waiting.router,
     simulation_orders.router,
     simulations.router,
     drafts.router,

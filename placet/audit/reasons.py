@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from placet.audit.sealed import Sealed, erased, without_erased
-from placet.sentences import Say, Sentence, shortened, translated
+from placet.sentences import Say, Sentence, translated
 
 _LONGEST = 500  # characters of what went wrong elsewhere, as entries keep it
 _ERASED = "(erased)"
@@ -42,6 +42,46 @@ WORDS: dict[str, str] = {
     "one_of_several": "{count} people hold {to}; the nearest manager takes it",
     "queue_left": "everybody in the task's queue has left",
     "nobody_may_take": "{cause} and nobody may take the task",
+    # why somebody may not have a seat, or was passed over; whose reason it is stands before it
+    "own_request": "is the requester, and nobody decides their own request",
+    "has_seat": "already fills another seat of this stage, and one person fills at most one",
+    "not_there": "has left, or is not in the directory",
+    "no_access": "does not have the access approver",
+    "decided_elsewhere": "has decided another stage of this request, and this process forbids deciding twice",
+    "away": "is away and has no substitute",
+    "away_in_a_circle": "is away, and so is everybody who would stand in",
+    "stood_in_for": "is away, and {substitute} stands in",
+    "substitute_unfit": "is away, and {substitute}, who would stand in, {cause}",
+    "stage_names_nobody": "nobody has this name now",
+    "condition_not_met": "is asked under a condition that does not hold",
+    "condition_failed": "is asked under a condition that could not be computed",
+    "more_loaded": "has more open tasks than whoever was chosen, or as many and a later id",
+    "nearer_chosen": "comes after whoever was chosen, who is nearer in the management chain",
+    "has_task": "has the task already",
+    "had_task": "has had the task before",
+    # why somebody is asked, or not; whose reason it is stands before it (placet.audit.asking)
+    "asked_by_name": "is asked because the stage asks {name}",
+    "asked_for_absent": "is asked in place of {person}, who is away",
+    "replaces": "is asked as {name}, in place of approvers who are missing",
+    "asked_by_escalation": "is asked because nobody decided in time and the task escalated to {name}",
+    "added_by_escalation": "is asked as well because nobody decided in time and the task escalated to {name}",
+    "asked_after": "is asked as {name}, in place of somebody who can no longer have the task",
+    "has_it_back": "has the task back",
+    "reassigned_by": "was given the task by {by}",
+    "delegated_by": "may decide because {by} delegated the task",
+    "added_by": "was added to this stage by {by}",
+    "took_it": "has taken the task out of its queue",
+    "may_claim": "may claim the task, which waits in the queue {queue}",
+    "still_decides": "is away and may still decide; {substitute} has the task meanwhile",
+    "stands_in": "may decide in place of {person}, who is away",
+    "has_decided": "has decided here already: {decision}",
+    "task_escalated": "had the task until it escalated to {to}",
+    "task_given_away": "had the task until {by} gave it to {to}",
+    "claimed_by": "might have claimed the task; {by} has it now",
+    "comes_later": "is asked once those who come before have decided",
+    "not_named": "was not considered: the stage asks nobody by a name that stood for them",
+    "not_listed": "is not among the {listed} people on record; {unlisted} more were passed over and are only counted",
+    "not_on_record": "has no reason on record: the request began before choices were recorded",
     "deadline_of_version": "the deadline of version {version}",
     "cancelled_in_engine": "cancelled in the engine",
     # escalation
@@ -206,7 +246,7 @@ def words(reason: Reason) -> str:
     for name, added in (("cause", "{said}: {more}"), ("then", "{said}; {more}")):
         if name in shown and f"{{{name}}}" not in source:
             text = Sentence(added, {"said": text, "more": shown[name]})
-    return shortened(text, _LONGEST) if reason.code in _CUT else text
+    return text[:_LONGEST] if reason.code in _CUT and len(text) > _LONGEST else text
 
 
 def read_reason(written: object) -> Reason | None:
@@ -245,11 +285,12 @@ def detail_in_words(detail: Mapping[str, Any]) -> dict[str, Any]:
 def readable_detail(detail: Mapping[str, Any]) -> dict[str, Any]:
     """Return an entry's detail as people read it: `why` in words, with its `code` and `parameters`.
 
-    What was erased is null, and its places (JSON Pointers) are listed in `erased`.
+    What was erased is null, and its places (JSON Pointers) are listed in `erased`. Who was passed over is not for
+    everybody who may see the request, so it is left out (service.waiting.why says it).
     """
     reason = read_reason(detail.get("why"))
     told: dict[str, Any]
-    told, gone = without_erased(detail)
+    told, gone = without_erased({name: value for name, value in detail.items() if name != "choice"})
     if reason is not None:
         parameters, _ = without_erased(dict(reason.parameters))
         told |= {"why": words(reason), "code": reason.code, "parameters": parameters}

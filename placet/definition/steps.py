@@ -22,7 +22,6 @@ from placet.definition.fields import (
 )
 from placet.definition.formats import OnChange
 from placet.definition.json_schema.forms import has_words
-from placet.sentences import sentence
 
 DecisionLinks = Literal["off", "session", "bearer"]
 """What a link in a notification needs to decide: it decides never, in a session of its person, or by itself."""
@@ -112,11 +111,9 @@ def _different(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a text that stands there twice, or that is blank."""
     for number, text in enumerate(texts):
         if not has_words(text):
-            raise ValueError(
-                sentence("reason {number} says nothing; write what the signature means", number=number + 1)
-            )
+            raise ValueError(f"reason {number + 1} says nothing; write what the signature means")
         if text in texts[:number]:
-            raise ValueError(sentence("{text!r} stands there twice; leave one out", text=text))
+            raise ValueError(f"{text!r} stands there twice; leave one out")
     return texts
 
 

@@ -153,6 +153,7 @@ class Seat:
     candidates: tuple[str, ...] = ()
     added_by: str | None = None  # who asked for this approval besides the stage's quorum; it is needed as well
     added_as: Literal["own", "extra"] | None = None  # then: the stage's own seat, or one that its quorum does not count
+    chosen_by: str | None = None  # the name by which its person was chosen, where `via` does not say it
 
     @property
     def extra(self) -> bool:

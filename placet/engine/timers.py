@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import State, Task
@@ -13,13 +15,18 @@ from placet.tasks.decisions import next_to_stand, stand
 from placet.tasks.sla import Settle, breach, escalate, send_reminder, turn_critical, warn
 from placet.tasks.substitution import absent_seat_holder
 
+Purpose = Literal[
+    "warning", "deadline", "critical", "escalation", "reminder", "wait_ends", "decision_stands", "absence_ends"
+]
+"""What a request does by itself."""
+
 # One call of `carry_out_due` does at most so much; the rest is due again at once. It bounds the work of one event.
 MOST_AT_ONCE = 10_000
 
 _FURTHEST_END = timedelta(days=366)
 
 _WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
-_PURPOSES = ("warning", "deadline", "critical", "escalation", "reminder")  # of each, in words
+_PURPOSES: tuple[Purpose, ...] = ("warning", "deadline", "critical", "escalation", "reminder")  # of each
 
 
 def next_due(plan: Plan, state: State) -> datetime | None:
@@ -36,17 +43,49 @@ def next_due(plan: Plan, state: State) -> datetime | None:
     return min([*due, back] if back is not None else due, default=None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upcoming:
+    """Something that a request will do by itself, unless something else happens before; at `node`, if anywhere."""
+
+    at: datetime
+    does: Purpose
+    node: str | None
+    task: Task | None = None
+
+
+def upcoming(plan: Plan, state: State) -> list[Upcoming]:
+    """List what a request will do by itself, the next of each kind for each task, in the order of the moments.
+
+    Moments of tasks and waits are those at which the timer fires, so the first one is that of `next_due`.
+    """
+    if state.status != "pending" or state.returned_at is not None:
+        return []
+    later = jitter(plan, state.request_id)
+    found = [
+        Upcoming(at=at + later, does=does, node=node, task=task)
+        if does not in {"decision_stands", "absence_ends"}
+        else Upcoming(at=at, does=does, node=node, task=task)
+        for at, _, does, node, task in _planned(state)
+    ]
+    return sorted(found, key=lambda one: one.at)
+
+
 def next_purpose(state: State) -> str | None:
     """Say what is due first, such as `reminder of Manager Approval` or `end of the wait at delivery`."""
-    held = {t.node for t in state.tasks if t.provisional}
-    waiting = [t for t in state.open_tasks if t.node not in held]
-    found = [(m, rank, f"{_PURPOSES[rank]} of {t.stage}") for t in waiting for m, rank in _moments(t)]
-    found += [(w.until, len(_PURPOSES), f"end of the wait at {w.node}") for w in state.waits if w.until is not None]
-    ends = [(t.undo_until, t.stage) for t in state.tasks if t.undo_until is not None]
-    found += [(until, len(_PURPOSES) + 1, f"end of the time to undo a decision of {stage}") for until, stage in ends]
-    if (back := _next_absence_end(state)) is not None:
-        found.append((back, len(_PURPOSES) + 2, "end of an absence"))
+    found = [(at, rank, _in_words(does, node, task)) for at, rank, does, node, task in _planned(state)]
     return min(found)[2] if found else None
+
+
+def _in_words(does: Purpose, node: str | None, task: Task | None) -> str:
+    match does:
+        case "wait_ends":
+            return f"end of the wait at {node}"
+        case "decision_stands":
+            return f"end of the time to undo a decision of {task.stage if task else node}"
+        case "absence_ends":
+            return "end of an absence"
+        case _:
+            return f"{does} of {task.stage if task else node}"
 
 
 def carry_out_due(run: Run, settle: Settle) -> None:
@@ -91,6 +130,23 @@ def carry_out_due(run: Run, settle: Settle) -> None:
             escalate(run, task, settle)
         else:
             send_reminder(run, task)
+
+
+def _planned(state: State) -> Iterator[tuple[datetime, int, Purpose, str | None, Task | None]]:
+    """Generate what is planned: the moment, its rank among those of the same moment, what it is, where and of whom."""
+    held = {t.node for t in state.tasks if t.provisional}
+    for task in state.open_tasks:
+        if task.node not in held:
+            for at, rank in _moments(task):
+                yield at, rank, _PURPOSES[rank], task.node, task
+    for wait in state.waits:
+        if wait.until is not None:
+            yield wait.until, len(_PURPOSES), "wait_ends", wait.node, None
+    for task in state.tasks:
+        if task.undo_until is not None:
+            yield task.undo_until, len(_PURPOSES) + 1, "decision_stands", task.node, task
+    if (back := _next_absence_end(state)) is not None:
+        yield back, len(_PURPOSES) + 2, "absence_ends", None, None
 
 
 def _next_absence_end(state: State) -> datetime | None:

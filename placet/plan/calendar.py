@@ -27,7 +27,6 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 
 from placet.errors import InputInvalid
-from placet.sentences import sentence
 
 Shift = tuple[int, int]  # minutes after local midnight of the day it begins on; the end may lie past 1440
 
@@ -119,15 +118,9 @@ def next_working(calendar: Calendar, moment: datetime) -> datetime:
 
 def _amount(seconds: float | Decimal) -> int:
     if isinstance(seconds, Decimal) and not seconds.is_finite():  # comparing a Decimal NaN raises
-        raise InputInvalid(sentence("{seconds} is not a number of hours; give a finite one.", seconds=seconds))
+        raise InputInvalid(f"{seconds} is not a number of hours; give a finite one.")
     if not -_LIMIT_SECONDS <= seconds <= _LIMIT_SECONDS:
-        raise InputInvalid(
-            sentence(
-                "{seconds} seconds is no usable duration; give at most {limit_years} years.",
-                seconds=seconds,
-                limit_years=_LIMIT_YEARS,
-            )
-        )
+        raise InputInvalid(f"{seconds} seconds is no usable duration; give at most {_LIMIT_YEARS} years.")
     return round(seconds * _SECOND)
 
 

@@ -12,8 +12,8 @@ from placet.engine.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
-from placet.sentences import sentence
 from placet.tasks.candidates import operators, successors
+from placet.tasks.choice import Choice
 from placet.tasks.eligibility import ineligible_reason
 from placet.tasks.permissions import (
     may_operate,
@@ -23,7 +23,7 @@ from placet.tasks.permissions import (
     require_seat,
     require_still_away,
 )
-from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, eligible_candidates, seat_holders
+from placet.tasks.substitution import Assignment, absent_seat_holder, eligible_candidates, seat_holders
 
 
 def reassign(run: Run, event: Reassign) -> None:
@@ -31,7 +31,7 @@ def reassign(run: Run, event: Reassign) -> None:
     task = movable_task(run, event.task_id)
     require_still_away(run, task, event.by)
     if task.assignee != event.by.person:
-        require_operator(run, event.by, sentence("the assignee, "))
+        require_operator(run, event.by, "the assignee, ")
     reason = check_text(event.reason, "/reason")
     to = _recipient(run, task, event.to)
     _hand_over(run, task, to, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
@@ -50,7 +50,7 @@ def delegate(run: Run, event: Delegate) -> None:
         _hand_over(run, task, to, kind="delegated", via=via, actor=event.by.name, why=sealed(reason))
         return
     if to in task.delegates:
-        raise Refused(sentence("user:{to} may decide the task already.", to=to))
+        raise Refused(f"user:{to} may decide the task already.")
     changed = run.change(
         task,
         delegates=(*task.delegates, to),
@@ -73,9 +73,7 @@ def claim(run: Run, event: Claim) -> None:
     task = movable_task(run, event.task_id)
     person = event.by.person
     if task.assignee is not None:
-        raise Refused(
-            sentence("The task is user:{assignee}'s already; ask them to release it.", assignee=task.assignee)
-        )
+        raise Refused(f"The task is user:{task.assignee}'s already; ask them to release it.")
     require_not_own(run, person)
     if task.queue is not None:
         run.need_directory_of_now()
@@ -144,7 +142,8 @@ def _give_back(run: Run, task: Task, away: str) -> None:
     stage = run.stage_of(task)
     taken = seat_holders(run, run.stages[task.node], but=task.seat)
     via = "claim" if task.queue is not None else "return"
-    found = eligible(run, away, stage, task.node, via=via, taken=taken)
+    choice = Choice(run, stage, task.node)
+    found = choice.ask(away, f"user:{away}", via=via, taken=taken)
     code = "absence_over" if directory.absence(away, run.now) is None else "substitute_changed"
     why = because(code, person=f"user:{away}")
     if found is None and ineligible_reason(run, away, stage, task.node, taken) is None:
@@ -152,7 +151,7 @@ def _give_back(run: Run, task: Task, away: str) -> None:
             person=away, via=via
         )  # they have no substitute now, and a person who is away may still decide
     if found is None:
-        _succeed(run, task, away, why=why)
+        _succeed(run, task, away, why=why, choice=choice)
     else:
         _hand_over(run, task, found.person, kind="reassigned", via=found.via, actor=SYSTEM, why=why)
 
@@ -165,19 +164,21 @@ def _without_leavers(run: Run, task: Task, directory: Directory) -> Task:
     return run.change(task, delegates=delegates, candidates=candidates)
 
 
-def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason) -> None:
+def _succeed(run: Run, task: Task, whose: str | None, *, why: Reason, choice: Choice | None = None) -> None:
     """Find who gets the task of a person or a queue that can no longer have it."""
     stage = run.stage_of(task)
+    choice = choice or Choice(run, stage, task.node)
     taken = seat_holders(run, run.stages[task.node], but=task.seat)
-    for person in successors(run, stage, whose, task.delegates):
-        found = eligible(run, person, stage, task.node, via="succession", taken=taken)
-        if found is not None and found.person != task.assignee:
+    for person, name in successors(run, stage, whose, task.delegates):
+        found = choice.ask(person, name, via="succession", taken=taken, but=task.assignee)
+        if found is not None:
             via = found.via if run.rules.keeps_seats_of_the_absent else "succession"
-            _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why)
+            _hand_over(run, task, found.person, kind="reassigned", via=via, actor=SYSTEM, why=why, choice=choice)
             return
     run.change(task, assignee=None, delegates=(), via="vacant")
     before = {"assignee": f"user:{task.assignee}"} if task.assignee else None
-    run.record("approver_missing", task=task, why=because("nobody_may_take", cause=why), before=before)
+    missing = because("nobody_may_take", cause=why)
+    run.record("approver_missing", task=task, why=missing, before=before, choice=choice.facts)
     run.notify("approver_missing", *operators(run), task=task, why=why)
 
 
@@ -188,7 +189,17 @@ def _put_back(run: Run, task: Task, *, actor: str, why: Reason | Sealed | None) 
     run.notify("task_opened", *(c for c in changed.candidates if c != task.assignee), task=task, due_at=task.due_at)
 
 
-def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str, why: Reason | Sealed | None) -> None:
+def _hand_over(
+    run: Run,
+    task: Task,
+    to: str,
+    *,
+    kind: str,
+    via: str,
+    actor: str,
+    why: Reason | Sealed | None,
+    choice: Choice | None = None,
+) -> None:
     away = absent_seat_holder(run.state, via)
     holders = (away, to) if away is not None else (to,)
     run.change(task, assignee=to, delegates=(), via=via, held_by=(*task.held_by, *holders))
@@ -199,6 +210,7 @@ def _hand_over(run: Run, task: Task, to: str, *, kind: str, via: str, actor: str
         why=why,
         before={"assignee": f"user:{task.assignee}" if task.assignee else None},
         after={"assignee": f"user:{to}"},
+        **(choice.told_of(to) if choice is not None else {}),
     )
     run.notify(kind, to, task=task, by=actor, due_at=task.due_at)
     left = (person for person in (task.assignee, *task.delegates) if person != to and f"user:{person}" != actor)
@@ -210,7 +222,7 @@ def _recipient(run: Run, task: Task, to: str) -> str:
     not.
     """
     if person_id(to) == task.assignee:
-        raise Refused(sentence("user:{assignee} has the task already.", assignee=task.assignee))
+        raise Refused(f"user:{task.assignee} has the task already.")
     return require_eligible(run, task, to, "/to", taken=seat_holders(run, run.stages[task.node], but=task.seat))
 
 
@@ -219,24 +231,11 @@ def require_eligible(run: Run, task: Task, to: str, pointer: str, *, taken: set[
     person = person_id(to)
     if run.directory.get(person) is None:
         raise InputInvalid(
-            sentence("There is no person {person!r}.", person=person),
-            problems=(
-                Problem(
-                    pointer=pointer,
-                    message=sentence("there is no active person {person!r}; give the id of one", person=person),
-                ),
-            ),
+            f"There is no person {person!r}.",
+            problems=(Problem(pointer=pointer, message=f"there is no active person {person!r}; give the id of one"),),
         )
     if (absence := run.directory.absence(person, run.now)) is not None:
-        raise NotPermitted(
-            sentence(
-                "user:{person} may not have this task: they are away until {until}.",
-                person=person,
-                until=moment(absence.until),
-            )
-        )
+        raise NotPermitted(f"user:{person} may not have this task: they are away until {moment(absence.until)}.")
     if (why := ineligible_reason(run, person, run.stage_of(task), task.node, taken)) is not None:
-        raise NotPermitted(
-            sentence("user:{person} may not have this task: user:{person} {why}.", person=person, why=why)
-        )
+        raise NotPermitted(f"user:{person} may not have this task: user:{person} {why}.")
     return person

@@ -54,28 +54,42 @@ def nearest(run: Run, people: list[str], to: str | None) -> list[str]:
     return sorted(people, key=lambda p: (chain.index(p) if p in chain else len(chain), p))
 
 
-def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[str] = ()) -> Iterator[str]:
-    """Yield who may take the seat of somebody who has left, in order, whether the seat's turn has come or not."""
-    yield from delegates
+def successors(run: Run, stage: Stage, leaver: str | None, delegates: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+    """Yield who may take the seat of somebody who has left, in order and by which name, whether the seat's turn has
+    come or not.
+    """
+    for one in delegates:
+        yield one, f"user:{one}"
     if leaver is not None:
-        yield from run.directory.managers(leaver)
-    for person, _ in replacements(run, stage):
-        yield person
+        yield from managers_by_name(run, leaver)
+    for person, _, name in replacements(run, stage):
+        yield person, name
 
 
-def replacements(run: Run, stage: Stage) -> Iterator[tuple[str, str]]:
-    """Yield who may replace approvers who are missing: the people of the escalation, then the process owner."""
+def managers_by_name(run: Run, person: str) -> Iterator[tuple[str, str]]:
+    """Yield the managers above a person, nearest first, each with the name that stands for them."""
+    below = person
+    for manager in run.directory.managers(person):
+        yield manager, f"manager_of(user:{below})"
+        below = manager
+
+
+def replacements(run: Run, stage: Stage) -> Iterator[tuple[str, str, str]]:
+    """Yield who may replace approvers who are missing, how they come to it, and by which name.
+
+    These are the people of the escalation, then the process owner.
+    """
     for level in stage.levels:
         if level.action == "notify":
             continue
         targets = nearest(run, resolve(run, parse_assignee(level.to)), run.state.requester)
         for person in targets:
-            yield person, "escalation"
+            yield person, "escalation", str(parse_assignee(level.to))
         if stage.to_the_top and targets:
-            for person in run.directory.managers(targets[0]):
-                yield person, "escalation"
+            for person, name in managers_by_name(run, targets[0]):
+                yield person, "escalation", name
     for person in resolve(run, parse_assignee("owner")):
-        yield person, "owner"
+        yield person, "owner", "owner"
 
 
 def queue_of(seat: Seat) -> str | None:

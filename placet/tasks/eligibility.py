@@ -8,26 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from placet.audit.reasons import Reason, because
 from placet.engine.run import Run
 from placet.engine.state import Vote, counts, vote_of
 from placet.plan.graph import Stage
-from placet.sentences import sentence
 from placet.tasks.candidates import is_owner
 
 
-def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> str | None:
-    """Return in words why a person may not fill a seat; None where they may."""
+def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set[str]) -> Reason | None:
+    """Return why a person may not fill a seat, in words that follow their name; None where they may."""
     if person == run.state.requester:
-        return sentence("is the requester, and nobody decides their own request")
+        return because("own_request")
     if person in taken:
-        return sentence("already fills another seat of this stage, and one person fills at most one")
+        return because("has_seat")
     found = run.directory.get(person)
     if found is None:
-        return sentence("has left, or is not in the directory")
+        return because("not_there")
     if not found.approver and not is_owner(run, person):
-        return sentence("does not have the access approver")
+        return because("no_access")
     if stage.repeat == "forbid" and decided_elsewhere(run, person, node):
-        return sentence("has decided another stage of this request, and this process forbids deciding twice")
+        return because("decided_elsewhere")
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from placet.audit.reasons import Reason, because
@@ -10,9 +10,10 @@ from placet.definition.assignees import parse_assignee
 from placet.engine.run import Run
 from placet.engine.state import StageRun, Task
 from placet.plan.graph import SlaLevel, Stage
-from placet.tasks.candidates import nearest, operators, owners, resolve
+from placet.tasks.candidates import managers_by_name, nearest, operators, owners, resolve
+from placet.tasks.choice import Choice
 from placet.tasks.deadlines import critical_from, jitter, nominal
-from placet.tasks.substitution import Assignment, absent_seat_holder, eligible, seat_holders
+from placet.tasks.substitution import Assignment, absent_seat_holder, seat_holders
 
 Settle = Callable[[Run, str, str], None]  # (run, node, result): closes a stage, or a wait, with its result
 
@@ -109,14 +110,15 @@ def escalate(run: Run, task: Task, settle: Settle) -> None:
     if level is None and not stage.to_the_top:
         _end_escalation(run, task, settle)
         return
-    found, why = _target(run, task, stage, level)
+    choice = Choice(run, stage, task.node)
+    found, why = _target(run, task, stage, level, choice)
     if not found:
         if level is not None and task.next_level + 1 < len(stage.levels):
             following = _level_due(run, task, stage, task.next_level + 1)
             run.change(task, next_level=task.next_level + 1, escalate_at=following)
-            run.record("escalation_skipped", task=task, to=level.to, why=because("nobody_there"))
+            run.record("escalation_skipped", task=task, to=level.to, why=because("nobody_there"), choice=choice.facts)
         else:
-            _end_escalation(run, task, settle)
+            _end_escalation(run, task, settle, choice)
         return
     action = level.action if level is not None else "reassign"
     people = [f.person for f in found]
@@ -150,6 +152,7 @@ def escalate(run: Run, task: Task, settle: Settle) -> None:
         why=why,
         before={"assignee": _name(task.assignee), "due_at": task.due_at},
         after={"assignee": _name(changed.assignee), "due_at": changed.due_at, "to": [_name(p) for p in people]},
+        **(choice.told_of(found[0].person) if action != "notify" else {}),
     )
     run.notify("escalated_to", *people, task=task, level=changed.level, due_at=changed.due_at)
     run.notify("escalated_from", *(p for p in task.people if p not in people), task=task, level=changed.level)
@@ -177,7 +180,9 @@ def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:
     return run.after(at, stage.re_escalate_after)
 
 
-def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple[list[Assignment], Reason | None]:
+def _target(
+    run: Run, task: Task, stage: Stage, level: SlaLevel | None, choice: Choice
+) -> tuple[list[Assignment], Reason | None]:
     """Find who takes the task at its next level, and the reason where it is not simply the person who was named.
 
     A notice goes to everyone who is named; a task is reassigned to one person, and one is added.
@@ -186,40 +191,48 @@ def _target(run: Run, task: Task, stage: Stage, level: SlaLevel | None) -> tuple
     if level is not None and level.action == "add":
         taken |= set(task.people)
 
-    def first(people: list[str], via: str) -> list[Assignment]:
-        for person in people:
-            found = eligible(run, person, stage, task.node, via=via, taken=taken)
-            if found is not None and found.person != task.assignee:
+    def first(people: Iterable[tuple[str, str]], via: str) -> list[Assignment]:
+        for person, name in people:
+            if found := choice.ask(person, name, via=via, taken=taken, but=task.assignee):
                 return [found]
         return []
 
-    def fresh(people: list[str]) -> list[str]:
-        return [p for p in people if p not in task.held_by]
+    def fresh(people: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+        for person, name in people:
+            if person in task.held_by:
+                choice.pass_over(person, name, because("had_task"))
+            else:
+                yield person, name
 
     if level is None:
-        above = run.directory.managers(task.assignee) if task.assignee else []
+        above = managers_by_name(run, task.assignee) if task.assignee else ()
         return first(fresh(above), "escalation"), because("to_the_manager")
-    named = resolve(run, parse_assignee(level.to), assignee=task.assignee)
+    who = parse_assignee(level.to)
+    name, named = str(who), resolve(run, who, assignee=task.assignee)
     if level.action == "notify":
         people = [p for p in named if run.directory.get(p) is not None] or resolve(run, parse_assignee("owner"))
         return [Assignment(person=p, via="escalation") for p in people], None
+    if not named:
+        choice.stands_for_nobody(name)
     named = nearest(run, named, task.assignee or run.state.requester)
-    if found := first(named, "escalation"):
+    if found := first(((person, name) for person in named), "escalation"):
+        for person in named:
+            choice.pass_over(person, name, because("nearer_chosen"))
         if found[0].person not in named:
             return found, because("substitute_takes", person=f"user:{found[0].person}")
         several = run.rules.records_choice_among_several and len(named) > 1
         return found, because("one_of_several", count=len(named), to=level.to) if several else None
     if stage.to_the_top:
-        above = run.directory.managers(named[0] if named else task.assignee or "")
+        above = managers_by_name(run, named[0] if named else task.assignee or "")
         if found := first(fresh(above), "escalation"):
             return found, because("next_above_takes", to=level.to)
     if task.next_level + 1 >= len(stage.levels):
-        owner = first(fresh(resolve(run, parse_assignee("owner"))), "owner")
+        owner = first(fresh((person, "owner") for person in resolve(run, parse_assignee("owner"))), "owner")
         return owner, because("owner_takes", to=level.to)
     return [], None
 
 
-def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
+def _end_escalation(run: Run, task: Task, settle: Settle, choice: Choice | None = None) -> None:
     """Record that a task's escalation has ended; the stage's final rule applies once that of every task has."""
     stage = run.stage_of(task)
     stage_run = run.stages[task.node]
@@ -234,7 +247,7 @@ def _end_escalation(run: Run, task: Task, settle: Settle) -> None:
         why = because(ended, then=because("reminders_go_on"))
     else:
         why = because(ended) if result else because(ended, then=because("final_rule_waits"))
-    run.record("escalation_ended", task=task, final=final, why=why)
+    run.record("escalation_ended", task=task, final=final, why=why, choice=choice.facts if choice is not None else None)
     if result is not None:
         settle(run, task.node, result)
     elif final == "wait":

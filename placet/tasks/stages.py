@@ -12,6 +12,7 @@ from placet.engine.state import Seat, StageRun, Task, Vote
 from placet.frozen import evolve
 from placet.plan.graph import Node, Stage
 from placet.tasks.candidates import operators, queue_of
+from placet.tasks.choice import Choice
 from placet.tasks.deadlines import start_deadlines
 from placet.tasks.eligibility import approved_elsewhere
 from placet.tasks.quorum import lost_by_abstention, stage_result
@@ -33,8 +34,10 @@ def open_stage(run: Run, node: Node) -> str | None:
     )
     if seated.why is not None:
         _record_missing(run, stage, seated.seats, seated.why, tell=seated.replacement)
+    choice: Choice | None = seated.choice  # it is told with the stage's first task
     for _ in range(1 if stage.order == "sequential" else len(seated.seats)):
-        open_next_seat(run, node, stage)
+        open_next_seat(run, node, stage, choice)
+        choice = None
     result = stage_result(run, run.stages[node.id], stage)
     if result is not None:
         close_stage(run, node, result)
@@ -57,18 +60,23 @@ def close_stage(run: Run, node: Node, result: str, changed: Mapping[str, Any] = 
     run.record("stage_settled", stage=run.stage_at(node.id).name, result=result, round=stage_run.round, **changed)
 
 
-def open_next_seat(run: Run, node: Node, stage: Stage) -> None:
-    """Open the task of the next seat; an earlier approval that carries over decides it, and the next one opens."""
+def open_next_seat(run: Run, node: Node, stage: Stage, choice: Choice | None = None) -> None:
+    """Open the task of the next seat; an earlier approval that carries over decides it, and the next one opens.
+
+    `choice` is by whom the seats of the stage were filled just now.
+    """
     while (stage_run := run.stages[node.id]).opened < len(stage_run.seats):
         index = stage_run.opened
         seat = stage_run.seats[index]
         if index and stage.order == "sequential":
-            seat, stand_in = refill_seat(run, node, stage, seat, seat_holders(run, stage_run, but=index))
+            choice = Choice(run, stage, node.id)
+            seat, stand_in = refill_seat(run, stage, seat, choice, seat_holders(run, stage_run, but=index))
             if stand_in is not None:
                 _record_missing(run, stage, [seat], stand_in)
         seats = (*stage_run.seats[:index], seat, *stage_run.seats[index + 1 :])
         run.stages[node.id] = evolve(stage_run, seats=seats, opened=index + 1)
-        task = _open_task(run, node, stage, seat, index)
+        task = _open_task(run, node, stage, seat, index, choice)
+        choice = None
         earlier = _carried(run, node, stage, seat)
         if earlier is None:
             _tell(run, task, seat)
@@ -101,7 +109,9 @@ def _tell(run: Run, task: Task, seat: Seat) -> None:
         run.notify("approver_added", *people, task=task, due_at=task.due_at, changes=run.changes, **told)
 
 
-def _open_task(run: Run, node: Node, stage: Stage, seat: Seat, index: int) -> Task:
+def _open_task(  # noqa: PLR0917 - called in one place
+    run: Run, node: Node, stage: Stage, seat: Seat, index: int, choice: Choice | None
+) -> Task:
     run.opened += 1
     task = Task(
         id=f"{run.state.request_id}.{run.opened}",
@@ -127,6 +137,8 @@ def _open_task(run: Run, node: Node, stage: Stage, seat: Seat, index: int) -> Ta
         assignee=f"user:{task.assignee}" if task.assignee else None,
         candidates=[f"user:{c}" for c in task.candidates] or None,
         assigned_via=task.via,
+        chosen_by=seat.chosen_by if run.rules.records_choices else None,
+        choice=choice.facts if choice is not None else None,
         due_at=task.due_at,
         round=task.round,
     )

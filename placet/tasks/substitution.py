@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from placet.audit.reasons import Reason, because
 from placet.definition.assignees import parse_assignee
 from placet.engine.run import Run
 from placet.engine.state import StageRun, State, Task
@@ -23,36 +24,56 @@ class Assignment:
     via: str
 
 
-def eligible(run: Run, person: str, stage: Stage, node: str, *, via: str, taken: set[str]) -> Assignment | None:
-    """Return the assignment of this person, or of their substitute while they are away, to a seat; None where neither
-    may.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """What came of considering a person for a seat: the assignment, if any, and who was passed over, each with why.
+
+    These are the person and, while they are away, those who would stand in for them.
+    """
+
+    found: Assignment | None
+    passed_over: tuple[tuple[str, Reason], ...] = ()
+
+
+def consider(run: Run, person: str, stage: Stage, node: str, *, via: str, taken: set[str]) -> Considered:
+    """Consider this person for a seat, or their substitute while they are away.
 
     `taken` are the people who fill the stage's other seats. A substitute fills the seat of somebody who may have it.
     """
     directory = run.directory
-    seen: set[str] = set()
+    away: list[str] = []
     candidate, how = person, via
-    while candidate not in seen:
-        seen.add(candidate)
-        if directory.get(candidate) is None:
-            return None
+    while directory.get(candidate) is not None:
         absence = directory.absence(candidate, run.now)
         if absence is None:
             break
+        if candidate in away:  # substitutes who are away for each other
+            return Considered(found=None, passed_over=tuple((one, because("away_in_a_circle")) for one in away))
         if absence.substitute is None:
-            return None
+            return _nobody(away, candidate, because("away"))
         how = f"substitution:{person if run.rules.keeps_seats_of_the_absent else candidate}"
+        away.append(candidate)
         candidate = absence.substitute
     else:
-        return None  # substitutes who are away for each other
-    if (
-        absent_seat_holder(run.state, how) is not None
-        and ineligible_reason(run, person, stage, node, taken) is not None
-    ):
-        return None
-    if ineligible_reason(run, candidate, stage, node, taken) is not None:
-        return None
-    return Assignment(person=candidate, via=how)
+        return _nobody(away, candidate, because("not_there"))
+    if absent_seat_holder(run.state, how) is not None:
+        why = ineligible_reason(run, person, stage, node, taken)
+        if why is not None:
+            return Considered(found=None, passed_over=((person, why),))
+    why = ineligible_reason(run, candidate, stage, node, taken)
+    if why is not None:
+        return _nobody(away, candidate, why)
+    stands_in = because("stood_in_for", substitute=f"user:{candidate}") if away else None
+    return Considered(
+        found=Assignment(person=candidate, via=how),
+        passed_over=tuple((one, stands_in) for one in away if stands_in is not None),
+    )
+
+
+def _nobody(away: list[str], last: str, why: Reason) -> Considered:
+    """Return that nobody of a chain of substitutes may have the seat, because of `why`, which is of the last one."""
+    others = because("substitute_unfit", substitute=f"user:{last}", cause=why)
+    return Considered(found=None, passed_over=(*((one, others) for one in away), (last, why)))
 
 
 def represented_person(run: Run, task: Task, person: str) -> str | None:

@@ -6,10 +6,12 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from temporalio.api.enums.v1 import TaskQueueType
+from temporalio.api.failure.v1 import Failure
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, DescribeTaskQueueRequest
 from temporalio.client import (
@@ -22,7 +24,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDReusePolicy
+from temporalio.common import QueryRejectCondition, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -49,7 +51,6 @@ from placet.engine.events import (
 )
 from placet.engine.state import State
 from placet.errors import Gone, PlacetError, Problem, Unavailable
-from placet.sentences import sentence
 from service.context import Context
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
@@ -88,6 +89,8 @@ _AGAIN_SECONDS = 0.05
 _NOT_CONNECTED = "Failed client connect"
 # The server's word for an update whose workflow ended before its handler did.
 _OVERTAKEN = "AcceptedUpdateCompletedWorkflow"
+# The activity that runs an action.
+_ACTION = "run_action"
 
 
 async def start(context: Context, beginning: Start) -> None:
@@ -149,13 +152,57 @@ async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Pr
         return problems
 
 
-async def state_of(context: Context, request_id: str) -> State:
+async def state_of(context: Context, request_id: str, *, within: timedelta = _QUERY_DEADLINE) -> State:
     """Return the whole state of a running request, as its workflow holds it; raises Gone and Unavailable."""
-    async with _reaching(_QUERY_DEADLINE):
-        state: State = await context.client.get_workflow_handle(request_id).query(
-            ApprovalWorkflow.state, rpc_timeout=_QUERY_DEADLINE
-        )
+    async with _reaching(within):
+        try:
+            state: State = await context.client.get_workflow_handle(request_id).query(
+                ApprovalWorkflow.state, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=within
+            )
+        except WorkflowQueryRejectedError as error:
+            raise Gone from error
         return state
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningCall:
+    """The execution of an action that the engine has not ended: which attempt it is, and what became of the last one.
+
+    `taken` says whether a worker has ever taken it; `next_at` is when it is tried again, where it waits for that.
+    """
+
+    attempt: int
+    taken: bool
+    since: datetime
+    last_error: str | None
+    next_at: datetime | None
+
+
+async def running_calls(context: Context, request_id: str, *, within: timedelta) -> list[RunningCall]:
+    """List the actions of a request that the engine runs or retries, in the order in which they were started.
+
+    Raises Gone and Unavailable.
+    """
+    async with _reaching(within):
+        described = await context.client.get_workflow_handle(request_id).describe(rpc_timeout=within)
+    pending = [one for one in described.raw_description.pending_activities if one.activity_type.name == _ACTION]
+    return [
+        RunningCall(
+            attempt=one.attempt,
+            taken=one.HasField("last_started_time"),
+            since=one.scheduled_time.ToDatetime(UTC),
+            last_error=_told(one.last_failure) if one.HasField("last_failure") else None,
+            next_at=one.next_attempt_schedule_time.ToDatetime(UTC)
+            if one.HasField("next_attempt_schedule_time")
+            else None,
+        )
+        for one in sorted(pending, key=lambda one: int(one.activity_id) if one.activity_id.isdecimal() else 0)
+    ]
+
+
+def _told(failure: Failure) -> str:
+    """Return the message of a failure, or of what it was caused by."""
+    return str(failure.message or failure.cause.message)
 
 
 async def head_of(client: Client, request_id: str) -> str | None:
@@ -224,17 +271,15 @@ async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
     except WorkflowUpdateFailedError as error:
         raise _refusal(error.cause) from error
     except WorkflowQueryFailedError as error:
-        raise Unavailable(sentence("A query failed: {error}", error=error)) from error
+        raise Unavailable(f"A query failed: {error}") from error
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise Gone from error
-        raise Unavailable(
-            sentence("The engine answered {name}: {message}", name=error.status.name, message=error.message)
-        ) from error
+        raise Unavailable(f"The engine answered {error.status.name}: {error.message}") from error
     except RuntimeError as error:
         if not str(error).startswith(_NOT_CONNECTED):
             raise
-        raise Unavailable(sentence("The engine cannot be reached: {error}", error=error)) from error
+        raise Unavailable(f"The engine cannot be reached: {error}") from error
     except (
         TimeoutError,
         RPCTimeoutOrCancelledError,
@@ -242,7 +287,7 @@ async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
         WorkflowQueryRejectedError,
         WorkflowFailureError,
     ) as error:
-        raise Unavailable(sentence("The engine or every worker is away: {error!r}", error=error)) from error
+        raise Unavailable(f"The engine or every worker is away: {error!r}") from error
 
 
 def _details(opening: Opening) -> str:
@@ -258,4 +303,4 @@ def _refusal(cause: Any) -> PlacetError:
             return Gone()
         if (error := as_error(cause)) is not None:
             return error
-    return Unavailable(sentence("An update failed: {cause!r}", cause=cause))
+    return Unavailable(f"An update failed: {cause!r}")

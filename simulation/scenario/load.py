@@ -18,7 +18,6 @@ from placet.definition.model import ProcessDefinition, parse_or_none
 from placet.directory import Directory
 from placet.errors import NotFound
 from placet.plan.plan import Child
-from placet.sentences import sentence
 from simulation import pool_functions
 from simulation.modes.backtest import Case
 from simulation.pool_functions import CarryOut
@@ -152,11 +151,9 @@ def case_of(session: Session, request_id: str) -> tuple[ApprovalRequest, Case]:
     """Return one request with its timeline; raises NotFound."""
     row = session.get(ApprovalRequest, request_id)
     if row is None:
-        raise NotFound(sentence("There is no request {request_id!r}", request_id=request_id))
+        raise NotFound(f"There is no request {request_id!r}")
     if row.erased_at is not None:
-        raise NotFound(
-            sentence("The content of request {request_id!r} was erased; choose another request", request_id=request_id)
-        )
+        raise NotFound(f"The content of request {request_id!r} was erased; choose another request")
     return row, cases_of(session.connection(), [row])[0]
 
 

@@ -247,6 +247,18 @@ async def absence(desk: Desk) -> Handle:
     return handle
 
 
+async def choice(desk: Desk) -> Handle:
+    """Pass people over where a stage opens and where its tasks escalate: the requester, who is away, who has a seat."""
+    await _eve_is_away(desk)
+    clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
+    names = ["user:ann", "user:eve", "role:cfo", "role:pilot"]
+    step = {"approvers": names, "sla_hours": 1, "escalation_to": "department_head"}
+    handle = await desk.start(blueprint(step), client=clock.client)
+    await clock.fast_forward(handle, 2 * HOUR)
+    await _decide(handle, 1, "dora")
+    return handle
+
+
 async def added(desk: Desk) -> Handle:
     """Add somebody who is away, and have their substitute decide for them."""
     await _eve_is_away(desk)
@@ -408,6 +420,7 @@ SCENARIOS: dict[str, Scenario] = {
         malformed,
         left,
         absence,
+        choice,
         added,
         notify,
         fork,

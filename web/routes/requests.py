@@ -29,6 +29,7 @@ from web.routes.common import (
     see_other,
     shown,
 )
+from web.routes.waiting import read_panel
 from web.security import PageRoute
 from web.views import words
 from web.views.conversation import untold_in
@@ -37,6 +38,7 @@ from web.views.inbox import read_inbox_count
 from web.views.request import RequestPage, read_request, read_requests
 from web.views.values import changes_of
 from web.visitor import SignedIn, Visitor
+from web.waiting.panel import Panel
 
 router = APIRouter(prefix="/requests", route_class=PageRoute)
 
@@ -166,12 +168,18 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
 
     page, badge, untold = await here.context.database.read(read)
     page = replace(page, missing=await missing_files(here, request_id, page.files))
+    panel: Panel | None = None
+    proposed: list[tuple[str, str]] = []
+    if page.request.status == "pending":
+        _, panel, proposed = await read_panel(here, visitor, request_id)
     answer = shown(
         request,
         "request.html",
         section="requests",
         badge=badge,
         page=page,
+        panel=panel,
+        people=proposed,
         untold=untold,
         upload_key=fresh_key(),
         limits=limits_of(page.version, here.context.attachment_bytes, len(page.files), visitor.wording),

@@ -30,21 +30,6 @@ PAGE = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """An open task: for whom the request waits, since when, and until when."""
-
-    task_id: str
-    stage: str
-    who: str
-    queue: bool
-    mine: bool
-    since: datetime
-    due_at: datetime | None
-    sla: str
-    sla_word: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class StageLine:
     """A stage of the way so far, or one that is still to come where the process has no branches."""
 
@@ -68,7 +53,6 @@ class RequestPage:
     amount: Fact | None
     facts: tuple[Fact, ...]
     computed: tuple[Fact, ...]
-    waiting: tuple[Waiting, ...]
     stages: tuple[StageLine, ...]
     news: News
     lines: tuple[Line, ...]
@@ -178,7 +162,6 @@ def _page(  # noqa: PLR0917
         amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
         facts=facts_of(version.variables, given, wording),
         computed=facts_of(version.variables, computed, wording),
-        waiting=tuple(_waiting(task, principal, names, wording) for task in stored.tasks if task.status == "open"),
         stages=_stages(stored, version, names, wording),
         news=news,
         lines=lines,
@@ -213,25 +196,13 @@ def _tone(request: RequestRow) -> str:
     return {"approved": "good", "rejected": "bad", "failed": "bad"}.get(request.outcome or request.status, "plain")
 
 
-def _waiting(task: TaskRow, principal: Principal, names: Names, wording: Wording) -> Waiting:
-    sla = "none" if task.due_at is None else task.sla_state
+def _waits_for(task: TaskRow, names: Names, wording: Wording) -> str:
+    """Return in words for whom an open task waits."""
     if task.assignee is not None:
-        who = names(task.assignee)
-    elif task.queue is not None:
-        who = task.queue.partition(":")[2].replace("_", " ")
-    else:
-        who = ", ".join(sorted(map(names, task.candidates))) or wording.say("nobody yet")
-    return Waiting(
-        task_id=task.id,
-        stage=task.stage,
-        who=who,
-        queue=task.assignee is None,
-        mine=principal.person in {task.assignee, *task.delegates, *task.candidates},
-        since=task.opened_at,
-        due_at=task.due_at,
-        sla=sla,
-        sla_word=wording.say(words.SLA[sla]),
-    )
+        return names(task.assignee)
+    if task.queue is not None:
+        return task.queue.partition(":")[2].replace("_", " ")
+    return ", ".join(sorted(map(names, task.candidates))) or wording.say("nobody yet")
 
 
 def _stages(stored: RequestWithTasks, version: Version, names: Names, wording: Wording) -> tuple[StageLine, ...]:
@@ -319,7 +290,7 @@ def _row(
     stored: RequestWithTasks, version: Version, principal: Principal, names: Names, wording: Wording
 ) -> RequestLine:
     request = stored.request
-    waiting = [_waiting(task, principal, names, wording) for task in stored.tasks if task.status == "open"]
+    waiting = [_waits_for(task, names, wording) for task in stored.tasks if task.status == "open"]
     word = words.outcome(wording.say, request.status, request.outcome)
     if request.returned and request.status == "pending":
         word = wording.say("Changes requested")
@@ -333,7 +304,7 @@ def _row(
         tone=_tone(request),
         started_at=request.started_at,
         ended_at=request.ended_at,
-        waits_for=", ".join(dict.fromkeys(one.who for one in waiting)),
+        waits_for=", ".join(dict.fromkeys(waiting)),
         returned=request.returned,
         open_questions=request.open_questions,
         mine=request.requester == principal.person,

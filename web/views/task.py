@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from placet.audit.reasons import Reason
 from placet.definition.steps import Step
 from placet.definition.variables import Variable
 from placet.engine.events import Decide
@@ -17,6 +18,7 @@ from placet.tasks.permissions import require_not_operating_own
 from service import commands
 from service.principal import Principal
 from service.visibility import see_request, seen_task, visibility_of_caller
+from service.waiting.why import answers_of
 from storage.queries.requests import reading_marks, requests, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks, TaskRow
@@ -32,6 +34,8 @@ from web.views.timeline import Line, changes_since, conversation, lines_of, peop
 from web.views.undo import Undoable, undoable_of
 from web.views.values import ChangedFact, Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
+from web.waiting.wording import people_in as people_in_reason
+from web.waiting.wording import reason as reason_in_words
 
 _SIMILAR = 5
 ORDER = ("approve", "request_changes", "reject", "abstain")
@@ -151,6 +155,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     mark = reading_marks.find(connection, task.request_id, principal.person)
     similar = _similar(connection, principal, stored, wording)
     whose = task.assigned_via.partition(":")[2]
+    asked = _asked_of(connection, task, stored, principal, wording)
     names = names_of(
         connection,
         [
@@ -161,6 +166,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
             *people_asking(stored.request),
             whose,
             *task.candidates,
+            *(people_in_reason(asked) if asked is not None else ()),
         ],
     )
     step = version.step(task.stage)
@@ -170,7 +176,23 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     )
     if page.signs:
         page = replace(page, form=(*page.form, _reason_field(step, reason, wording)))
+    if asked is not None:
+        page = replace(page, why_asked=reason_in_words(asked, names, wording))
     return replace(page, watched=watches.since(connection, principal.person, task.request_id) is not None)
+
+
+def _asked_of(
+    connection: Connection, task: TaskRow, stored: RequestWithTasks, principal: Principal, wording: Wording
+) -> Reason | None:
+    """Return why the reader is asked to decide an open task, or whoever has it; None where the entries say nothing."""
+    if task.status != "open":
+        return None
+    only = replace(stored, tasks=(task,))
+    for person in dict.fromkeys((principal.person, task.assignee)):
+        for one in answers_of(connection, only, person, wording.now) if person is not None else ():
+            if one.whether.asked:
+                return one.whether.why
+    return None
 
 
 def page_of(  # noqa: PLR0917

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
-from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.tables.evidence import EvidencePack
@@ -34,7 +33,7 @@ def get(session: Session, pack_id: str) -> EvidencePack:
     """Return one pack; raises NotFound."""
     found = session.get(EvidencePack, pack_id)
     if found is None:
-        raise NotFound(sentence("There is no evidence pack {pack_id!r}.", pack_id=pack_id))
+        raise NotFound(f"There is no evidence pack {pack_id!r}.")
     return found
 
 

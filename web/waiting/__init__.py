@@ -1,0 +1,1 @@
+"""What a request waits for, and why somebody is asked or not, as pages say it."""
