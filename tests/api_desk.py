@@ -15,11 +15,12 @@ from temporalio.client import Client
 from api.context import ApiContext
 from storage.database import Database
 from storage.queries.identity import tokens
-from tests.approvals import EXPENSE, SECRET, store_people
+from tests.approvals import EXPENSE, SECRET, store_people, worker
 from tests.stored import writing
 from tests.waiting import until
 from web.app import create_app
 from worker.converter import DATA_CONVERTER
+from worker.jobs import presence_job
 
 BASE = "/api/v1"
 # How long a call may take before it gets 503; a busy machine takes longer than the API's own deadlines.
@@ -148,6 +149,18 @@ async def api_desk(
             yield ApiDesk(http=http, database=database, insistent=seconds is None)
     finally:
         await context.pool.close()
+
+
+@asynccontextmanager
+async def working_desk(database: Database, client: Client, **settings: Any) -> AsyncIterator[ApiDesk]:
+    """Open the API with a worker for its requests, on a task queue of its own; `settings` are those of `api_desk`."""
+    queue = f"desk-{uuid.uuid4().hex[:8]}"
+    async with (
+        worker(client, database, queue),
+        presence_job(database, client, queue),
+        api_desk(database, client, task_queue=queue, **settings) as desk,
+    ):
+        yield desk
 
 
 def context_of(desk: ApiDesk) -> ApiContext:

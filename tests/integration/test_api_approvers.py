@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
-import pytest_asyncio
-from temporalio.client import Client
 
-from storage.database import Database
-from tests.api_desk import ApiDesk, api_desk, pointers
-from tests.approvals import worker
+from tests.api_desk import ApiDesk, pointers
 from tests.pages import browser_of, send
 
 STEP = {"stage_name": "Board", "approvers": ["user:bob"]}
-
-
-@pytest_asyncio.fixture
-async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
-    queue = f"api-{uuid.uuid4().hex[:8]}"
-    async with worker(client, database, queue), api_desk(database, client, task_queue=queue) as opened:
-        yield opened
 
 
 async def ask(desk: ApiDesk, **step: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import uuid
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
@@ -16,9 +15,8 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from storage.database import Database
-from tests.api_desk import BASE, ApiDesk, api_desk
-from tests.approvals import EXPENSE, worker
-from worker.jobs import presence_job
+from tests.api_desk import BASE, ApiDesk, working_desk
+from tests.approvals import EXPENSE
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"
 PAGE = b"<!doctype html><html><script>alert(1)</script></html>"
@@ -26,13 +24,8 @@ PAGE = b"<!doctype html><html><script>alert(1)</script></html>"
 
 @pytest_asyncio.fixture
 async def desk(database: Database, client: Client, tmp_path: Path) -> AsyncIterator[ApiDesk]:
-    queue = f"attachments-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue, attachments=str(tmp_path / "files"), attachment_bytes=5000) as it,
-    ):
-        yield it
+    async with working_desk(database, client, attachments=str(tmp_path / "files"), attachment_bytes=5000) as opened:
+        yield opened
 
 
 async def upload(

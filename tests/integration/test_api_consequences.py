@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,10 +9,9 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from storage.database import Database
-from tests.api_desk import ApiDesk, api_desk
-from tests.approvals import EXPENSE, worker
+from tests.api_desk import ApiDesk, working_desk
+from tests.approvals import EXPENSE
 from tests.pages import browser_of
-from worker.jobs import presence_job
 
 TWO = {
     **EXPENSE,
@@ -28,13 +26,8 @@ TWO = {
 async def desk(database: Database, client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ApiDesk]:
     monkeypatch.setattr("service.consequences.SECONDS", 60.0)  # machines do other work
     monkeypatch.setattr("service.consequences.SECONDS_OF_ENGINE", 60.0)
-    queue = f"consequences-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue) as it,
-    ):
-        yield it
+    async with working_desk(database, client) as opened:
+        yield opened
 
 
 async def test_each_decision_says_what_it_leads_to_and_taking_it_leads_there(desk: ApiDesk) -> None:

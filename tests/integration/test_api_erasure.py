@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import httpx
-import pytest_asyncio
-from temporalio.client import Client
 
-from storage.database import Database
 from storage.retention.erasure import TITLE, erase_content
-from tests.api_desk import ApiDesk, api_desk
-from tests.approvals import worker
+from tests.api_desk import ApiDesk
 from tests.stored import writing
 from tests.waiting import until
-
-
-@pytest_asyncio.fixture
-async def desk(client: Client, database: Database) -> AsyncIterator[ApiDesk]:
-    queue = f"erasure-{uuid.uuid4().hex[:8]}"
-    async with worker(client, database, queue), api_desk(database, client, task_queue=queue) as opened:
-        yield opened
 
 
 async def test_erased_request_verifies_against_the_engine_and_shows_no_content(desk: ApiDesk) -> None:

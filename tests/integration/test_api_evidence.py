@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -29,12 +28,11 @@ from storage.recording.outbox import delivery_genesis
 from storage.retention.erasure import erase_content
 from storage.tables.approvals import AuditEntry, Delivery
 from storage.tables.evidence import EvidencePack
-from tests.api_desk import ApiDesk, api_desk, context_of
-from tests.approvals import EXPENSE, SECRET, worker
+from tests.api_desk import ApiDesk, context_of, working_desk
+from tests.approvals import EXPENSE, SECRET
 from tests.evidence import faulty, members_of, packed, signed_again, verdict_of
 from tests.integration.test_api_attachments import PDF, upload
 from tests.stored import writing
-from worker.jobs import presence_job
 
 PERIOD = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 PACKS = "/workflow/evidence-packs/"
@@ -42,13 +40,8 @@ PACKS = "/workflow/evidence-packs/"
 
 @pytest_asyncio.fixture
 async def desk(database: Database, client: Client, tmp_path: Path) -> AsyncIterator[ApiDesk]:
-    queue = f"evidence-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue, attachments=str(tmp_path / "files")) as it,
-    ):
-        yield it
+    async with working_desk(database, client, attachments=str(tmp_path / "files")) as opened:
+        yield opened
 
 
 async def history(desk: ApiDesk, count: int = 3) -> tuple[str, list[str]]:

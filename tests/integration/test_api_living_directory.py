@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-import pytest_asyncio
 from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
 
 from service.engine.client import tell_directory_changed
-from storage.database import Database
 from storage.tables.approvals import Outbox
-from tests.api_desk import ApiDesk, api_desk, pointers
-from tests.approvals import worker
+from tests.api_desk import ApiDesk, pointers
 from tests.stored import reading
 from tests.waiting import until
-from worker.jobs import departure_job, presence_job
+from worker.jobs import departure_job
 
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}
 QUEUE = {"stage_name": "Queue", "approvers": ["group:finance"], "claim": True}
-
-
-@pytest_asyncio.fixture
-async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
-    queue = f"api-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue) as opened,
-    ):
-        yield opened
 
 
 async def ask(desk: ApiDesk, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -3,33 +3,16 @@
 from __future__ import annotations
 
 import re
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest_asyncio
 from sqlalchemy import select
 from sqlmodel import col
-from temporalio.client import Client
 
-from storage.database import Database
 from storage.tables.approvals import Outbox
-from tests.api_desk import ApiDesk, api_desk, pointers
-from tests.approvals import EXPENSE, worker
+from tests.api_desk import ApiDesk, pointers
+from tests.approvals import EXPENSE
 from tests.stored import reading
 from tests.web_desk import browser_of
-from worker.jobs import presence_job
-
-
-@pytest_asyncio.fixture
-async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
-    queue = f"questions-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue) as it,
-    ):
-        yield it
 
 
 async def asked(desk: ApiDesk, text: str = "Which <hotel>?") -> dict[str, Any]:

@@ -5,14 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import uuid
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
-from temporalio.client import Client
 from typer.testing import CliRunner
 
 from cli.commands.people import load
@@ -21,22 +17,10 @@ from placet.audit.receipts import fault_of
 from service.receipts import rotate
 from storage.database import Database
 from storage.retention.erasure import erase_content
-from tests.api_desk import ApiDesk, api_desk
-from tests.approvals import EXPENSE, SECRET, worker
+from tests.api_desk import ApiDesk
+from tests.approvals import EXPENSE, SECRET
 from tests.pages import browser_of
-from worker.jobs import presence_job
 from worker.settings import Settings
-
-
-@pytest_asyncio.fixture
-async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
-    queue = f"receipts-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue) as it,
-    ):
-        yield it
 
 
 async def test_a_decision_has_a_receipt_that_is_verified_without_network_and_database(

@@ -27,7 +27,7 @@ from tests.approvals import EXPENSE, worker
 from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.jobs import departure_job, presence_job
+from worker.jobs import departure_job
 from workflows.approval import ApprovalWorkflow, SignedDecision
 
 TWO_STAGES: dict[str, Any] = {
@@ -41,17 +41,6 @@ QUEUE: dict[str, Any] = {
     **EXPENSE,
     "process_steps": [{"stage_name": "Finance", "approvers": ["group:finance"], "claim": True, "sla_hours": 8}],
 }
-
-
-@pytest_asyncio.fixture
-async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
-    queue = f"api-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue) as opened,
-    ):
-        yield opened
 
 
 @pytest_asyncio.fixture

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest_asyncio
 from sqlalchemy import select
 from sqlmodel import col
-from temporalio.client import Client
 
-from storage.database import Database
 from storage.tables.approvals import Outbox, StoredPerson
-from tests.api_desk import ApiDesk, api_desk
-from tests.approvals import EXPENSE, worker
+from tests.api_desk import ApiDesk
+from tests.approvals import EXPENSE
 from tests.stored import reading, writing
 from tests.web_desk import browser_of
-from worker.jobs import presence_job
 
 FINANCE = {"stage_name": "Finance", "approvers": ["group:finance"], "claim": True}
 TWO_STAGES = {**EXPENSE, "process_steps": [FINANCE, {"stage_name": "Manager", "approvers": ["user:bob"]}]}
-
-
-@pytest_asyncio.fixture
-async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
-    queue = f"watching-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue) as it,
-    ):
-        yield it
 
 
 async def watched(desk: ApiDesk, person: str) -> list[str]:

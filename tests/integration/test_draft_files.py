@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -22,11 +21,10 @@ from placet.errors import Unavailable
 from service.attachments import draft_files
 from storage.database import Database
 from storage.tables.request_drafts import DraftFile
-from tests.api_desk import ApiDesk, api_desk, context_of
-from tests.approvals import EXPENSE, worker
+from tests.api_desk import ApiDesk, context_of, working_desk
+from tests.approvals import EXPENSE
 from tests.pages import browser_of, send
 from tests.stored import reading, writing
-from worker.jobs import presence_job
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"
 OTHER = PDF + b"%"
@@ -34,13 +32,8 @@ OTHER = PDF + b"%"
 
 @pytest_asyncio.fixture
 async def desk(database: Database, client: Client, tmp_path: Path) -> AsyncIterator[ApiDesk]:
-    queue = f"draft-files-{uuid.uuid4().hex[:8]}"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue, attachments=str(tmp_path / "files"), attachment_bytes=5000) as it,
-    ):
-        yield it
+    async with working_desk(database, client, attachments=str(tmp_path / "files"), attachment_bytes=5000) as opened:
+        yield opened
 
 
 class Form:

@@ -12,10 +12,9 @@ from temporalio.client import Client
 import api.access
 from service.identity.rate_limits import RateLimit, RateLimits
 from storage.database import Database
-from tests.api_desk import STAFF, ApiDesk, api_desk, context_of
-from tests.approvals import EXPENSE, worker
+from tests.api_desk import STAFF, ApiDesk, context_of, working_desk
+from tests.approvals import EXPENSE
 from tests.pages import browser_of
-from worker.jobs import presence_job
 
 NAMES = {
     "ann": "Ann Östberg",
@@ -30,13 +29,8 @@ NAMES = {
 @pytest_asyncio.fixture
 async def desk(database: Database, client: Client) -> AsyncIterator[ApiDesk]:
     staff = tuple({**one, "name": NAMES.get(one["id"], one["id"].title())} for one in STAFF)
-    queue = "mentions"
-    async with (
-        worker(client, database, queue),
-        presence_job(database, client, queue),
-        api_desk(database, client, task_queue=queue, staff=staff) as desk,
-    ):
-        yield desk
+    async with working_desk(database, client, staff=staff) as opened:
+        yield opened
 
 
 async def proposed(desk: ApiDesk, request: dict[str, Any], text: str, as_: str = "ann") -> list[tuple[str, bool]]:
