@@ -76,7 +76,7 @@ class PlacetError(Exception):
     def _first(cls, problems: tuple[Problem, ...]) -> str:
         """Return the first problem, or what the class says of itself."""
         if not problems:
-            return (cls.__doc__ or "").strip()
+            return says(cls)
         return sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message)
 
 
@@ -169,7 +169,7 @@ class ReauthenticationRequired(Refused):
     """
 
     def __init__(self, message: str | None = None, *, where: str | None = None, max_age: int | None = None) -> None:
-        super().__init__(message or " ".join((type(self).__doc__ or "").split()))
+        super().__init__(message)
         self.where = where  # the page on which it can be decided
         self.max_age = max_age  # seconds that may lie between the proof and the decision
 
@@ -188,6 +188,11 @@ class UnknownTask(Refused):
 
 class UnknownQuestion(Refused):
     """The request has no such question."""
+
+
+def says(kind: type[PlacetError]) -> str:
+    """Return what a class of refusals says where nothing more is known: the first paragraph of its text."""
+    return " ".join((kind.__doc__ or "").split("\n\n", maxsplit=1)[0].split())
 
 
 def reason_of(error: PlacetError) -> Reason:
@@ -253,7 +258,8 @@ class DraftChanged(Conflict):
         conflicts: tuple[dict[str, Any], ...] = (),
         merged: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(message or f"user:{by} has saved this draft since you read it; nothing of yours was stored.")
+        said = sentence("user:{by} has saved this draft since you read it; nothing of yours was stored.", by=by)
+        super().__init__(message or said)
         self.by = by
         self.at = at
         self.revision = revision

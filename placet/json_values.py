@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from placet.errors import InputInvalid
 from placet.json_pointer import pointer_of
+from placet.sentences import sentence
 
 DEEPEST = 32
 MOST_VALUES = 10_000
@@ -51,11 +52,18 @@ def check_json(value: Any, pointer: str) -> None:
     """Raise InputInvalid for a value that is not JSON or cannot be stored or hashed, such as NaN or NUL."""
     for seen, (one, place, depth) in enumerate(walk(value), 1):
         if depth > DEEPEST or seen > MOST_VALUES:
-            message = f"this is nested deeper than {DEEPEST} levels or has over {MOST_VALUES} values"
+            message = sentence(
+                "this is nested deeper than {deepest} levels or has over {most_values} values",
+                deepest=DEEPEST,
+                most_values=MOST_VALUES,
+            )
             raise InputInvalid.at(pointer, message)
         if place is not None and not isinstance(place[1], int):
             if not isinstance(place[1], str):
-                raise InputInvalid.at(pointer_at(place[0], pointer), f"{place[1]!r} is no name of a field; write text")
+                raise InputInvalid.at(
+                    pointer_at(place[0], pointer),
+                    sentence("{place!r} is no name of a field; write text", place=place[1]),
+                )
             if not storable(place[1]):
                 raise InputInvalid.at(pointer_at(place[0], pointer), UNSTORABLE)
         if isinstance(one, str):
@@ -65,7 +73,9 @@ def check_json(value: Any, pointer: str) -> None:
             if one - one != 0:  # infinite, or not a number
                 raise InputInvalid.at(pointer_at(place, pointer), "write a finite number")
         elif one is not None and not isinstance(one, bool | int | dict | list | tuple):
-            raise InputInvalid.at(pointer_at(place, pointer), f"{type(one).__name__} is no JSON value")
+            raise InputInvalid.at(
+                pointer_at(place, pointer), sentence("{kind} is no JSON value", kind=type(one).__name__)
+            )
 
 
 UNSTORABLE = "this text holds a NUL or half a character; send whole Unicode characters"

@@ -6,11 +6,15 @@ its source, and puts the values into that. What the code says without values is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 Say = Callable[[str], str]
 """A function that translates a source text; the core itself speaks English."""
+# A source that reaches into no value: it comes from elsewhere where a sentence is read.
+_PLAIN = re.compile(r"(?:[^{}]|\{\{|\}\}|\{\w+(?:![rs])?(?::[^{}]*)?\})*")
+_WORDS = {"decision", "outcome", "status", "message"}
 _DEEPEST = 20  # sentences inside each other
 
 
@@ -26,14 +30,29 @@ class Sentence(str):
         made.source, made.values = source, values
         return made
 
+    def __add__(self, more: str) -> Sentence:
+        """Return both texts together, each of which can still be said in another language."""
+        return Sentence("{said}{more}", {"said": self, "more": more})
+
     def __getnewargs__(self) -> tuple[str, Mapping[str, Any], str]:  # type: ignore[override]  # a text takes one
         """Return what a copy is made of, also in another process."""
         return self.source, self.values, str(self)
 
 
-def sentence(source: str, **values: Any) -> Sentence:
+def sentence(source: str, **values: Any) -> str:
     """Return the sentence that `source` makes of these values, in places such as `{name}`."""
     return Sentence(source, values)
+
+
+def joined(separator: str, texts: Sequence[str]) -> str:
+    """Return texts in one, each of which can still be said in another language."""
+    places = {f"part_{number}": text for number, text in enumerate(texts)}
+    return Sentence(separator.join(f"{{{name}}}" for name in places), places)
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text of at most so many characters; one that is cut can no longer be said in another language."""
+    return text if len(text) <= length else text[:length]
 
 
 def translated(text: str, say: Say, *, deep: int = 0) -> str:
@@ -43,11 +62,16 @@ def translated(text: str, say: Say, *, deep: int = 0) -> str:
     if not isinstance(text, Sentence):
         return say(text)
     values = {
-        name: translated(value, say, deep=deep + 1) if isinstance(value, Sentence) else value
+        name: translated(value, say, deep=deep + 1) if isinstance(value, Sentence) or _is_word(name, value) else value
         for name, value in text.values.items()
     }
     said = say(text.source)
     return str(text) if said is text.source and values == text.values else said.format_map(_Values(values))
+
+
+def _is_word(name: str, value: Any) -> bool:
+    """Whether a value is a word of the product, such as a decision or an outcome, or what it says about another."""
+    return name in _WORDS and isinstance(value, str)
 
 
 def described(text: str) -> dict[str, Any] | None:
@@ -59,8 +83,10 @@ def described(text: str) -> dict[str, Any] | None:
 
 
 def read_sentence(given: Any, text: str) -> str:
-    """Return the sentence of which `given` says what it is made of; the plain text where it says nothing."""
+    """Return the sentence of which `given` says what it is made of; the plain text where it says nothing usable."""
     if not isinstance(given, Mapping) or not isinstance(given.get("values"), Mapping):
+        return text
+    if not _PLAIN.fullmatch(str(given.get("source"))):
         return text
     values = {
         str(name): read_sentence(value, str(value.get("text"))) if isinstance(value, Mapping) else value

@@ -20,6 +20,7 @@ from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened,
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError, ReauthenticationRequired
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from placet.tasks.permissions import require_not_operating_own
 from service import mentions
 from service.context import Context
@@ -185,7 +186,9 @@ def _need_decider(connection: Connection, principal: Principal, task_id: str) ->
     Checked before the lookup, so the answer does not reveal whether the task exists.
     """
     if not principal.approves and not principal.owns(requests.owner_of(connection, task_id)):
-        raise NotPermitted(f"Deciding needs the access approver, which user:{principal.person} does not have.")
+        raise NotPermitted(
+            sentence("Deciding needs the access approver, which user:{person} does not have.", person=principal.person)
+        )
 
 
 def resolve(
@@ -264,7 +267,7 @@ def what_stands(stored: RequestWithTasks, task_id: str | None) -> PlacetError:
         return AlreadyDecided(_said(task), standing=_standing(task, stored))
     if stored.request.status == "pending":
         return Ended("The engine no longer runs this request: it was terminated there, or its history is gone.")
-    return Ended(f"The request has ended: {stored.request.outcome or stored.request.status}.")
+    return Ended(sentence("The request has ended: {outcome}.", outcome=stored.request.outcome or stored.request.status))
 
 
 def _said(task: TaskRow) -> str:

@@ -20,6 +20,7 @@ from placet.definition.model import ProcessDefinition, parse_definition, parse_o
 from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, Problem
 from placet.proofs import Report, check
 from placet.proofs.findings import Finding
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.context import Context
 from service.principal import Principal
@@ -84,7 +85,11 @@ async def draft_definition(context: Context, principal: Principal, raw: object) 
     there = await context.database.write(store)
     if there.digest != row.digest:
         raise Conflict(
-            f"{there.name!r} has a version {there.version} already, with other content; give this one a higher version."
+            sentence(
+                "{name!r} has a version {version} already, with other content; give this one a higher version.",
+                name=there.name,
+                version=there.version,
+            )
         )
     return there
 
@@ -131,11 +136,19 @@ async def publish_definition(
 
     row, before = await context.database.read(read)
     if digest is not None and row.digest != digest:
-        raise Conflict(f"{row.name!r} {row.version} holds something else by now; submit your content again.")
+        raise Conflict(
+            sentence(
+                "{name!r} {version} holds something else by now; submit your content again.",
+                name=row.name,
+                version=row.version,
+            )
+        )
     certificate = None
     if row.status == "draft":
         if context.publish_needs_two and row.created_by == principal.person:
-            raise NotPermitted(f"user:{principal.person} wrote this; somebody else has to publish it.")
+            raise NotPermitted(
+                sentence("user:{person} wrote this; somebody else has to publish it.", person=principal.person)
+            )
         certificate = await _certificate(context, row, before, by=principal.person)
     now = context.now()
 

@@ -10,6 +10,7 @@ from typing import Final, Literal, cast
 from placet.audit.admin_acts import ActedBy, Way
 from placet.engine.events import Actor, ActorType
 from placet.errors import NotPermitted
+from placet.sentences import sentence
 from storage.queries.identity import tokens
 
 ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
@@ -105,7 +106,9 @@ class Principal:
         if not self.access & access:
             wanted = " or ".join(sorted(access))
             whose = f"user:{self.person} does" if self.scopes is None else "this token's scopes do"
-            raise NotPermitted(f"This needs the access {wanted}, which {whose} not have.")
+            raise NotPermitted(
+                sentence("This needs the access {wanted}, which {whose} not have.", wanted=wanted, whose=whose)
+            )
 
 
 def principal_of(held: tokens.TokenHolder, *, granted: Sequence[str] | None = None) -> Principal:

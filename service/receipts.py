@@ -14,6 +14,7 @@ from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.audit.chain import exact, moment
 from placet.audit.receipts import ReceiptKey
 from placet.errors import Conflict
+from placet.sentences import sentence
 from service.context import Context
 from service.principal import Principal
 from service.visibility import see_request, seen_task
@@ -80,7 +81,12 @@ def _body(connection: Connection, context: Context, principal: Principal, task_i
     now = context.now()
     task = seen_task(connection, principal, task_id, now)
     if task.undo_until is not None:
-        raise Conflict(f"The decision can be undone until {moment(task.undo_until)}; its receipt is there after that.")
+        raise Conflict(
+            sentence(
+                "The decision can be undone until {undo_until}; its receipt is there after that.",
+                undo_until=moment(task.undo_until),
+            )
+        )
     if task.decision is None:
         raise Conflict("Nobody has decided this task, so there is no receipt of a decision.")
     request = see_request(connection, principal, task.request_id, now).request

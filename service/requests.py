@@ -26,6 +26,7 @@ from placet.engine.input import accept_input
 from placet.errors import Conflict, InputInvalid, NotFound, NotPermitted, Problem, Unavailable
 from placet.json_pointer import pointer_to
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from service.context import Context
 from service.engine import client as engine
 from service.engine.plans import Plans
@@ -137,12 +138,15 @@ def require_known(asked: Mapping[str, Any], active: Callable[[str], bool], *, at
         else:
             places.append((place, value))
     problems = [
-        Problem(pointer=place, message=f"there is no active person {one!r}; give the id of one")
+        Problem(pointer=place, message=sentence("there is no active person {one!r}; give the id of one", one=one))
         for place, one in places
         if isinstance(one, str) and not active(person_id(one))
     ]
     if problems:
-        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
+        raise InputInvalid(
+            sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message),
+            problems=tuple(problems),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +228,9 @@ def _of_person(connection: Connection, principal: Principal, named: str | None) 
     if not principal.admin:
         raise NotPermitted("Only an admin can start a request for somebody else; leave `requester` out.")
     if not people.is_active(connection, named):
-        raise InputInvalid.at("/requester", f"there is no active person {named!r}; give the id of one")
+        raise InputInvalid.at(
+            "/requester", sentence("there is no active person {named!r}; give the id of one", named=named)
+        )
     return Origin(
         requester=named,
         started_by=principal.person,
@@ -237,8 +243,11 @@ def _of_parent(connection: Connection, request_id: str) -> Origin:
     parent = requests.read(connection, request_id).request
     if requests.generations(connection, request_id, most=MOST_GENERATIONS) >= MOST_GENERATIONS:
         raise Conflict(
-            f"Requests started each other {MOST_GENERATIONS} times in a row, which is the limit. "
-            "Change the process so that the chain ends."
+            sentence(
+                "Requests started each other {most_generations} times in a row, which is the limit. "
+                "Change the process so that the chain ends.",
+                most_generations=MOST_GENERATIONS,
+            )
         )
     # Who designed the process named the version: it is theirs to know what became of it.
     return Origin(requester=parent.requester, parent=request_id, parent_title=parent.title, sees_drafts=True)
@@ -249,13 +258,21 @@ def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> Ve
         template = definitions.named(connection, draft.template, draft.version)
     except NotFound as error:
         place = "/template" if draft.version is None else "/version"
-        raise InputInvalid.at(place, f"{error.message}; publish it, or name another") from error
+        raise InputInvalid.at(
+            place, sentence("{message}; publish it, or name another", message=error.message)
+        ) from error
     if template.status == "draft" and not origin.sees_drafts:  # that there is one is not theirs to know
         message = f"There is no process template {draft.template!r} in version {draft.version!r}"
-        raise InputInvalid.at("/version", f"{message}; publish it, or name another")
+        raise InputInvalid.at("/version", sentence("{message}; publish it, or name another", message=message))
     if template.status != "published":
         raise InputInvalid.at(
-            "/version", f"version {template.version} of {template.name!r} is {template.status}; name a published one"
+            "/version",
+            sentence(
+                "version {version} of {name!r} is {status}; name a published one",
+                version=template.version,
+                name=template.name,
+                status=template.status,
+            ),
         )
     return template
 
@@ -272,7 +289,7 @@ async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, e
         if (stored := await context.database.look_up(_found, request_id, context.now())) is not None:
             return stored
         if now() >= end:
-            raise Unavailable(f"No worker has begun request {request_id} in time.")
+            raise Unavailable(sentence("No worker has begun request {request_id} in time.", request_id=request_id))
         wait = min(2 * wait, longest)
 
 

@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from babel import Locale, dates, numbers
 
 from languages import catalogues
-from languages.catalogues import LANGUAGES
+from languages.catalogues import LANGUAGES, say_in
+from placet.sentences import translated
 
 _LOCALES = Path(__file__).parent / "locales"
 
@@ -81,6 +82,10 @@ class Wording:
     def say_number(self) -> Callable[[str, str, int], str]:
         """The function that translates a text with a number in it."""
         return self._catalogue.ngettext
+
+    def tell(self, text: str) -> str:
+        """Return what a reason, a refusal or a finding says."""
+        return translated(text, say_in(self.language))
 
     def moment(self, at: datetime) -> str:
         """Write a moment in the reader's time zone."""

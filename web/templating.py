@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from languages.catalogues import say_in
+from placet.sentences import translated
 from service.identity.login import Session
 from web.languages import catalogue
 from web.views.inbox import counted
@@ -89,6 +91,7 @@ def _environment(language: str) -> Environment:
         lstrip_blocks=True,
     )
     environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["tell"] = partial(translated, say=say_in(language))
     environment.filters["counted"] = counted
     environment.filters["initials"] = initials
     return environment

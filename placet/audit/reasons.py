@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from placet.audit.sealed import Sealed, erased, without_erased
-from placet.sentences import Say, Sentence, translated
+from placet.sentences import Say, Sentence, shortened, translated
 
 _LONGEST = 500  # characters of what went wrong elsewhere, as entries keep it
 _ERASED = "(erased)"
@@ -246,7 +246,7 @@ def words(reason: Reason) -> str:
     for name, added in (("cause", "{said}: {more}"), ("then", "{said}; {more}")):
         if name in shown and f"{{{name}}}" not in source:
             text = Sentence(added, {"said": text, "more": shown[name]})
-    return text[:_LONGEST] if reason.code in _CUT and len(text) > _LONGEST else text
+    return shortened(text, _LONGEST) if reason.code in _CUT else text
 
 
 def read_reason(written: object) -> Reason | None:

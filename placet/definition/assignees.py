@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from placet.errors import BlueprintInvalid
+from placet.sentences import sentence
 
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_.@+-]{0,127}"
 _SIMPLE = re.compile(rf"(?:(user|role|group|inputs?):)?({_NAME})")
@@ -65,18 +66,28 @@ def parse_assignee(text: str) -> AssigneeName:
 
 def _parse(text: str, depth: int) -> AssigneeName:
     if depth > _DEEPEST:
-        raise BlueprintInvalid(f"manager_of is nested deeper than {_DEEPEST} levels; name a role instead")
+        raise BlueprintInvalid(
+            sentence("manager_of is nested deeper than {deepest} levels; name a role instead", deepest=_DEEPEST)
+        )
     if manager := _MANAGER.fullmatch(text):
         inner = _parse(manager.group(1).strip(), depth + 1)
         if not inner.single:
-            raise BlueprintInvalid(f"manager_of needs one person, but {inner} can be several; write manager_of(user:…)")
+            raise BlueprintInvalid(
+                sentence(
+                    "manager_of needs one person, but {inner} can be several; write manager_of(user:…)", inner=inner
+                )
+            )
         return AssigneeName("manager_of", of=inner)
     if text in _SINGLE:
         return AssigneeName(text)
     if simple := _SIMPLE.fullmatch(text):
         return AssigneeName(simple.group(1) or "role", simple.group(2))
     raise BlueprintInvalid(
-        f"{text!r} names nobody; write user:ID, role:NAME, group:NAME, input:VARIABLE, manager_of(requester) or owner"
+        sentence(
+            "{text!r} names nobody; write user:ID, role:NAME, group:NAME, input:VARIABLE, "
+            "manager_of(requester) or owner",
+            text=text,
+        )
     )
 
 

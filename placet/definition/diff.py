@@ -19,6 +19,7 @@ from semver import Version
 from placet.definition.model import ProcessDefinition, canonical
 from placet.errors import BlueprintInvalid, Problem
 from placet.nodes.registry import type_of
+from placet.sentences import sentence
 
 Level = Literal["none", "patch", "minor", "major"]
 _ORDER: tuple[Level, ...] = ("none", "patch", "minor", "major")
@@ -105,10 +106,21 @@ def check_bump(old: ProcessDefinition, new: ProcessDefinition) -> Change:
         return change
     why = "; ".join(reason.message for reason in change.reasons if reason.level == change.level)[:500]
     message = (
-        f"{new.version} is too low: since {old.version} there is a {change.level} change ({why}); "
-        f"write {least} or higher"
+        sentence(
+            "{version} is too low: since {version_2} there is a {level} change ({why}); write {least} or higher",
+            version=new.version,
+            version_2=old.version,
+            level=change.level,
+            why=why,
+            least=least,
+        )
         if change.level != "none"
-        else f"{new.version} is lower than {old.version}, which is published; write {least} or higher"
+        else sentence(
+            "{version} is lower than {version_2}, which is published; write {least} or higher",
+            version=new.version,
+            version_2=old.version,
+            least=least,
+        )
     )
     raise BlueprintInvalid(message, problems=(Problem(pointer="/version", message=message),))
 

@@ -12,6 +12,7 @@ from placet.definition.assignees import parse_assignee
 from placet.definition.json_schema.forms import check_schema
 from placet.errors import InputInvalid, PlacetError
 from placet.json_values import check_json
+from placet.sentences import sentence
 
 _NUMBER = r"(?:0|[1-9][0-9]{0,8})"
 _PRERELEASE = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
@@ -71,7 +72,9 @@ def _identifier(text: str) -> str:
     """Take any visible Unicode text; invisible characters would make two ids look the same."""
     unseen = next((char for char in text if unicodedata.category(char) in _UNSEEN and char not in _JOINERS), None)
     if unseen is not None:
-        raise ValueError(f"U+{ord(unseen):04X} cannot be seen, so it can be no part of an id; leave it out")
+        raise ValueError(
+            sentence("U+{unseen:04X} cannot be seen, so it can be no part of an id; leave it out", unseen=ord(unseen))
+        )
     if text != text.strip():
         raise ValueError("an id neither begins nor ends with a space; remove it")
     return text

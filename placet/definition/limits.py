@@ -7,6 +7,7 @@ import math
 from placet.errors import Problem
 from placet.json_pointer import value_at
 from placet.json_values import LONGEST_NAME, Place, pointer_at, walk
+from placet.sentences import sentence
 
 MAX_DEPTH = 64  # of lists and objects inside each other, forms included
 MAX_VALUES = 100_000  # values in the whole document
@@ -22,18 +23,25 @@ def excess(raw: object) -> Problem | None:
     text = 0
     for values, (value, place, depth) in enumerate(walk(raw), 1):
         if values > MAX_VALUES:
-            return Problem(pointer="", message=f"the document holds more than {MAX_VALUES} values; split the process")
+            return Problem(
+                pointer="",
+                message=sentence(
+                    "the document holds more than {max_values} values; split the process", max_values=MAX_VALUES
+                ),
+            )
         if depth > MAX_DEPTH:
-            message = f"the document is nested deeper than {MAX_DEPTH} levels; flatten it"
+            message = sentence("the document is nested deeper than {max_depth} levels; flatten it", max_depth=MAX_DEPTH)
             return Problem(pointer=_shown(place), message=message)
         text += len(value) if isinstance(value, str) else 0
         if place is not None and isinstance(place[1], str):
             text += len(place[1])
         if text > MAX_TEXT:
-            message = f"the document holds more than {MAX_TEXT} characters; split the process"
+            message = sentence(
+                "the document holds more than {max_text} characters; split the process", max_text=MAX_TEXT
+            )
             return Problem(pointer="", message=message)
         if place is not None and isinstance(place[1], str) and len(place[1]) > LONGEST_NAME:
-            message = f"a name is longer than {LONGEST_NAME} characters; shorten it"
+            message = sentence("a name is longer than {longest_name} characters; shorten it", longest_name=LONGEST_NAME)
             return Problem(pointer=_shown(place[0]), message=message)
     return _conditions(raw)
 
@@ -81,7 +89,10 @@ def _number_fault(value: object) -> str | None:
 def _conditions(raw: object) -> Problem | None:
     for part in ("edges", "nodes"):
         if _expressed(value_at(raw, f"/graph_spec/{part}")) > MAX_CONDITIONS:
-            message = f"the conditions have more than {MAX_CONDITIONS} characters together; split the process"
+            message = sentence(
+                "the conditions have more than {max_conditions} characters together; split the process",
+                max_conditions=MAX_CONDITIONS,
+            )
             return Problem(pointer=f"/graph_spec/{part}", message=message)
     return None
 

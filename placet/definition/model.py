@@ -24,6 +24,7 @@ from placet.errors import BlueprintInvalid, Problem
 from placet.json_pointer import pointer_of
 from placet.nodes.base import EdgeDefinition
 from placet.nodes.registry import NODE_TYPES, SHAPES, NodeDefinition
+from placet.sentences import sentence
 
 _AMOUNTS = {"decimal", "integer"}
 
@@ -54,7 +55,9 @@ class ProcessDefinition(Model):
     @classmethod
     def _semantic(cls, version: str) -> str:
         if not SEMVER.fullmatch(version):
-            raise ValueError(f'{version!r} is not a semantic version; write for example "1.0.0"')
+            raise ValueError(
+                sentence('{version!r} is not a semantic version; write for example "1.0.0"', version=version)
+            )
         return version
 
     @field_validator("owner")
@@ -74,7 +77,11 @@ class ProcessDefinition(Model):
     def _amount_is_a_number(self) -> ProcessDefinition:
         named = self.settings.amount
         if named is not None and named not in {v.name for v in self.variables if v.type in _AMOUNTS}:
-            raise ValueError(f'"amount" names {named!r}, which is no decimal or integer variable; declare it as one')
+            raise ValueError(
+                sentence(
+                    '"amount" names {named!r}, which is no decimal or integer variable; declare it as one', named=named
+                )
+            )
         return self
 
     @model_validator(mode="after")
@@ -83,7 +90,13 @@ class ProcessDefinition(Model):
         for setting, names in (("immaterial", self.settings.immaterial), ("summary", self.settings.summary)):
             unknown = sorted({*names} - declared)
             if unknown:
-                raise ValueError(f'"{setting}" names {unknown[0]!r}, which is no variable; declare it or leave it out')
+                raise ValueError(
+                    sentence(
+                        '"{setting}" names {unknown!r}, which is no variable; declare it or leave it out',
+                        setting=setting,
+                        unknown=unknown[0],
+                    )
+                )
         return self
 
     @field_validator("process_steps")
@@ -114,7 +127,9 @@ class ProcessDefinition(Model):
 def _once(what: str, names: list[str]) -> None:
     twice = sorted(name for name, times in Counter(names).items() if times > 1)
     if twice:
-        raise ValueError(f"{what} {twice[0]!r} is declared twice; give each its own name")
+        raise ValueError(
+            sentence("{what} {twice!r} is declared twice; give each its own name", what=what, twice=twice[0])
+        )
 
 
 def parse_definition(raw: object) -> ProcessDefinition:

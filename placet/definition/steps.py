@@ -22,6 +22,7 @@ from placet.definition.fields import (
 )
 from placet.definition.formats import OnChange
 from placet.definition.json_schema.forms import has_words
+from placet.sentences import sentence
 
 DecisionLinks = Literal["off", "session", "bearer"]
 """What a link in a notification needs to decide: it decides never, in a session of its person, or by itself."""
@@ -111,9 +112,11 @@ def _different(texts: tuple[str, ...]) -> tuple[str, ...]:
     """Refuse a text that stands there twice, or that is blank."""
     for number, text in enumerate(texts):
         if not has_words(text):
-            raise ValueError(f"reason {number + 1} says nothing; write what the signature means")
+            raise ValueError(
+                sentence("reason {number} says nothing; write what the signature means", number=number + 1)
+            )
         if text in texts[:number]:
-            raise ValueError(f"{text!r} stands there twice; leave one out")
+            raise ValueError(sentence("{text!r} stands there twice; leave one out", text=text))
     return texts
 
 

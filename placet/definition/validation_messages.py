@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from string import Formatter
 from typing import Any
+
+from placet.sentences import Sentence, sentence
 
 # By pydantic's kind of fault, whose context fills in the rest.
 _SENTENCES = {
@@ -51,15 +54,26 @@ _FORMS = {
 }
 
 
+_OF_NO_FORM = "this text is not of the form that is needed here"
+
+
 def sentence_of(fault: Mapping[str, Any]) -> str:
     """Return the sentence for one of pydantic's errors, `fault`, whose context has not been left out."""
     if fault["type"] == "string_pattern_mismatch":
         form = _FORMS.get(str(fault.get("ctx", {}).get("pattern")))
-        return f"write {form}" if form is not None else "this text is not of the form that is needed here"
+        return sentence("write {form}", form=Sentence(form, {}, form)) if form is not None else _OF_NO_FORM
     known = _SENTENCES.get(fault["type"])
     if known is not None:
         try:
-            return known.format(**fault.get("ctx", {}))
+            return _known(known, fault.get("ctx", {}))
         except (KeyError, ValueError):  # a context of another shape than we know
             pass
-    return str(fault["msg"]).removeprefix("Value error, ")
+    refused = fault.get("ctx", {}).get("error")  # what a validator of ours has raised
+    said = refused.args[0] if isinstance(refused, ValueError) and refused.args else None
+    return said if isinstance(said, Sentence) else str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _known(source: str, values: Mapping[str, Any]) -> Sentence:
+    """Return the sentence with those values that it names; raises KeyError where one is not there."""
+    names = [name for _, name, _, _ in Formatter().parse(source) if name is not None]
+    return Sentence(source, {name: values[name] for name in names})

@@ -47,6 +47,7 @@ from placet.errors import HandedOver, InputInvalid, NotPermitted, Overtaken, Pro
 from placet.json_values import check_json
 from placet.nodes.wait import wait_spec_of
 from placet.plan.graph import Node
+from placet.sentences import sentence
 from placet.tasks.additions import add_approver
 from placet.tasks.assignment import claim, delegate, follow_directory, reassign, release
 from placet.tasks.deadlines import move_deadline
@@ -70,7 +71,9 @@ def carry_out(run: Run, event: Event) -> None:
     """Check an event against the request and carry it out; raises before any change is visible."""
     by: Actor | None = getattr(event, "by", None)
     if by is not None and by.person != SYSTEM and not is_person(by.person):
-        raise NotPermitted(f"{_harmless(by.person)!r} is nobody's id.")  # and nothing that every database can store
+        raise NotPermitted(
+            sentence("{person!r} is nobody's id.", person=_harmless(by.person))
+        )  # and nothing that every database can store
     if isinstance(event, Reassign | Extend | Withdraw) and event.seq not in {None, run.seq}:
         raise Overtaken
     if not isinstance(event, DirectoryRead):  # which whatever stands may need first
@@ -121,7 +124,9 @@ def take_outside_event(run: Run, event: Happened) -> None:
     waiting = [wait for wait in run.waits.values() if wait.event == event.name]
     if not waiting:
         named = ", ".join(sorted({wait.event for wait in run.waits.values() if wait.event})) or "nothing"
-        raise Refused(f"Nothing waits for {event.name!r} now; what is waited for: {named}.")
+        raise Refused(
+            sentence("Nothing waits for {name!r} now; what is waited for: {named}.", name=event.name, named=named)
+        )
     changes = [_set_from_event(run, run.node(wait.node), event.payload) for wait in waiting]
     run.record(
         "event_received",

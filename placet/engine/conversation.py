@@ -13,6 +13,7 @@ from placet.engine.mentions import mentioned_in
 from placet.engine.run import Run
 from placet.engine.state import Question, Task
 from placet.errors import InputInvalid, NotPermitted, Refused, TooSoon, UnknownQuestion
+from placet.sentences import sentence
 from placet.tasks.permissions import may_operate, open_task, require_not_returned, require_running
 from placet.tasks.sla import people_to_remind
 from placet.tasks.substitution import absent_seat_holder, eligible_candidates, represented_person
@@ -44,7 +45,11 @@ def ask(run: Run, event: AskQuestion) -> None:
     text = _words(event.text)
     questions = run.state.questions
     if len(questions) >= MOST_QUESTIONS:
-        raise Refused(f"A request takes {MOST_QUESTIONS} questions; write a comment instead.")
+        raise Refused(
+            sentence(
+                "A request takes {most_questions} questions; write a comment instead.", most_questions=MOST_QUESTIONS
+            )
+        )
     asked = Question(
         n=len(questions) + 1,
         task_id=task.id if task else None,
@@ -73,10 +78,12 @@ def answer(run: Run, event: AnswerQuestion) -> None:
         raise NotPermitted("Only the requester can answer a question; write a comment instead.")
     questions = run.state.questions
     if not 1 <= event.n <= len(questions):
-        raise UnknownQuestion(f"The request has no question {event.n}; it has {len(questions)}.")
+        raise UnknownQuestion(
+            sentence("The request has no question {n}; it has {count}.", n=event.n, count=len(questions))
+        )
     asked = questions[event.n - 1]
     if asked.answer is not None:
-        raise Refused(f"Question {asked.n} has been answered; write a comment to add something.")
+        raise Refused(sentence("Question {n} has been answered; write a comment to add something.", n=asked.n))
     text = _words(event.text)
     answered = replace(asked, answered_at=run.now, answer=text)
     run.set(questions=(*questions[: asked.n - 1], answered, *questions[asked.n :]))
@@ -113,10 +120,15 @@ def remind(run: Run, event: Remind) -> None:
     last = run.state.reminded_at
     if last is not None and run.now < last + REMIND_AGAIN:
         again_at = last + REMIND_AGAIN
-        raise TooSoon(f"You have reminded people already; you can again from {moment(again_at)} on.", again_at=again_at)
+        raise TooSoon(
+            sentence("You have reminded people already; you can again from {again_at} on.", again_at=moment(again_at)),
+            again_at=again_at,
+        )
     tasks = run.open_tasks()
     if not tasks and (until := max((t.undo_until for t in run.tasks.values() if t.undo_until), default=None)):
-        raise Refused(f"The request waits for nobody while a decision may be undone, until {moment(until)}.")
+        raise Refused(
+            sentence("The request waits for nobody while a decision may be undone, until {until}.", until=moment(until))
+        )
     if not tasks:
         raise Refused("The request waits for nobody's decision now.")
     run.set(reminded_at=run.now)
@@ -166,5 +178,7 @@ def _words(given: str) -> str:
     if text is None or not has_words(text):
         raise InputInvalid.at("/text", "write some text")
     if len(text) > LONGEST_QUESTION:
-        raise InputInvalid.at("/text", f"write at most {LONGEST_QUESTION} characters")
+        raise InputInvalid.at(
+            "/text", sentence("write at most {longest_question} characters", longest_question=LONGEST_QUESTION)
+        )
     return text

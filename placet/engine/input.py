@@ -18,6 +18,7 @@ from placet.json_pointer import pointer_to
 from placet.nodes.registry import type_at
 from placet.plan.graph import Node
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 
 MOST_WORK = 1_000_000  # of all that is evaluated on the way of one input, in steps of the expressions' own bound
 
@@ -54,13 +55,21 @@ def _refuse(missing: Mapping[str, Node], places: Mapping[str, str], pointer: str
     problems = tuple(
         Problem(
             pointer=pointer + (places[name] if places[name][:1] == "/" else pointer_to("", places[name])),
-            message=f"{name!r} is needed by the {node.type} {node.id!r}, to which this leads; give a value",
+            message=sentence(
+                "{name!r} is needed by the {type} {id!r}, to which this leads; give a value",
+                name=name,
+                type=node.type,
+                id=node.id,
+            ),
         )
         for name, node in missing.items()
         if name in places
     )
     if problems:
-        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+        raise InputInvalid(
+            sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message),
+            problems=problems,
+        )
 
 
 class _ForwardAnalysis:
@@ -114,7 +123,7 @@ class _ForwardAnalysis:
         except EvaluationFailed:
             if self._allowance.left < 0:
                 message = f"computing with such long lists and texts takes more than {MOST_WORK:,} steps"
-                raise InputInvalid.at(_INPUT, f"{message}; make them shorter") from None
+                raise InputInvalid.at(_INPUT, sentence("{message}; make them shorter", message=message)) from None
             return [], None  # it fails for another reason than a missing value
 
     def _value(self, expression: Expression, changed: frozenset[str]) -> object:

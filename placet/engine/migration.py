@@ -27,6 +27,7 @@ from placet.nodes.base import Frames, MigrationContext
 from placet.nodes.registry import type_at
 from placet.plan.graph import Frame, Stage
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from placet.tasks.deadlines import follow
 from placet.tasks.permissions import require_running
 
@@ -96,7 +97,7 @@ def _require_mover(run: Run, event: Migrate) -> None:
     if event.by.person == run.state.requester:
         raise NotPermitted("Nobody may move their own request to another version; ask another admin.")
     if event.plan.name != run.plan.name:
-        raise Refused(f"The request is one of {run.plan.name!r}; name a version of that process.")
+        raise Refused(sentence("The request is one of {name!r}; name a version of that process.", name=run.plan.name))
 
 
 def _summary(new: Plan, problems: list[Problem]) -> str:
@@ -133,14 +134,20 @@ def _branches(run: Run, new: Plan, moved: Mapping[str, str], problems: list[Prob
         for other, others in places[index + 1 :]:
             depth = min(len(frames), len(others))
             if frames[:depth] == others[:depth]:
-                message = f"{name!r} and {other!r} follow each other in that version, and the request is at both"
+                message = sentence(
+                    "{name!r} and {other!r} follow each other in that version, and the request is at both",
+                    name=name,
+                    other=other,
+                )
                 problems.append(Problem(pointer=here, message=message))
         for depth, frame in enumerate(frames):
             taken = {o[depth].edge for _, o in places if o[:depth] == frames[:depth] and len(o) > depth}
             if empty := set(range(len(new.nodes[frame.fork].edges))) - taken:
                 targets = ", ".join(new.nodes[frame.fork].edges[edge].target for edge in sorted(empty))
                 why = f"and nothing is in the branch of {targets}"
-                message = f"{name!r} is in a branch of {frame.fork!r} in that version, {why}"
+                message = sentence(
+                    "{name!r} is in a branch of {fork!r} in that version, {why}", name=name, fork=frame.fork, why=why
+                )
                 problems.append(Problem(pointer=here, message=message))
                 break
 

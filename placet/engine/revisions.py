@@ -38,6 +38,7 @@ from placet.errors import InputInvalid, NotPermitted, Problem, Refused
 from placet.json_pointer import pointer_to
 from placet.json_values import check_json
 from placet.nodes.wait import wait_spec_of
+from placet.sentences import sentence
 from placet.tasks.deadlines import later, move_on
 from placet.tasks.permissions import require_running
 
@@ -99,7 +100,9 @@ def attach(run: Run, event: Attach) -> None:
     if decided and not returned:
         raise Refused("Somebody has decided already; files can be attached before that, or while it is returned.")
     if len(state.attachments) >= MOST_ATTACHMENTS:
-        raise Refused(f"The request has {MOST_ATTACHMENTS} files, which is the limit.")
+        raise Refused(
+            sentence("The request has {most_attachments} files, which is the limit.", most_attachments=MOST_ATTACHMENTS)
+        )
     check_file(event, "")
     added = Attachment(
         n=len(state.attachments) + 1,
@@ -121,7 +124,12 @@ def attach(run: Run, event: Attach) -> None:
 def check_opening_files(opening: Opening) -> None:
     """Raise InputInvalid where a request is to begin with files that cannot be."""
     if len(opening.files) > MOST_ATTACHMENTS:
-        raise InputInvalid.at("/files", f"a request has at most {MOST_ATTACHMENTS} files; leave some out")
+        raise InputInvalid.at(
+            "/files",
+            sentence(
+                "a request has at most {most_attachments} files; leave some out", most_attachments=MOST_ATTACHMENTS
+            ),
+        )
     for index, file in enumerate(opening.files):
         check_file(file, pointer_to("/files", str(index)))
 
@@ -171,7 +179,12 @@ def check_file(file: Attach | OpeningFile, at: str) -> None:
     """Raise InputInvalid where a file cannot be as it is said to be; `at` is the JSON Pointer of what says so."""
     name = check_text(file.name, f"{at}/name", optional=False) or ""
     if len(name) > _LONGEST_NAME or any(char in name for char in "/\\") or not name.isprintable():
-        raise InputInvalid.at(f"{at}/name", f"give a file name of at most {_LONGEST_NAME} characters, without / and \\")
+        raise InputInvalid.at(
+            f"{at}/name",
+            sentence(
+                "give a file name of at most {longest_name} characters, without / and \\", longest_name=_LONGEST_NAME
+            ),
+        )
     if not _MEDIA_TYPE.fullmatch(file.media_type):
         raise InputInvalid.at(f"{at}/media_type", "give a media type such as application/pdf")
     if not _SHA256.fullmatch(file.sha256):

@@ -14,6 +14,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 from placet.errors import ConditionInvalid
 from placet.expressions.expression import place
 from placet.expressions.number import read_decimal
+from placet.sentences import sentence
 
 MAX_SOURCE = 4_000  # characters
 MAX_NODES = 1_000
@@ -51,7 +52,7 @@ class Syntax:
 
 def refuse(source: str, at: int, message: str) -> NoReturn:
     """Raise ConditionInvalid that names the place."""
-    raise ConditionInvalid(f"{place(source, at)}: {message}")
+    raise ConditionInvalid(sentence("{source_text}: {message}", source_text=place(source, at), message=message))
 
 
 def parse(source: str) -> Syntax:
@@ -59,7 +60,12 @@ def parse(source: str) -> Syntax:
     if not isinstance(source, str) or not source.strip():
         raise ConditionInvalid("line 1, column 1: the expression is empty; write one such as amount > 5000")
     if len(source) > MAX_SOURCE:
-        raise ConditionInvalid(f"line 1, column 1: the expression has more than {MAX_SOURCE} characters; split it")
+        raise ConditionInvalid(
+            sentence(
+                "line 1, column 1: the expression has more than {max_source} characters; split it",
+                max_source=MAX_SOURCE,
+            )
+        )
     if not source.isascii():
         try:
             source.encode()

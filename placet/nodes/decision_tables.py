@@ -15,6 +15,7 @@ from placet.definition.fields import Condition, Identifier, Model
 from placet.errors import ConditionInvalid, Problem
 from placet.expressions import Scope, compile_condition, compile_expression
 from placet.plan.graph import Edge
+from placet.sentences import sentence
 
 _TEST = re.compile(r"\s*(<=|>=|==|!=|<|>|in\b)?\s*(.*\S)?\s*", re.DOTALL)
 
@@ -56,8 +57,13 @@ class DecisionTable(Model):
         for number, rule in enumerate(self.rules):
             if len(rule.when) != len(self.inputs):
                 raise ValueError(
-                    f"rule {number} has {len(rule.when)} tests for {len(self.inputs)} inputs; "
-                    "write one for each, null where anything goes"
+                    sentence(
+                        "rule {number} has {count} tests for {count_2} inputs; write one for each, null where "
+                        "anything goes",
+                        number=number,
+                        count=len(rule.when),
+                        count_2=len(self.inputs),
+                    )
                 )
         return self
 
@@ -113,6 +119,10 @@ def _tested(test: str, text: str, scope: Scope, pointer: str, problems: list[Pro
             compile_expression(compared, scope)  # alone, so that it can close no bracket of ours
         compile_condition(test, scope)
     except ConditionInvalid as error:
-        problems.append(Problem(pointer=pointer, message=f"{error.message} (the test reads {test})"))
+        problems.append(
+            Problem(
+                pointer=pointer, message=sentence("{message} (the test reads {test})", message=error.message, test=test)
+            )
+        )
         return False
     return True

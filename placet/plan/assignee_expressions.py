@@ -15,10 +15,11 @@ from placet.expressions import Expression, Scope, compile_expression
 from placet.expressions.expression import Node, place
 from placet.expressions.syntax import parse
 from placet.expressions.types import STRING, list_of
+from placet.sentences import sentence
 
 MOST_NAMES = 20  # of one expression: each carries the whole condition under which it is chosen
 
-_GIVES = (
+_GIVES = sentence(
     'an approver\'s expression gives names: quoted ones such as "role:cfo", or variables that hold people, alone, in a '
     "list, or chosen by ? and :"
 )
@@ -34,7 +35,10 @@ def choices(text: str, scope: Scope) -> list[tuple[str, Expression | None]]:
     for count, (name, guard) in enumerate(_names(text, whole.ast, None), 1):
         if count > MOST_NAMES:
             raise ConditionInvalid(
-                f"line 1, column 1: an approver is chosen among at most {MOST_NAMES} names; split it"
+                sentence(
+                    "line 1, column 1: an approver is chosen among at most {most_names} names; split it",
+                    most_names=MOST_NAMES,
+                )
             )
         found.setdefault(name, []).append(guard)
     return [(name, _any(text, name, guards)) for name, guards in found.items()]
@@ -80,14 +84,16 @@ def _names(text: str, node: Node, guard: Node | None) -> Iterator[tuple[str, Nod
         try:
             parse_assignee(node["value"])
         except BlueprintInvalid as error:
-            raise ConditionInvalid(f"{place(text, node['at'])}: {error.message}") from None
+            raise ConditionInvalid(
+                sentence("{text}: {message}", text=place(text, node["at"]), message=error.message)
+            ) from None
         yield node["value"], guard
     elif node["op"] == "name" and node["type"] == STRING.described():
         yield f"input:{node['name']}", guard
     elif node["op"] == "name" and node["type"] == list_of(STRING).described():
         yield f"inputs:{node['name']}", guard
     else:
-        raise ConditionInvalid(f"{place(text, node['at'])}: {_GIVES}")
+        raise ConditionInvalid(sentence("{text}: {gives}", text=place(text, node["at"]), gives=_GIVES))
 
 
 def _any(text: str, name: str, guards: list[Node | None]) -> Expression | None:

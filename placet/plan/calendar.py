@@ -27,6 +27,7 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 
 from placet.errors import InputInvalid
+from placet.sentences import sentence
 
 Shift = tuple[int, int]  # minutes after local midnight of the day it begins on; the end may lie past 1440
 
@@ -118,9 +119,15 @@ def next_working(calendar: Calendar, moment: datetime) -> datetime:
 
 def _amount(seconds: float | Decimal) -> int:
     if isinstance(seconds, Decimal) and not seconds.is_finite():  # comparing a Decimal NaN raises
-        raise InputInvalid(f"{seconds} is not a number of hours; give a finite one.")
+        raise InputInvalid(sentence("{seconds} is not a number of hours; give a finite one.", seconds=seconds))
     if not -_LIMIT_SECONDS <= seconds <= _LIMIT_SECONDS:
-        raise InputInvalid(f"{seconds} seconds is no usable duration; give at most {_LIMIT_YEARS} years.")
+        raise InputInvalid(
+            sentence(
+                "{seconds} seconds is no usable duration; give at most {limit_years} years.",
+                seconds=seconds,
+                limit_years=_LIMIT_YEARS,
+            )
+        )
     return round(seconds * _SECOND)
 
 

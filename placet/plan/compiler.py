@@ -26,6 +26,7 @@ from placet.plan.branches import with_branches
 from placet.plan.calendar_compiler import calendar_problems, compile_calendar, zone_offsets
 from placet.plan.graph import Node
 from placet.plan.plan import Child, Plan
+from placet.sentences import sentence
 
 
 def digest(definition: ProcessDefinition) -> str:
@@ -63,7 +64,7 @@ def compile_plan(
         problems += [
             Problem(
                 pointer=f"/graph_spec/edges/{index}/{end}",
-                message=f"there is no node {name!r}; add it, or correct the id",
+                message=sentence("there is no node {name!r}; add it, or correct the id", name=name),
             )
             for end, name in (("from", written.source), ("to", written.target))
             if name not in ids
@@ -85,7 +86,7 @@ def compile_plan(
     for index, definition in enumerate(graph.nodes):
         here = f"/graph_spec/nodes/{index}"
         if definition.id in nodes:
-            message = f"node id {definition.id!r} is used twice; rename one"
+            message = sentence("node id {id!r} is used twice; rename one", id=definition.id)
             problems.append(Problem(pointer=f"{here}/id", message=message))
         node_type = type_of(definition)
         if node_type.begins:
@@ -96,7 +97,8 @@ def compile_plan(
     if len(triggers) != 1:
         problems.append(
             Problem(
-                pointer="/graph_spec/nodes", message=f"a process has exactly one trigger; this one has {len(triggers)}"
+                pointer="/graph_spec/nodes",
+                message=sentence("a process has exactly one trigger; this one has {count}", count=len(triggers)),
             )
         )
     if not problems:

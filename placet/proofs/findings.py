@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from placet.sentences import sentence
+
 if TYPE_CHECKING:
     from placet.proofs.certificate import Certificate
 
@@ -68,6 +70,11 @@ def error(code: str, pointer: str, message: str, **more: Any) -> Finding:
 def warning(code: str, pointer: str, message: str, **more: Any) -> Finding:
     """Return a finding that a designer should review."""
     return Finding(code=code, severity="warning", pointer=pointer, message=message, **more)
+
+
+def what_follows(node: str, *, handled: bool) -> str:
+    """Return what becomes of a request where a node fails."""
+    return sentence("{node!r} has the result 'failed'", node=node) if handled else sentence("the request fails")
 
 
 def report(findings: Iterable[Finding], certificate: Certificate | None = None) -> Report:

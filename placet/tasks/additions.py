@@ -13,6 +13,7 @@ from placet.engine.run import Run
 from placet.engine.state import AddedApprover, Task
 from placet.errors import InputInvalid, NotPermitted, Refused
 from placet.frozen import evolve
+from placet.sentences import sentence
 from placet.tasks.assignment import require_eligible
 from placet.tasks.permissions import may_operate, movable_task, require_decider
 from placet.tasks.seats import added_seat
@@ -29,13 +30,15 @@ def add_approver(run: Run, event: AddApprover) -> None:
         require_decider(run, task, event.by, stands_in=event.stands_in)
     node, stage, stage_run = run.node(task.node), run.stage_of(task), run.stages[task.node]
     if stage.ad_hoc == "forbidden":
-        raise NotPermitted(f"Stage {stage.name!r} takes no further approvers; its process says so.")
+        raise NotPermitted(sentence("Stage {name!r} takes no further approvers; its process says so.", name=stage.name))
     reason = check_text(event.reason, "/reason", optional=False) or ""
     if not has_words(reason):
         raise InputInvalid.at("/reason", "say why they are asked as well")
     to = require_eligible(run, task, event.to, "/who", taken=seat_holders(run, stage_run))
     if sum(1 for one in run.state.added if one.node == node.id) >= MOST_ADDED:
-        raise Refused(f"{MOST_ADDED} approvers were added to this stage, which is the limit.")
+        raise Refused(
+            sentence("{most_added} approvers were added to this stage, which is the limit.", most_added=MOST_ADDED)
+        )
     _require_others_in_queues(run, to, run.tasks_of(stage_run))
     by = event.by.person
     run.set(
@@ -63,4 +66,9 @@ def _require_others_in_queues(run: Run, person: str, tasks: list[Task]) -> None:
     """Raise Refused where a queue of the stage would have nobody left: one person fills at most one seat."""
     for task in tasks:
         if task.status == "open" and task.assignee is None and set(eligible_candidates(run, task)) == {person}:
-            raise Refused(f"user:{person} is the only one who can claim a task of this stage; let them claim that one.")
+            raise Refused(
+                sentence(
+                    "user:{person} is the only one who can claim a task of this stage; let them claim that one.",
+                    person=person,
+                )
+            )

@@ -12,6 +12,7 @@ from placet.engine.events import SYSTEM, Claim, Delegate, Reassign, Release
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import InputInvalid, NotPermitted, Problem, Refused
+from placet.sentences import sentence
 from placet.tasks.candidates import operators, successors
 from placet.tasks.choice import Choice
 from placet.tasks.eligibility import ineligible_reason
@@ -31,7 +32,7 @@ def reassign(run: Run, event: Reassign) -> None:
     task = movable_task(run, event.task_id)
     require_still_away(run, task, event.by)
     if task.assignee != event.by.person:
-        require_operator(run, event.by, "the assignee, ")
+        require_operator(run, event.by, sentence("the assignee, "))
     reason = check_text(event.reason, "/reason")
     to = _recipient(run, task, event.to)
     _hand_over(run, task, to, kind="reassigned", via="reassignment", actor=event.by.name, why=sealed(reason))
@@ -50,7 +51,7 @@ def delegate(run: Run, event: Delegate) -> None:
         _hand_over(run, task, to, kind="delegated", via=via, actor=event.by.name, why=sealed(reason))
         return
     if to in task.delegates:
-        raise Refused(f"user:{to} may decide the task already.")
+        raise Refused(sentence("user:{to} may decide the task already.", to=to))
     changed = run.change(
         task,
         delegates=(*task.delegates, to),
@@ -73,7 +74,9 @@ def claim(run: Run, event: Claim) -> None:
     task = movable_task(run, event.task_id)
     person = event.by.person
     if task.assignee is not None:
-        raise Refused(f"The task is user:{task.assignee}'s already; ask them to release it.")
+        raise Refused(
+            sentence("The task is user:{assignee}'s already; ask them to release it.", assignee=task.assignee)
+        )
     require_not_own(run, person)
     if task.queue is not None:
         run.need_directory_of_now()
@@ -222,7 +225,7 @@ def _recipient(run: Run, task: Task, to: str) -> str:
     not.
     """
     if person_id(to) == task.assignee:
-        raise Refused(f"user:{task.assignee} has the task already.")
+        raise Refused(sentence("user:{assignee} has the task already.", assignee=task.assignee))
     return require_eligible(run, task, to, "/to", taken=seat_holders(run, run.stages[task.node], but=task.seat))
 
 
@@ -231,11 +234,24 @@ def require_eligible(run: Run, task: Task, to: str, pointer: str, *, taken: set[
     person = person_id(to)
     if run.directory.get(person) is None:
         raise InputInvalid(
-            f"There is no person {person!r}.",
-            problems=(Problem(pointer=pointer, message=f"there is no active person {person!r}; give the id of one"),),
+            sentence("There is no person {person!r}.", person=person),
+            problems=(
+                Problem(
+                    pointer=pointer,
+                    message=sentence("there is no active person {person!r}; give the id of one", person=person),
+                ),
+            ),
         )
     if (absence := run.directory.absence(person, run.now)) is not None:
-        raise NotPermitted(f"user:{person} may not have this task: they are away until {moment(absence.until)}.")
+        raise NotPermitted(
+            sentence(
+                "user:{person} may not have this task: they are away until {until}.",
+                person=person,
+                until=moment(absence.until),
+            )
+        )
     if (why := ineligible_reason(run, person, run.stage_of(task), task.node, taken)) is not None:
-        raise NotPermitted(f"user:{person} may not have this task: user:{person} {why}.")
+        raise NotPermitted(
+            sentence("user:{person} may not have this task: user:{person} {why}.", person=person, why=why)
+        )
     return person

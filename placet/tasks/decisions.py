@@ -27,6 +27,7 @@ from placet.errors import (
 from placet.frozen import evolve
 from placet.json_values import check_json
 from placet.plan.graph import Stage
+from placet.sentences import sentence
 from placet.tasks.assignment import follow_directory
 from placet.tasks.permissions import open_task, require_decider, settled
 
@@ -38,7 +39,9 @@ def decide(run: Run, event: Decide) -> None:
     if run.state.returned_at is not None:
         raise Returned
     if event.round is not None and event.round != task.round:
-        raise AlreadyDecided(f"The task belongs to round {task.round}; look at the request and decide again.")
+        raise AlreadyDecided(
+            sentence("The task belongs to round {round}; look at the request and decide again.", round=task.round)
+        )
     behalf = require_decider(run, task, event.by, stands_in=event.stands_in)
     stage = run.stage_of(task)
     comment = check_text(event.comment, "/comment")
@@ -46,15 +49,22 @@ def decide(run: Run, event: Decide) -> None:
     said = has_words(comment) if run.rules.requires_words_in_comments else bool(comment)
     if event.decision in stage.comment_required and not said:
         raise InputInvalid(
-            f"Stage {stage.name!r} asks for a comment with this decision.",
-            problems=(Problem(pointer="/comment", message=f"say why: {event.decision} needs a comment in this stage"),),
+            sentence("Stage {name!r} asks for a comment with this decision.", name=stage.name),
+            problems=(
+                Problem(
+                    pointer="/comment",
+                    message=sentence("say why: {decision} needs a comment in this stage", decision=event.decision),
+                ),
+            ),
         )
     if event.decision == "request_changes" and run.state.round >= run.plan.max_rounds:
         if run.plan.max_rounds == 1:
             raise Refused("This process allows no request for changes: its first round is the only one; decide it.")
         raise Refused(
-            f"The request has had {run.state.round} rounds, the first one counted, as many as allowed; "
-            "approve or reject it."
+            sentence(
+                "The request has had {round} rounds, the first one counted, as many as allowed; approve or reject it.",
+                round=run.state.round,
+            )
         )
     signature = _signature(stage, event)
     person = event.by.person
@@ -106,7 +116,9 @@ def undo(run: Run, event: Undo) -> None:
     if not task.provisional:
         refusal = settled(run, task)
         if isinstance(refusal, AlreadyDecided):
-            raise AlreadyDecided(f"{refusal.message} It can no longer be undone.", standing=refusal.standing)
+            raise AlreadyDecided(
+                sentence("{message} It can no longer be undone.", message=refusal.message), standing=refusal.standing
+            )
         raise refusal
     run.need_directory_of_now()  # whoever had the task may have left, or be back
     _open_again(run, task, actor=event.by.name)
@@ -161,10 +173,15 @@ def _require_seen(run: Run, event: Decide) -> None:
     now, seen = run.state.revision, event.revision
     if seen is None:
         if run.plan.require_revision:
-            raise InputInvalid.at("/revision", f"say which revision you decide on; the request is at revision {now}")
+            raise InputInvalid.at(
+                "/revision", sentence("say which revision you decide on; the request is at revision {now}", now=now)
+            )
         return
     if seen > now:
-        raise InputInvalid.at("/revision", f"there is no revision {seen} yet; the request is at revision {now}")
+        raise InputInvalid.at(
+            "/revision",
+            sentence("there is no revision {seen} yet; the request is at revision {now}", seen=seen, now=now),
+        )
     task = run.tasks.get(event.task_id)
     if seen < now and task is not None and task.status in {"open", "superseded"}:
         raise ContentChanged(difference=tuple(changes_as_json(difference(run.state.revised, seen))))
@@ -184,7 +201,7 @@ def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:
     if stage.form is None:
         if event.form:
             raise InputInvalid(
-                f"Stage {stage.name!r} asks for no form.",
+                sentence("Stage {name!r} asks for no form.", name=stage.name),
                 problems=(Problem(pointer="/form", message="this stage has no form; leave it out"),),
             )
         return None
@@ -206,7 +223,9 @@ def _signature(stage: Stage, event: Decide) -> Signature | None:
         raise ReauthenticationRequired
     if event.reason not in stage.sign.reasons:
         listed = "; ".join(stage.sign.reasons)
-        raise InputInvalid.at("/reason", f"say what your signature means, in the words of this stage: {listed}")
+        raise InputInvalid.at(
+            "/reason", sentence("say what your signature means, in the words of this stage: {listed}", listed=listed)
+        )
     if event.proof is None:
         raise ReauthenticationRequired
     proof = event.proof

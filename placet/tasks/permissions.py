@@ -22,6 +22,7 @@ from placet.engine.events import (
 from placet.engine.run import Run
 from placet.engine.state import Task
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, Returned, UnknownTask
+from placet.sentences import sentence
 from placet.tasks.candidates import is_owner
 from placet.tasks.eligibility import decided_elsewhere
 from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, represented_person, seat_holders
@@ -50,7 +51,7 @@ def require_not_operating_own(event: Event, requester: str) -> None:
 def require_running(run: Run) -> None:
     """Raise Ended where the request has ended."""
     if run.state.status != "pending":
-        raise Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+        raise Ended(sentence("The request has ended: {outcome}.", outcome=run.state.outcome or run.state.status))
 
 
 def require_not_returned(run: Run) -> None:
@@ -62,7 +63,7 @@ def require_not_returned(run: Run) -> None:
 def require_operator(run: Run, by: Actor, what: str) -> None:
     """Raise NotPermitted for whoever is neither the process owner nor an admin."""
     if not may_operate(run, by):
-        raise NotPermitted(f"Only {what}the process owner or an admin can do this.")
+        raise NotPermitted(sentence("Only {what}the process owner or an admin can do this.", what=what))
 
 
 def may_operate(run: Run, by: Actor) -> bool:
@@ -76,7 +77,7 @@ def open_task(run: Run, task_id: str) -> Task:
     if task is None and run.has_had(task_id):
         raise AlreadyDecided("The task was settled long ago.")  # how, the store knows
     if task is None:
-        raise UnknownTask(f"The request has no task {task_id!r}.")
+        raise UnknownTask(sentence("The request has no task {task_id!r}.", task_id=task_id))
     if task.status == "open":
         return task
     raise settled(run, task)
@@ -85,14 +86,21 @@ def open_task(run: Run, task_id: str) -> Task:
 def settled(run: Run, task: Task) -> Refused:
     """Return the refusal to act on a task that is not open, with the decision that stands."""
     if task.status == "cancelled":
-        return Ended(f"The request has ended: {run.state.outcome or run.state.status}.")
+        return Ended(sentence("The request has ended: {outcome}.", outcome=run.state.outcome or run.state.status))
     decided = task if task.status == "decided" else _last_vote(run, task)
     if task.status == "decided":
-        message = f"The task has been decided: {task.decision} by user:{task.decided_by}."
+        message = sentence(
+            "The task has been decided: {decision} by user:{decided_by}.",
+            decision=task.decision,
+            decided_by=task.decided_by,
+        )
         if task.undo_until is not None:
-            message += f" Whoever decided may undo it until {moment(task.undo_until)}."
+            message += sentence(" Whoever decided may undo it until {until}.", until=moment(task.undo_until))
     else:
-        message = f"The task is closed: {_RESULTS.get(task.result or '', 'its stage has been settled without it')}."
+        message = sentence(
+            "The task is closed: {why}.",
+            why=_RESULTS.get(task.result or "", sentence("its stage has been settled without it")),
+        )
     return AlreadyDecided(
         message,
         standing={
@@ -171,12 +179,12 @@ def require_seat(run: Run, task: Task, person: str) -> None:
 
 
 _RESULTS = {
-    "changes_requested": "changes were requested, and the stage opens again when the request is resubmitted",
-    "approved": "its stage has been approved without it",
-    "rejected": "its stage has been rejected without it",
-    "expired": "its stage has expired",
-    "ended": "the request has gone on without its branch",
-    "restarted": "the request was changed, and goes again from its first step",
+    "changes_requested": sentence("changes were requested, and the stage opens again when the request is resubmitted"),
+    "approved": sentence("its stage has been approved without it"),
+    "rejected": sentence("its stage has been rejected without it"),
+    "expired": sentence("its stage has expired"),
+    "ended": sentence("the request has gone on without its branch"),
+    "restarted": sentence("the request was changed, and goes again from its first step"),
 }
 
 

@@ -13,6 +13,7 @@ from activities.actions.secrets import references
 from placet.audit.admin_acts import Act
 from placet.definition.json_schema.validation import unusable, value_problems
 from placet.errors import InputInvalid, Problem
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.context import Context
 from service.principal import Principal
@@ -54,8 +55,12 @@ async def change_action(
         row = actions.get(connection, action)
         before = row.model_dump()
         if named not in {None, row.name}:
-            message = f"the name differs from {row.name!r} in the path; leave it out, or send the same name"
-            raise InputInvalid(f"/name: {message}", problems=(Problem(pointer="/name", message=message),))
+            message = sentence(
+                "the name differs from {name!r} in the path; leave it out, or send the same name", name=row.name
+            )
+            raise InputInvalid(
+                sentence("/name: {message}", message=message), problems=(Problem(pointer="/name", message=message),)
+            )
         row = actions.change(connection, row.id, changes)
         _record_change(connection, principal, before, row, facts, now)
         return row, actions.statistics(connection, [row.name]).get(row.name)
@@ -71,8 +76,13 @@ async def describe_action(
     Raises InputInvalid and NotFound.
     """
     if len(description) > LONGEST_DESCRIPTION or "\0" in description:
-        message = f"write at most {LONGEST_DESCRIPTION} characters, without NUL"
-        raise InputInvalid(f"/description: {message}", problems=(Problem(pointer="/description", message=message),))
+        message = sentence(
+            "write at most {longest_description} characters, without NUL", longest_description=LONGEST_DESCRIPTION
+        )
+        raise InputInvalid(
+            sentence("/description: {message}", message=message),
+            problems=(Problem(pointer="/description", message=message),),
+        )
     now = context.now()
     facts = {"description": description, "enabled": enabled}
 
@@ -110,7 +120,9 @@ async def _check(context: Context, principal: Principal, facts: dict[str, Any]) 
     executor, config = facts["executor"], facts["config"]
     known, secret = config_schema(executor), any(references(config))
     if known is None:
-        message = f"there is no executor of this name; use one of {', '.join(sorted(known_executors()))}"
+        message = sentence(
+            "there is no executor of this name; use one of {names}", names=", ".join(sorted(known_executors()))
+        )
         problems.append(Problem(pointer="/executor", message=message))
     else:
         problems += value_problems(known, config, "/config")
@@ -118,6 +130,9 @@ async def _check(context: Context, principal: Principal, facts: dict[str, Any]) 
             message = "an action with a secret needs a fixed address; add its url to the config"
             problems.append(Problem(pointer="/config/url", message=message))
     if problems:
-        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
+        raise InputInvalid(
+            sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message),
+            problems=tuple(problems),
+        )
     if secret:
         principal.need(_MAY_HAND_OUT_SECRETS)

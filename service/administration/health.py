@@ -11,6 +11,7 @@ import structlog
 from temporalio.client import Client
 
 from placet.errors import PlacetError, Unavailable
+from placet.sentences import sentence
 from service.context import Context
 from service.engine import client as engine
 from storage.database import Database
@@ -54,7 +55,7 @@ class Health:
     async def _worker(self) -> None:
         queue = self._context.task_queue
         if not await workers(self._context.database, self._context.client, queue, self._context.now()):
-            raise Unavailable(f"no running worker polls the task queue {queue!r}")
+            raise Unavailable(sentence("no running worker polls the task queue {queue!r}", queue=queue))
 
 
 async def workers(database: Database, client: Client, task_queue: str, now: datetime) -> set[str]:

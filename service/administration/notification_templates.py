@@ -24,6 +24,7 @@ from activities.notifications.templates.values import sample, values
 from languages.catalogues import SOURCE, Language
 from placet.audit.admin_acts import Act, ActedBy
 from placet.errors import NotFound
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.principal import Principal
 from storage.database import Database
@@ -43,7 +44,9 @@ async def in_force(database: Database, name: str, language: Language = SOURCE) -
     for source in await templates(database, language):
         if source.name == name:
             return source
-    raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.")
+    raise NotFound(
+        sentence("There is no template {name!r}; there are {names}.", name=name, names=", ".join(sorted(defaults())))
+    )
 
 
 CarryOut = Callable[..., Awaitable[RenderedText]]
@@ -128,7 +131,11 @@ async def show(
         return await carry_out(preview, source, _sample_values(source.name, settings.public_url, source.language))
     told = await database.read(facts.latest, request_id, source.name)
     if told is None:
-        raise NotFound(f"Nobody has been told of {source.name!r} in request {request_id!r}.")
+        raise NotFound(
+            sentence(
+                "Nobody has been told of {name!r} in request {request_id!r}.", name=source.name, request_id=request_id
+            )
+        )
     people = await database.read(facts.people, told.people())
     context = template_context(told, people, source.language)
     return await carry_out(preview, source, values(context, public_url=settings.public_url, language=source.language))

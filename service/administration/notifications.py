@@ -14,6 +14,7 @@ from activities.notifications.templates.template_set import DIGEST, LAYOUT, OTHE
 from placet.audit.admin_acts import Act
 from placet.errors import InputInvalid, NotFound, NotPermitted, Problem
 from placet.json_pointer import pointer_to
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.administration.webhooks import require_active
 from service.context import Context
@@ -67,8 +68,12 @@ async def send_again(
     found = await context.database.read(read)
     if channel is not None and channel not in {message.channel for message in found}:
         there = ", ".join(message.channel for message in found)
-        why = f"the notification was not sent on the channel {channel!r}; its channels are {there}"
-        raise InputInvalid(f"/channel: {why}.", problems=(Problem(pointer="/channel", message=why),))
+        why = sentence(
+            "the notification was not sent on the channel {channel!r}; its channels are {there}",
+            channel=channel,
+            there=there,
+        )
+        raise InputInvalid(sentence("/channel: {why}.", why=why), problems=(Problem(pointer="/channel", message=why),))
     now = context.now()
 
     def act(queued: int) -> Act | None:
@@ -105,7 +110,12 @@ def _require_known_names(given: dict[str, Any]) -> None:
     if isinstance(addresses := given.get("addresses"), dict):
         places += [(pointer_to("/addresses", name[:_LONGEST_NAME]), name, CHANNELS) for name in addresses]
     problems = tuple(
-        Problem(pointer=pointer, message=f"{str(name)[:_LONGEST_NAME]!r} is unknown; write one of {', '.join(known)}")
+        Problem(
+            pointer=pointer,
+            message=sentence(
+                "{name!r} is unknown; write one of {known}", name=str(name)[:_LONGEST_NAME], known=", ".join(known)
+            ),
+        )
         for pointer, name, known in places
         if name not in known
     )
@@ -121,7 +131,7 @@ def _messages(connection: Connection, key: str) -> list[NotificationMessage]:
 
 
 def _no_notice(key: str) -> NotFound:
-    return NotFound(f"No notice {key!r} has been given to a channel yet, or it is not yours to see.")
+    return NotFound(sentence("No notice {key!r} has been given to a channel yet, or it is not yours to see.", key=key))
 
 
 def _need_owner(

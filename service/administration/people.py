@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.administration.person_document import MOST_ABSENCES, Away, PersonDocument, PersonFacts
 from service.context import Context
@@ -43,7 +44,7 @@ async def create_person(context: Context, principal: Principal, given: PersonDoc
 
     def store(connection: Connection) -> StoredPerson:
         if people.find(connection, given.id) is not None:
-            raise Conflict(f"There is a person {given.id!r} already; PUT changes them.")
+            raise Conflict(sentence("There is a person {id!r} already; PUT changes them.", id=given.id))
         _require_named(connection, given, given.id, now)
         return people.put(connection, given.row(given.id, now), keep_preferences=given.preferences is None)
 
@@ -60,8 +61,10 @@ async def put_person(
     if not principal.admin and person != principal.person:
         raise NotPermitted("Only an admin may change other people. You may change your own `away`.")
     if named not in {None, person}:
-        message = f"the path says {person!r}; leave the id out, or send the same id"
-        raise InputInvalid(f"/id: {message}", problems=(Problem(pointer="/id", message=message),))
+        message = sentence("the path says {person!r}; leave the id out, or send the same id", person=person)
+        raise InputInvalid(
+            sentence("/id: {message}", message=message), problems=(Problem(pointer="/id", message=message),)
+        )
     now = context.now()
 
     def store(connection: Connection) -> tuple[StoredPerson, bool]:
@@ -207,7 +210,7 @@ def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now
         found = person.misnamed(person.id, known, now)
         problems += [replace(problem, pointer=f"/{number}{problem.pointer}") for problem in found]
         if person.id in rows:
-            message = f"{person.id!r} is in the list already; name everybody once"
+            message = sentence("{id!r} is in the list already; name everybody once", id=person.id)
             problems.append(Problem(pointer=f"/{number}/id", message=message))
         rows[person.id] = PersonToLoad(person=person.row(person.id, now), keep_preferences=person.preferences is None)
     if problems:
@@ -225,7 +228,10 @@ def _require_named(connection: Connection, facts: PersonFacts, person: str, now:
     known = people.activity(connection, facts.named)
     problems = tuple(facts.misnamed(person, known, now))
     if problems:
-        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+        raise InputInvalid(
+            sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message),
+            problems=problems,
+        )
 
 
 def _require_nothing_else(before: StoredPerson, after: StoredPerson, given: PersonFacts) -> None:

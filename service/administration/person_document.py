@@ -13,6 +13,7 @@ from placet.audit.chain import moment
 from placet.engine.events import ActorType
 from placet.errors import Problem
 from placet.json_text import with_floats
+from placet.sentences import sentence
 from service.documents import Document, Moment, PersonRef
 from service.principal import ACCESS, DEFAULT_ACCESS
 from storage.tables.approvals import StoredPerson
@@ -123,13 +124,18 @@ class PersonFacts(Document):
         if self.manager == person:
             yield Problem(pointer="/manager", message="nobody is their own manager; name another, or null for nobody")
         elif self.manager is not None and self.manager not in known:
-            yield Problem(pointer="/manager", message=f"there is no person {self.manager!r}; add them first")
+            yield Problem(
+                pointer="/manager",
+                message=sentence("there is no person {manager!r}; add them first", manager=self.manager),
+            )
         for index, span in enumerate(self.away):
             place = "/away/substitute" if isinstance(self.away, OneSpan) else f"/away/{index}/substitute"
             if span.substitute == person:
                 yield Problem(pointer=place, message="nobody stands in for themself; name another, or null for nobody")
             elif span.substitute is not None and span.until > now and not known.get(span.substitute):
-                message = f"there is no active person {span.substitute!r}; give the id of one"
+                message = sentence(
+                    "there is no active person {substitute!r}; give the id of one", substitute=span.substitute
+                )
                 yield Problem(pointer=place, message=message)
 
     def row(self, person: str, now: datetime) -> StoredPerson:

@@ -15,6 +15,7 @@ from placet.definition.steps import AttachmentSettings
 from placet.engine.content import Attachment
 from placet.engine.events import Attach
 from placet.errors import NotFound, NotPermitted, PlacetError, Refused, TooLarge, Unavailable
+from placet.sentences import sentence
 from service.attachments.store import FileStore
 from service.attachments.types import HEAD, media_type_of, require_allowed
 from service.commands import act_on_request
@@ -66,7 +67,7 @@ async def attach(context: Context, principal: Principal, request_id: str, upload
 
     settings, before = await context.database.read(read)
     if len(before) >= settings.max_files:
-        raise Refused(f"A request of this process may have {settings.max_files} files.")
+        raise Refused(sentence("A request of this process may have {max_files} files.", max_files=settings.max_files))
     media_type = type_of(upload, settings, context.attachment_bytes)
     # Stored before it is on record: a record without its file would be a promise that nobody can keep.
     await context.files.put(request_id, upload.sha256, upload.file)
@@ -107,7 +108,11 @@ def require_size(name: str, size: int, settings: AttachmentSettings, most: int) 
     """Raise TooLarge unless a process takes files of this size; `most` is the installation's limit."""
     largest = min(settings.max_bytes or most, most)
     if size > largest:
-        raise TooLarge(f"{name!r} has {size:,} bytes, and a file may have {largest:,}.")
+        raise TooLarge(
+            sentence(
+                "{name!r} has {size:,} bytes, and a file may have {largest:,}.", name=name, size=size, largest=largest
+            )
+        )
 
 
 async def listed(context: Context, principal: Principal, request_id: str) -> tuple[Attachment, ...]:
@@ -126,7 +131,7 @@ async def opened(
     """Return an attachment and its bytes; raises NotFound where there is none, or its file is missing."""
     found = next((one for one in await listed(context, principal, request_id) if one.n == n), None)
     if found is None:
-        raise NotFound(f"The request has no attachment {n}.")
+        raise NotFound(sentence("The request has no attachment {n}.", n=n))
     return found, await context.files.get(request_id, found.sha256)
 
 

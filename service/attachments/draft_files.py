@@ -19,6 +19,7 @@ from placet.definition.steps import AttachmentSettings
 from placet.engine.events import OpeningFile
 from placet.engine.revisions import check_file
 from placet.errors import Conflict, NotFound, Refused, Unavailable
+from placet.sentences import sentence
 from service.attachments.attachments import Upload, require_size, type_of
 from service.attachments.types import require_allowed
 from service.context import Context
@@ -93,7 +94,7 @@ async def taken(
         raise NotFound("A file that the form showed is not there any more.")
     chosen = [one for one in rows.values() if one.id in shown]
     if len(chosen) > settings.max_files:
-        raise Refused(f"A request of this process may have {settings.max_files} files.")
+        raise Refused(sentence("A request of this process may have {max_files} files.", max_files=settings.max_files))
     for one in chosen:
         require_allowed(one.media_type, settings.types)
         require_size(one.name, one.size, settings, context.attachment_bytes)

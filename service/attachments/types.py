@@ -7,6 +7,7 @@ import mimetypes
 import puremagic
 
 from placet.errors import TypeNotAllowed
+from placet.sentences import sentence
 
 INLINE = frozenset({"application/pdf", "image/png", "image/jpeg", "image/gif", "image/webp"})
 """Types that browsers show without running anything."""
@@ -29,7 +30,12 @@ def media_type_of(name: str, declared: str | None, head: bytes) -> str:
     for said in (_by_name(name), (declared or "").partition(";")[0].strip().lower() or None):
         if said in INLINE and found != said:
             raise TypeNotAllowed(
-                f"{name!r} says that it is {said}, and its content is {found}. Send the file under its own type."
+                sentence(
+                    "{name!r} says that it is {said}, and its content is {found}. Send the file under its own type.",
+                    name=name,
+                    said=said,
+                    found=found,
+                )
             )
     return found
 
@@ -38,7 +44,13 @@ def require_allowed(media_type: str, allowed: tuple[str, ...]) -> None:
     """Raise TypeNotAllowed unless a process takes files of this type; an empty list takes all."""
     group = media_type.partition("/")[0]
     if allowed and media_type not in allowed and f"{group}/*" not in allowed:
-        raise TypeNotAllowed(f"Files of type {media_type} are not taken here; send one of: {', '.join(allowed)}.")
+        raise TypeNotAllowed(
+            sentence(
+                "Files of type {media_type} are not taken here; send one of: {allowed}.",
+                media_type=media_type,
+                allowed=", ".join(allowed),
+            )
+        )
 
 
 def _by_content(name: str, head: bytes) -> str:

@@ -18,6 +18,7 @@ from placet.definition.diff import Change, baseline, least_version
 from placet.definition.fields import SEMVER
 from placet.errors import NotFound, Problem
 from placet.proofs.findings import Finding
+from placet.sentences import sentence
 from service.context import Context
 from service.definitions import check_definition, unstored_version
 from service.drafts.draft import Draft
@@ -77,10 +78,17 @@ async def analyse(context: Context, principal: Principal, draft: Draft) -> Analy
     obstacles = [Problem(pointer=f.pointer, message=f.message) for f in report.findings if f.severity == "error"]
     least = _least(before, compared.change)
     if draft.status in {"published", "discarded"}:
-        obstacles.append(Problem(pointer="", message=f"this draft is {draft.status}; make a new one"))
+        obstacles.append(
+            Problem(pointer="", message=sentence("this draft is {status}; make a new one", status=draft.status))
+        )
     elif taken:
         advice = f"write {least} or higher" if least is not None else "give it a higher number once it changes"
-        message = f"{draft.process!r} has a version {draft.version} already; {advice}"
+        message = sentence(
+            "{process!r} has a version {version} already; {advice}",
+            process=draft.process,
+            version=draft.version,
+            advice=advice,
+        )
         obstacles.append(Problem(pointer="/version", message=message))
     elif compared.too_low is not None:
         obstacles.append(compared.too_low)

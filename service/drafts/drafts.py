@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from placet.audit.admin_acts import Act
 from placet.errors import Conflict, DraftChanged, InputInvalid, NotFound, NotPermitted, Unavailable
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.context import Context
 from service.definitions import draft_definition, prove_publishable, publish_definition, replace_draft
@@ -194,7 +195,9 @@ async def publish(
     if context.publish_needs_two:
         drafts.require(row, "submitted", "published", doing="published")
         if principal.person in {*row.authors, row.submitted_by} and row.status != "published":
-            raise NotPermitted(f"user:{principal.person} wrote this; somebody else has to publish it.")
+            raise NotPermitted(
+                sentence("user:{person} wrote this; somebody else has to publish it.", person=principal.person)
+            )
     if row.status == "open":
         await submit(context, principal, draft_id, revision=row.revision)
         row = await _current(context, principal, draft_id, row.revision)
@@ -256,8 +259,13 @@ async def _as_version(context: Context, principal: Principal, row: BlueprintDraf
     version = await draft_definition(context, principal, row.content)
     if version.status != "draft":
         raise Conflict(
-            f"{version.name!r} {version.version} is {version.status} with this content already; "
-            "change something, and give it a higher version number"
+            sentence(
+                "{name!r} {version} is {status} with this content already; change something, and give it "
+                "a higher version number",
+                name=version.name,
+                version=version.version,
+                status=version.status,
+            )
         )
     return version
 
@@ -280,14 +288,17 @@ def _with_base(
     if revision is None or revision == row.revision:
         return row, row.content
     if not 0 < revision < row.revision:
-        raise InputInvalid.at("/revision", f"the draft is in revision {row.revision}; send the one that you read")
+        raise InputInvalid.at(
+            "/revision",
+            sentence("the draft is in revision {revision}; send the one that you read", revision=row.revision),
+        )
     return row, drafts.content_of(connection, draft_id, revision)
 
 
 def _seen_version(connection: Connection, principal: Principal, process: str, version: str | None) -> DefinitionVersion:
     found = definitions.find(connection, process, version)
     if not sees_definition(principal, found):
-        raise NotFound(f"There is no process template {process!r}")
+        raise NotFound(sentence("There is no process template {process!r}", process=process))
     return found
 
 

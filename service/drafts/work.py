@@ -13,6 +13,7 @@ from placet.definition.model import parse_or_none
 from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.json_pointer import pointer_of
 from placet.json_values import UNSTORABLE, pointer_at, storable, walk
+from placet.sentences import sentence
 from service.drafts.merge import ABSENT, FieldChange, MergeConflict, changes, merge, same
 from simulation.scenario.spec import Operation, patched
 
@@ -106,9 +107,16 @@ def compare(before: dict[str, Any], content: dict[str, Any]) -> Comparison:
 
 def _operations(patch: Any) -> tuple[Operation, ...]:
     if not isinstance(patch, list | tuple) or len(patch) > MOST_OPERATIONS:
-        raise InputInvalid.at("/patch", f"send a list of at most {MOST_OPERATIONS} operations of a JSON Patch")
+        raise InputInvalid.at(
+            "/patch",
+            sentence(
+                "send a list of at most {most_operations} operations of a JSON Patch", most_operations=MOST_OPERATIONS
+            ),
+        )
     try:
         return _PATCH.validate_python(patch)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_context=False)[0]
-        raise InputInvalid.at(pointer_of(("patch", *fault["loc"])), f"{fault['msg']}; see RFC 6902") from None
+        raise InputInvalid.at(
+            pointer_of(("patch", *fault["loc"])), sentence("{fault}; see RFC 6902", fault=fault["msg"])
+        ) from None

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from placet.errors import Busy, Stopping
+from placet.sentences import sentence
 
 # Enough to keep an engine busy, and few enough that each is through within a fraction of a second.
 AT_ONCE = 16
@@ -98,7 +99,15 @@ class Admission:
             return
         mine = len(self._waiting.get(caller, ()))
         if self.waiting >= self._most_waiting or mine >= self._most_of_one:
-            raise Busy(f"{_TOO_MANY} {self.waiting} calls wait here, {mine} of them yours.", retry_after=RETRY_AFTER)
+            raise Busy(
+                sentence(
+                    "{too_many} {waiting} calls wait here, {mine} of them yours.",
+                    too_many=_TOO_MANY,
+                    waiting=self.waiting,
+                    mine=mine,
+                ),
+                retry_after=RETRY_AFTER,
+            )
         waiting = _Waiting(about)
         self._waiting.setdefault(caller, deque()).append(waiting)
         try:
@@ -111,7 +120,9 @@ class Admission:
                 self._forget(caller, waiting)
             if isinstance(error, TimeoutError):
                 waited = f"This one has waited for {self._patience:g} seconds."
-                raise Busy(f"{_TOO_MANY} {waited}", retry_after=RETRY_AFTER) from None
+                raise Busy(
+                    sentence("{too_many} {waited}", too_many=_TOO_MANY, waited=waited), retry_after=RETRY_AFTER
+                ) from None
             raise
 
     def _free(self, about: str) -> bool:

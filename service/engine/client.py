@@ -51,6 +51,7 @@ from placet.engine.events import (
 )
 from placet.engine.state import State
 from placet.errors import Gone, PlacetError, Problem, Unavailable
+from placet.sentences import sentence
 from service.context import Context
 from workflows import display
 from workflows.approval import Answer, ApprovalWorkflow, Start
@@ -271,15 +272,17 @@ async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
     except WorkflowUpdateFailedError as error:
         raise _refusal(error.cause) from error
     except WorkflowQueryFailedError as error:
-        raise Unavailable(f"A query failed: {error}") from error
+        raise Unavailable(sentence("A query failed: {error}", error=error)) from error
     except RPCError as error:
         if error.status is RPCStatusCode.NOT_FOUND:
             raise Gone from error
-        raise Unavailable(f"The engine answered {error.status.name}: {error.message}") from error
+        raise Unavailable(
+            sentence("The engine answered {name}: {message}", name=error.status.name, message=error.message)
+        ) from error
     except RuntimeError as error:
         if not str(error).startswith(_NOT_CONNECTED):
             raise
-        raise Unavailable(f"The engine cannot be reached: {error}") from error
+        raise Unavailable(sentence("The engine cannot be reached: {error}", error=error)) from error
     except (
         TimeoutError,
         RPCTimeoutOrCancelledError,
@@ -287,7 +290,7 @@ async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
         WorkflowQueryRejectedError,
         WorkflowFailureError,
     ) as error:
-        raise Unavailable(f"The engine or every worker is away: {error!r}") from error
+        raise Unavailable(sentence("The engine or every worker is away: {error!r}", error=error)) from error
 
 
 def _details(opening: Opening) -> str:
@@ -303,4 +306,4 @@ def _refusal(cause: Any) -> PlacetError:
             return Gone()
         if (error := as_error(cause)) is not None:
             return error
-    return Unavailable(f"An update failed: {cause!r}")
+    return Unavailable(sentence("An update failed: {cause!r}", cause=cause))

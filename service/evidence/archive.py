@@ -17,6 +17,7 @@ from zipfile import ZIP_STORED, ZipFile, ZipInfo
 from zlib import crc32
 
 from placet.errors import TooLarge
+from placet.sentences import sentence
 
 MANIFEST: Final = "manifest.json"
 MOST_BYTES: Final = 2_000_000_000  # of an archive; beyond 2^32 a zip file has another form
@@ -66,7 +67,12 @@ class MemberWriter:
         """Add bytes; raises TooLarge beyond what an archive may have."""
         self.size += len(data)
         if self.size > self._most:
-            raise TooLarge(f"The pack would be larger than {MOST_BYTES:,} bytes; sample fewer, or leave the files out.")
+            raise TooLarge(
+                sentence(
+                    "The pack would be larger than {most_bytes:,} bytes; sample fewer, or leave the files out.",
+                    most_bytes=MOST_BYTES,
+                )
+            )
         self._digest.update(data)
         self._out.write(data)
 
@@ -88,7 +94,11 @@ class ArchiveWriter:
     def member(self, name: str) -> Iterator[MemberWriter]:
         """Write the next member."""
         if len(self.members) >= MOST_MEMBERS:
-            raise TooLarge(f"The pack would have more than {MOST_MEMBERS:,} files; sample fewer.")
+            raise TooLarge(
+                sentence(
+                    "The pack would have more than {most_members:,} files; sample fewer.", most_members=MOST_MEMBERS
+                )
+            )
         info = ZipInfo(name, _DATE)
         info.external_attr, info.create_system = _RIGHTS, 3
         with self._zip.open(info, "w") as out:

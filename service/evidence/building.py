@@ -22,6 +22,7 @@ from placet.audit.chain import Entry, moment
 from placet.audit.evidence import POPULATION_RULE, READ, SAMPLE_RULE, Sampling, exceptions_of, signed_manifest
 from placet.audit.receipts import ReceiptKey
 from placet.errors import Conflict, InputInvalid, NotFound, Problem
+from placet.sentences import sentence
 from service.attachments.store import FileStore
 from service.evidence.archive import MANIFEST, ArchiveWriter
 from service.evidence.deliveries import counted, counts_of, deliveries_of
@@ -59,9 +60,21 @@ class Order:
         if not wrong and self.until <= self.since:
             wrong.append(Problem(pointer="/until", message="give a moment after the beginning of the period"))
         if not 0 <= self.sample <= MOST_SAMPLED:
-            wrong.append(Problem(pointer="/sample", message=f"sample 0 to {MOST_SAMPLED:,} requests"))
+            wrong.append(
+                Problem(
+                    pointer="/sample",
+                    message=sentence("sample 0 to {most_sampled:,} requests", most_sampled=MOST_SAMPLED),
+                )
+            )
         if not 1 <= len(self.seed) <= LONGEST_SEED or not self.seed.isprintable():
-            wrong.append(Problem(pointer="/seed", message=f"give a seed of 1 to {LONGEST_SEED} printable characters"))
+            wrong.append(
+                Problem(
+                    pointer="/seed",
+                    message=sentence(
+                        "give a seed of 1 to {longest_seed} printable characters", longest_seed=LONGEST_SEED
+                    ),
+                )
+            )
         if wrong:
             raise InputInvalid("; ".join(f"{one.pointer}: {one.message}" for one in wrong), problems=tuple(wrong))
 
@@ -160,7 +173,7 @@ def _write(
 ) -> tuple[_Counts, list[tuple[str, list[dict[str, Any]]]]]:
     """Write all that is in the database, as it is at one moment; return the counts, and the sample's attachments."""
     if not definitions.released(connection, order.process):
-        raise NotFound(f"There is no published process {order.process!r}.")
+        raise NotFound(sentence("There is no published process {process!r}.", process=order.process))
     with archive.member("README.md") as out:
         out.write(READ_ME.encode())
     counts, sampling = _Counts(), Sampling(order.seed, order.sample)

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from placet.audit.admin_acts import Act
 from placet.audit.chain import moment
 from placet.errors import Busy, Conflict, NotFound
+from placet.sentences import sentence
 from service.context import Context
 from service.evidence.building import Order
 from service.evidence.jobs import FOLDER, HELD, EvidenceJobs
@@ -50,11 +51,14 @@ async def order_pack(
 
     def store(connection: Connection) -> tuple[EvidencePack, bool]:
         if not definitions.released(connection, order.process):
-            raise NotFound(f"There is no published process {order.process!r}.")
+            raise NotFound(sentence("There is no published process {process!r}.", process=order.process))
         if packs.known(connection, pack_id):
             return packs.get(connection, pack_id), False
         if packs.running(connection) >= MOST_RUNNING:
-            raise Busy(f"{MOST_RUNNING} packs are being made; nothing has happened.", retry_after=_RETRY_AFTER)
+            raise Busy(
+                sentence("{most_running} packs are being made; nothing has happened.", most_running=MOST_RUNNING),
+                retry_after=_RETRY_AFTER,
+            )
         row = packs.insert(connection, row_of(order, pack_id=pack_id, status="running", by=principal.person, at=now))
         packs.hold(connection, [pack_id], until=now + HELD)
         admin_acts.record(connection, principal.acted_by, act_of(row), now)
@@ -100,7 +104,7 @@ async def download(context: Context, principal: Principal, pack_id: str) -> Down
     row = await context.database.read(packs.get, pack_id)
     if row.status != "ready" or row.size is None:
         why = {"running": "is being made; try again", "expired": "has expired; order it again with the same seed"}
-        raise Conflict(f"The pack {why.get(row.status, 'has no file here')}.")
+        raise Conflict(sentence("The pack {status}.", status=why.get(row.status, "has no file here")))
     return Download(name=file_name(row), size=row.size, pieces=await context.files.get(FOLDER, pack_id))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.audit.chain import moment
 from placet.errors import InputInvalid, NotPermitted, Problem
+from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.principal import SCIM, Principal
 from storage.database import Database
@@ -46,7 +47,7 @@ async def make_own(
         raise InputInvalid(problems=(Problem(pointer="/expires_at", message="is over already; give a later moment"),))
     if principal.scopes is not None and not set(scopes or ("all",)) <= principal.scopes:
         own = ", ".join(sorted(principal.scopes))
-        raise NotPermitted(f"A token with scopes makes only tokens with scopes of its own: {own}.")
+        raise NotPermitted(sentence("A token with scopes makes only tokens with scopes of its own: {own}.", own=own))
     if scopes is not None and SCIM in scopes and not principal.admin:
         raise NotPermitted("Only an admin makes tokens with the scope `scim`.")
 

@@ -32,6 +32,7 @@ from webauthn.helpers.structs import (
 )
 
 from placet.errors import InputInvalid, NotFound, ProofRefused, ReauthenticationRequired
+from placet.sentences import sentence
 from service.context import Context
 from service.identity.login import Session
 from service.principal import Principal
@@ -92,8 +93,11 @@ def require_fresh(context: Context, session: Session | None) -> None:
         return
     minutes = int(context.identity.sign_within.total_seconds()) // 60
     raise ReauthenticationRequired(
-        f"Passkeys are added and removed within {minutes} minutes after a log-in. Nothing was changed; log in again, "
-        "and come back to this page.",
+        sentence(
+            "Passkeys are added and removed within {minutes} minutes after a log-in. Nothing was changed; "
+            "log in again, and come back to this page.",
+            minutes=minutes,
+        ),
         where="/me/passkeys",
     )
 
@@ -133,7 +137,9 @@ async def register(
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
-        raise ProofRefused(f"The passkey could not be added: {error}. Nothing was changed; try again.") from error
+        raise ProofRefused(
+            sentence("The passkey could not be added: {error}. Nothing was changed; try again.", error=error)
+        ) from error
     now = context.now()
     passkey = StoredPasskey(
         id=bytes_to_base64url(made.credential_id),
@@ -145,7 +151,7 @@ async def register(
         last_used_at=None,
     )
     if len(await of_person(context, principal.person)) >= MOST:
-        raise InputInvalid.at("/name", f"there are {MOST} passkeys already; remove one first")
+        raise InputInvalid.at("/name", sentence("there are {most} passkeys already; remove one first", most=MOST))
     if not await context.database.write(passkeys.add, passkey):
         raise ProofRefused("This passkey is known already. Nothing was changed.")
 
@@ -189,7 +195,9 @@ async def require_answer(context: Context, principal: Principal, purpose: str, s
             require_user_verification=True,
         )
     except (WebAuthnException, ValueError, KeyError, TypeError) as error:
-        raise ProofRefused(f"The passkey's answer does not hold: {error}. Nothing was decided; try again.") from error
+        raise ProofRefused(
+            sentence("The passkey's answer does not hold: {error}. Nothing was decided; try again.", error=error)
+        ) from error
     noted = await context.database.write(passkeys.note_use, passkey, verified.new_sign_count, context.now())
     if not noted:
         raise ProofRefused("This passkey was used elsewhere at the same time. Nothing was decided; try again.")

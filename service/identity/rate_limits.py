@@ -12,6 +12,7 @@ from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from placet.errors import Busy
+from placet.sentences import sentence
 from storage.database import Database
 from storage.queries.identity import rate_counts
 
@@ -84,8 +85,14 @@ class RateLimit:
         stats = await self._limiter.get_window_stats(self._rate, self._what, name)
         seconds = max(1, math.ceil(stats.reset_time - self._now()))
         return Busy(
-            f"Too many {self._what} for now: the limit is {self._rate.amount} in {self._rate.get_expiry()} seconds. "
-            f"Nothing has happened; try again in {seconds} seconds.",
+            sentence(
+                "Too many {what} for now: the limit is {amount} in {get_expiry} seconds. Nothing has "
+                "happened; try again in {seconds} seconds.",
+                what=self._what,
+                amount=self._rate.amount,
+                get_expiry=self._rate.get_expiry(),
+                seconds=seconds,
+            ),
             retry_after=seconds,
         )
 

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from placet.engine.events import Decide, Proof
 from placet.engine.state import Decision, ProofMethod
 from placet.errors import NotFound, NotPermitted, ProofRefused, ReauthenticationRequired
+from placet.sentences import sentence
 from service import commands
 from service.context import Context
 from service.identity.oidc.verification import LEEWAY, authenticated_at
@@ -76,8 +77,11 @@ def read(connection: Connection, principal: Principal, step_up_id: str, now: dat
     if row is None:
         minutes = int(LASTS.total_seconds()) // 60
         raise NotFound(
-            f"There is nothing to sign at this address: it has expired, {minutes} minutes after it began, or was never "
-            "there. Nothing was decided; open the task and decide it again"
+            sentence(
+                "There is nothing to sign at this address: it has expired, {minutes} minutes after it "
+                "began, or was never there. Nothing was decided; open the task and decide it again",
+                minutes=minutes,
+            )
         )
     if row.person != principal.person:
         raise NotPermitted("This signature is asked of somebody else than who is logged in. Nothing was decided.")
@@ -158,7 +162,10 @@ async def sign(context: Context, principal: Principal, step_up_id: str) -> Reque
         raise ReauthenticationRequired("Confirm first who you are. Nothing was decided.", where=where, max_age=seconds)
     if row.done_at is None and now - at > context.identity.sign_within:
         raise ReauthenticationRequired(
-            f"You confirmed who you are more than {seconds} seconds ago. Nothing was decided; confirm again.",
+            sentence(
+                "You confirmed who you are more than {seconds} seconds ago. Nothing was decided; confirm again.",
+                seconds=seconds,
+            ),
             where=where,
             max_age=seconds,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from placet.engine.events import Migrate
 from placet.errors import Conflict, Ended, InputInvalid, Overtaken, Refused, Unavailable
+from placet.sentences import sentence
 from service.administration.acts import TwoActs
 from service.commands import act_on_request
 from service.context import Context
@@ -42,7 +43,14 @@ async def move(
     where the version is not published.
     """
     if target.status != "published":
-        raise Conflict(f"{target.name!r} {target.version} is {target.status}; requests move to published versions only")
+        raise Conflict(
+            sentence(
+                "{name!r} {version} is {status}; requests move to published versions only",
+                name=target.name,
+                version=target.version,
+                status=target.status,
+            )
+        )
     about = await meant(context, target, order.selection, dry_run=False)
     mover = _Mover(context, principal, target, order, await Judge.of(context, target))
     fates = about.plain

@@ -14,6 +14,7 @@ from placet.definition.model import parse_definition
 from placet.engine.events import Actor, Migrate
 from placet.errors import InputInvalid, NotFound, Problem
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from service.context import Context
 from service.engine import client as engine
 from simulation.modes.backtest import BacktestRow, Candidate, Case
@@ -118,7 +119,10 @@ async def meant(context: Context, target: DefinitionVersion, selection: Selectio
     rows = await context.database.read(request_rows.rows, named)
     found = {row.id: row for row in rows if row.template == target.name}
     problems = tuple(
-        Problem(pointer=f"/request_ids/{index}", message=f"there is no such request of {target.name!r}; leave it out")
+        Problem(
+            pointer=f"/request_ids/{index}",
+            message=sentence("there is no such request of {name!r}; leave it out", name=target.name),
+        )
         for index, ident in enumerate(selection.request_ids)
         if ident not in found
     )

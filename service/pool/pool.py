@@ -29,6 +29,7 @@ from pickle import dumps, loads
 from typing import Any, TypeAlias, TypeVar
 
 from placet.errors import Busy, PlacetError, TooMuchWork, Unavailable
+from placet.sentences import sentence
 
 Tell: TypeAlias = Callable[[Any], None]
 T = TypeVar("T")
@@ -126,7 +127,7 @@ class ProcessPool:
         places = self.limits.waiting
         if self.waiting >= places or (by and self._waiting[by] >= max(1, places // 2)):
             message = f"{self.waiting} calls wait for a proof or a simulation already; nothing has happened"
-            raise Busy(f"{message}. Try again later.", retry_after=_RETRY_AFTER)
+            raise Busy(sentence("{message}. Try again later.", message=message), retry_after=_RETRY_AFTER)
 
     @asynccontextmanager
     async def _turn(self, background: bool) -> AsyncIterator[None]:
@@ -279,7 +280,7 @@ class _Process:
                 env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
             )
         except OSError as error:
-            raise Unavailable(f"no process could be started for this: {error}") from error
+            raise Unavailable(sentence("no process could be started for this: {error}", error=error)) from error
         finally:
             theirs.close()
             os.close(held)
@@ -301,4 +302,6 @@ def _result(answer: _Answer, limits: Limits, seconds: int) -> Any:
         "long": f"{LONGEST_ANSWER // 1_000_000} MB for its answer",
         "memory": f"{limits.megabytes} MB of memory",
     }.get(answer.kind, f"{limits.megabytes} MB of memory, or nesting than a process can follow,")
-    raise TooMuchWork(f"This needed more than {exceeded} and was given up; make the blueprint smaller.")
+    raise TooMuchWork(
+        sentence("This needed more than {exceeded} and was given up; make the blueprint smaller.", exceeded=exceeded)
+    )

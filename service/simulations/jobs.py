@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.errors import Busy, PlacetError, Problem, Unavailable
+from placet.sentences import sentence
 from service.simulations.simulator import Simulator, failed
 from simulation.report.result import problem_json
 from simulation.scenario.spec import SimulationSpec
@@ -92,7 +93,10 @@ class SimulationJobs:
         mine = sum(job.by == person for job in self._running.values())
         if len(self._running) >= MOST_RUNNING or mine >= MOST_OF_ONE:
             message = f"{len(self._running)} simulations run or are queued here, {mine} of them yours"
-            raise Busy(f"{message}; nothing has happened. Try again when they have ended.", retry_after=_RETRY_AFTER)
+            raise Busy(
+                sentence("{message}; nothing has happened. Try again when they have ended.", message=message),
+                retry_after=_RETRY_AFTER,
+            )
 
     def start(
         self, row: WorkflowSimulation, spec: SimulationSpec, *, requester: str, viewer: str | None

@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.errors import Conflict, PlacetError, Unavailable
+from placet.sentences import sentence
 from service.pool.pool import ProcessPool
 from service.simulations.jobs import unfit
 from service.visibility import viewer_by_id
@@ -70,7 +71,9 @@ class Shadows:
 
         def store(connection: Connection) -> bool:
             if shadows.count(connection) >= MOST:
-                raise Conflict(f"There are already {MOST} shadows; cancel one before you start another.")
+                raise Conflict(
+                    sentence("There are already {most} shadows; cancel one before you start another.", most=MOST)
+                )
             return simulations.insert(connection, row)
 
         if not await self._database.write(store):

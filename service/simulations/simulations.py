@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from placet.errors import InputInvalid, NotFound
 from placet.json_text import with_floats
+from placet.sentences import sentence
 from service.context import Context
 from service.principal import Principal
 from service.simulations.jobs import HELD
@@ -123,7 +124,7 @@ def _require_seen(connection: Connection, principal: Principal, spec: Simulation
     if spec.blueprint is None and (spec.template is not None or spec.version is not None) and named is not None:
         row = template_of(connection, named, spec.version)
         if not sees_definition(principal, row):
-            raise NotFound(f"There is no published process template {named!r}")
+            raise NotFound(sentence("There is no published process template {named!r}", named=named))
 
 
 def _store_ended(connection: Connection, row: WorkflowSimulation) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.errors import NotFound
+from placet.sentences import sentence
 from service.context import Context
 from service.principal import Principal
 from service.simulations.simulations import read_spec
@@ -39,7 +40,13 @@ async def branch_timeline(context: Context, principal: Principal, simulation_id:
     branches = (row.result or {}).get("branch_explorations", ())
     branch = next((one for one in branches if one["id"] == branch_id), None)
     if branch is None:
-        raise NotFound(f"The simulation {simulation_id!r} has no branch {branch_id!r}")
+        raise NotFound(
+            sentence(
+                "The simulation {simulation_id!r} has no branch {branch_id!r}",
+                simulation_id=simulation_id,
+                branch_id=branch_id,
+            )
+        )
     spec = as_simulated(row)
     steps = await context.simulator.branch_path(
         spec,
@@ -57,7 +64,13 @@ async def row_timelines(context: Context, principal: Principal, simulation_id: s
     def read(connection: Connection) -> WorkflowSimulation:
         row = simulations.get(connection, simulation_id, viewer=viewer_of(principal))
         if not simulation_rows.there(connection, simulation_id, request_id):
-            raise NotFound(f"The simulation {simulation_id!r} did not compare the request {request_id!r}")
+            raise NotFound(
+                sentence(
+                    "The simulation {simulation_id!r} did not compare the request {request_id!r}",
+                    simulation_id=simulation_id,
+                    request_id=request_id,
+                )
+            )
         see_request(connection, principal, request_id, context.now())
         return row
 

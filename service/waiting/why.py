@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from placet.audit.asking import KINDS, Whether, visit_of, why_asked
 from placet.engine.state import State
 from placet.errors import NotFound, NotPermitted, PlacetError
+from placet.sentences import sentence
 from service.context import Context
 from service.engine import client as engine
 from service.principal import Principal
@@ -65,7 +66,7 @@ async def why(
         if not may_ask_about(principal, stored.request.owner, person):
             raise NotPermitted("Why somebody else is asked or not is for the process owner, auditors and admins.")
         if person != principal.person and people.find(connection, person) is None:
-            raise NotFound(f"There is no person {person!r}")
+            raise NotFound(sentence("There is no person {person!r}", person=person))
         return stored
 
     stored = await context.database.read(look)

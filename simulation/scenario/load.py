@@ -18,6 +18,7 @@ from placet.definition.model import ProcessDefinition, parse_or_none
 from placet.directory import Directory
 from placet.errors import NotFound
 from placet.plan.plan import Child
+from placet.sentences import sentence
 from simulation import pool_functions
 from simulation.modes.backtest import Case
 from simulation.pool_functions import CarryOut
@@ -151,9 +152,11 @@ def case_of(session: Session, request_id: str) -> tuple[ApprovalRequest, Case]:
     """Return one request with its timeline; raises NotFound."""
     row = session.get(ApprovalRequest, request_id)
     if row is None:
-        raise NotFound(f"There is no request {request_id!r}")
+        raise NotFound(sentence("There is no request {request_id!r}", request_id=request_id))
     if row.erased_at is not None:
-        raise NotFound(f"The content of request {request_id!r} was erased; choose another request")
+        raise NotFound(
+            sentence("The content of request {request_id!r} was erased; choose another request", request_id=request_id)
+        )
     return row, cases_of(session.connection(), [row])[0]
 
 

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, mod
 from placet.definition.assignees import person_id
 from placet.definition.fields import Model
 from placet.errors import InputInvalid
+from placet.sentences import sentence
 from simulation.report.costs import Prices
 from simulation.scenario import aliases
 from simulation.scenario.approver_model import Sample
@@ -138,7 +139,9 @@ def parse_spec(raw: object) -> SimulationSpec:
             for fault in error.errors(include_url=False, include_context=False)
         )
         first = problems[0]
-        raise InputInvalid(f"{first.pointer or '/'}: {first.message}", problems=problems) from None
+        raise InputInvalid(
+            sentence("{value}: {message}", value=first.pointer or "/", message=first.message), problems=problems
+        ) from None
     if spec.mode == "replay" and spec.request_id is None:
         raise InputInvalid.at("/request_id", 'a replay needs "request_id", the id of the request to simulate again')
     if spec.sample is not None and spec.mode not in {"explore", "rehearse"}:

@@ -15,6 +15,7 @@ from sqlmodel import col
 
 from placet.definition.action_spec import ActionSpec, LatencyClass
 from placet.errors import Conflict, NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.recording import metrics
@@ -64,7 +65,7 @@ def get(session: Session, reference: str) -> ActionCatalog:
     query = select(ActionCatalog).where(or_(col(ActionCatalog.name) == reference, col(ActionCatalog.id) == reference))
     found = list(session.scalars(query))
     if not found:
-        raise NotFound(f"There is no action {reference!r} in the catalog")
+        raise NotFound(sentence("There is no action {reference!r} in the catalog", reference=reference))
     # The name of one action may equal the id of another; the name comes first.
     return next((row for row in found if row.name == reference), found[0])
 
@@ -90,7 +91,7 @@ def add(session: Session, row: ActionCatalog) -> ActionCatalog:
         with session.begin_nested():
             session.add(row)
     except IntegrityError as error:
-        raise Conflict(f"There is an action {row.name!r} already; PUT changes it") from error
+        raise Conflict(sentence("There is an action {name!r} already; PUT changes it", name=row.name)) from error
     return row
 
 
@@ -99,7 +100,7 @@ def change(session: Session, action_id: str, changes: Mapping[str, Any]) -> Acti
     """Change these columns of an action, by its id; raises NotFound."""
     row = session.get(ActionCatalog, action_id)
     if row is None:
-        raise NotFound(f"There is no action {action_id!r} in the catalog")
+        raise NotFound(sentence("There is no action {action_id!r} in the catalog", action_id=action_id))
     for column, value in changes.items():
         setattr(row, column, value)
     return row

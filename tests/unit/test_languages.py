@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+from activities.notifications.templates.template_set import defaults
 from api.http import problems
+from placet.audit.chain import KINDS
+from placet.engine import state
+from placet.nodes.registry import NODE_TYPES
+from service.administration.notifications import CHANNELS
+from simulation.scenario.spec import Mode
+from storage.queries.simulations.simulation_rows import SHOWN as SEEN
+from web.audit import kinds
+from web.graph import page as graph_page
 from web.languages import Wording, negotiate, zone_of
+from web.operations import deliveries as messages
 from web.refusals import told
+from web.simulations import wording as wording_of_simulations
+from web.views import timeline, words
 
 WEB = Path(__file__).parents[2] / "web"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -100,3 +114,52 @@ def test_every_refusal_that_a_page_can_show_says_in_german_what_it_is_and_what_t
         assert advice, kind
         assert detail == document["detail"]
         assert told(document, wording("en"))[1] != advice, kind
+
+
+@pytest.mark.parametrize(
+    ("codes", "known"),
+    [
+        (KINDS, words.KINDS),
+        (KINDS, kinds.NAMES),
+        (defaults().keys() - {"layout", "digest", "other"}, {**kinds.NAMES, **messages.EVENTS}),
+        ((*CHANNELS, "webhook"), messages.CHANNELS),
+        (get_args(state.Decision), words.DECISIONS),
+        (get_args(state.Decision), words.DECIDED),
+        (get_args(state.Decision), words.YOU),
+        (get_args(state.Status), words.STATUSES),
+        (get_args(state.SlaState), words.SLA),
+        (get_args(state.TaskStatus), words.TASKS),
+        (get_args(state.ProofMethod), words.PROOFS),
+        (get_args(Mode), wording_of_simulations.MODES),
+        (get_args(Mode), wording_of_simulations.ABOUT),
+        (SEEN, wording_of_simulations.SHOWN),
+        (NODE_TYPES, graph_page.KINDS),
+    ],
+)
+def test_every_code_that_a_page_shows_has_words_in_both_languages(
+    codes: Iterable[str], known: Mapping[str, str]
+) -> None:
+    assert sorted(set(codes) - known.keys()) == []
+    german = wording("de")
+    assert [code for code in codes if not german.say(known[code])] == []
+
+
+def test_a_code_of_a_later_version_is_shown_by_its_name() -> None:
+    assert messages.event(wording("de").say, "sent_to_mars") == "sent to mars"
+    assert messages.channel(wording("de").say, "webhook:wh_1") == "Webhook"
+    assert messages.channel(wording("de").say, "pigeon") == "pigeon"
+
+
+def test_a_reason_on_a_timeline_is_in_the_readers_language_and_a_persons_words_are_theirs() -> None:
+    english, german = wording("en"), wording("de")
+    reason = {"why": "user:mo has left", "code": "left", "parameters": {"person": "user:mo"}}
+    assert timeline._said(reason, german) == "user:mo ist ausgeschieden"
+    assert timeline._said(reason, english) == "user:mo has left"
+    assert timeline._said({"why": "approved"}, german) == "approved"
+
+
+def test_a_text_with_a_number_is_said_by_the_name_that_the_catalogue_is_made_by() -> None:
+    called = re.compile(r"say_number(?!\()")
+    assert [
+        str(file) for file in WEB.rglob("*.py") if file.name != "languages.py" and called.search(file.read_text())
+    ] == []

@@ -47,15 +47,17 @@ class ReportView:
 
 def report_of(content: Content, analysis: Analysis, base: str, wording: Wording) -> ReportView:
     """Return an analysis as it is shown; `base` is the address of the draft."""
-    say, count = wording.say, wording.say_number
+    say = wording.say
     errors = sum(one.severity == "error" for one in analysis.findings)
     warnings = len(analysis.findings) - errors
     return ReportView(
         revision=analysis.revision,
         errors=errors,
-        errors_text=count("{count} fault", "{count} faults", errors).format(count=errors),
+        errors_text=wording.say_number("{count} fault", "{count} faults", errors).format(count=errors),
         sound_text=say("Proved sound"),
-        warnings_text=count("{count} remark", "{count} remarks", warnings).format(count=warnings) if warnings else "",
+        warnings_text=wording.say_number("{count} remark", "{count} remarks", warnings).format(count=warnings)
+        if warnings
+        else "",
         findings=tuple(_line(content, one, base, wording) for one in analysis.findings),
         before=analysis.before,
         changes=() if analysis.change is None else tuple(reason.message for reason in analysis.change.reasons),

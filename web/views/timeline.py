@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from placet.audit.reasons import Reason
+from placet.audit.reasons import words as words_of
 from placet.engine.content import FieldChange, Revision, changes_as_json, difference
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
@@ -109,7 +111,7 @@ def _line(number: int, row: TimelineRow, version: Version, names: Names, wording
         tone=_TONES.get(row.kind, _tone_of(detail)),
         actor=None if system else names(row.actor),
         sentence=words.entry(wording.say, row.kind, _facts(row, names, wording)),
-        said=names.in_text(said) if (said := _said(detail.get("why"))) else None,
+        said=names.in_text(said) if (said := _said(detail, wording)) else None,
         changes=changes_of(version.variables, changes, wording) if isinstance(changes, list) else (),
         secondary=words.is_secondary(row.kind),
         system=system,
@@ -121,7 +123,12 @@ def _tone_of(detail: Mapping[str, Any]) -> str:
     return {"approve": "good", "reject": "bad", "request_changes": "warn"}.get(str(detail.get("decision")), "plain")
 
 
-def _said(why: Any) -> str | None:
+def _said(detail: Mapping[str, Any], wording: Wording) -> str | None:
+    """Return what the person wrote, or why it happened in the reader's language."""
+    code, parameters = detail.get("code"), detail.get("parameters")
+    if isinstance(code, str) and isinstance(parameters, Mapping):
+        return wording.tell(words_of(Reason(code, parameters)))
+    why = detail.get("why")
     return why if isinstance(why, str) and why.strip() else None
 
 

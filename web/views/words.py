@@ -263,7 +263,7 @@ def assignee(say: Translate, name: AssigneeName, named: Named) -> str:
 def entry(say: Translate, kind: str, facts: Mapping[str, Any]) -> str:
     """Return a timeline entry as a sentence; a kind without one is shown by its name."""
     sentence = KINDS.get(kind)
-    if sentence is None:
+    if sentence is None:  # of a later version
         return kind.replace("_", " ").capitalize()
     return say(sentence).format_map(_Facts(facts))
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from placet.audit.chain import digest_of_content
 from placet.definition.formats import ON_CHANGE, STORED
+from placet.sentences import sentence
 
 Raw = dict[str, Any]
 Step = Callable[[Raw], Raw]
@@ -52,7 +53,13 @@ def _number(raw: Mapping[str, Any]) -> int:
     """Return the form that a plan or a state is in: before it had a number of its own, it had that of its language."""
     number = raw.get("stored_format", 1 if "format" not in raw else 2)
     if number not in range(1, STORED + 1):
-        raise ValueError(f"stored_format is {number!r}, and this Placet reads 1 to {STORED}; run the one that wrote it")
+        raise ValueError(
+            sentence(
+                "stored_format is {number!r}, and this Placet reads 1 to {stored}; run the one that wrote it",
+                number=number,
+                stored=STORED,
+            )
+        )
     return int(number)
 
 

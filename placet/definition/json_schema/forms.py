@@ -8,6 +8,7 @@ from typing import Any
 from placet.definition.json_schema.validation import schema_problems, value_problems
 from placet.errors import InputInvalid
 from placet.json_values import UNSTORABLE, storable
+from placet.sentences import sentence
 
 # Letters, marks and symbols that show nothing: fillers of Hangul, the joiner of graphemes, the empty Braille cell.
 _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -39,7 +40,7 @@ def check_text(text: str | None, pointer: str, *, optional: bool = True) -> str 
             return None
         raise InputInvalid.at(pointer, "write something")
     if len(stripped) > _LONGEST_TEXT:
-        raise InputInvalid.at(pointer, f"write at most {_LONGEST_TEXT} characters")
+        raise InputInvalid.at(pointer, sentence("write at most {longest_text} characters", longest_text=_LONGEST_TEXT))
     if not storable(stripped):
         raise InputInvalid.at(pointer, UNSTORABLE)
     return stripped

@@ -18,7 +18,39 @@ from placet.definition.json_schema.cost import MOST_TOLD, Graph, TooCostly, grap
 from placet.errors import InputInvalid, Problem
 from placet.json_pointer import pointer_of
 from placet.json_values import check_json
+from placet.sentences import Sentence, sentence
 
+# What a fault is called by its keyword, where readers of other languages are told: the library's own texts are English.
+FAULTS = {
+    "additionalItems": "there are more items than the schema allows",
+    "additionalProperties": "there are fields that the schema does not know: {value}",
+    "anyOf": "this fits none of what is allowed here",
+    "const": "only {value} is allowed here",
+    "contains": "no item is of the kind that has to be there",
+    "enum": "this is none of {value}",
+    "exclusiveMaximum": "a number below {value} is needed",
+    "exclusiveMinimum": "a number above {value} is needed",
+    "falseSchema": "nothing is allowed here",
+    "format": "this is not of the format {value}",
+    "maxItems": "at most {value} items are allowed",
+    "maxLength": "at most {value} characters are allowed",
+    "maxProperties": "at most {value} fields are allowed",
+    "maximum": "at most {value} is allowed",
+    "minItems": "at least {value} items are needed",
+    "minLength": "at least {value} characters are needed",
+    "minProperties": "at least {value} fields are needed",
+    "minimum": "at least {value} is needed",
+    "multipleOf": "a multiple of {value} is needed",
+    "not": "this is what is not allowed here",
+    "oneOf": "this has to fit exactly one of what is allowed here",
+    "pattern": "the text does not fit {value}",
+    "propertyNames": "a field has a name that is not allowed",
+    "required": "the field {value} is needed",
+    "type": "this is not of the type {value}",
+    "unevaluatedItems": "there are items that the schema does not know",
+    "unevaluatedProperties": "there are fields that the schema does not know: {value}",
+    "uniqueItems": "each item may be there once",
+}
 _MOST_PROBLEMS = 20
 _LONGEST_MESSAGE = 300
 _KEPT = 128  # validators that are kept ready, of the last schemas that were used
@@ -35,7 +67,11 @@ def schema_problems(schema: dict[str, Any], pointer: str) -> tuple[Problem, ...]
         return error.problems
     except ValueError as error:
         inner = pointer + pointer_of(getattr(error, "instance_path", ()))
-        return (Problem(pointer=inner, message=f"this is no usable JSON Schema: {_first_line(error)}"),)
+        return (
+            Problem(
+                pointer=inner, message=sentence("this is no usable JSON Schema: {error}", error=_first_line(error))
+            ),
+        )
     return ()
 
 
@@ -62,10 +98,25 @@ def value_problems(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Pr
     problems: list[Problem] = []
     for fault in validator.compiled.iter_errors(value):
         inner = pointer_of(fault.instance_path)
-        problems.append(Problem(pointer=pointer + inner, message=fault.message[:_LONGEST_MESSAGE]))
+        problems.append(Problem(pointer=pointer + inner, message=_said(fault)))
         if len(problems) == _MOST_PROBLEMS:
             break
     return tuple(problems)
+
+
+def _said(fault: Any) -> Sentence | str:
+    """Return what the library says of a fault, with the keyword of the schema and its value apart."""
+    text = str(fault.message)[:_LONGEST_MESSAGE]
+    source = FAULTS.get(fault.kind.name)
+    value = getattr(fault.kind, "value", None)
+    if source is None:
+        return text
+    told = ", ".join(_plain(one) for one in value) if isinstance(value, list) else _plain(value)
+    return Sentence(source, {"value": told[:_LONGEST_MESSAGE]}, text)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from placet.definition.variables.shapes import (
 )
 from placet.errors import InputInvalid, Problem
 from placet.expressions.types import BOOL, DATE, DECIMAL, INT, STRING, TIMESTAMP, Scope, Type, list_of, object_of
+from placet.sentences import sentence
 
 _TYPES = {
     "string": STRING,
@@ -53,7 +54,11 @@ def normalise_input(variables: Sequence[Variable], raw: object, *, pointer: str 
         raise InputInvalid(problems=(Problem(pointer=pointer, message=str(reason), reason=reason),), reason=reason)
     if sum(matching_work(v, raw.get(v.name)) for v in variables) > MOST_WORK:
         raise InputInvalid.at(
-            pointer, f"matching its texts takes more than {MOST_WORK:,} steps (characters times states); send less"
+            pointer,
+            sentence(
+                "matching its texts takes more than {most_work:,} steps (characters times states); send less",
+                most_work=MOST_WORK,
+            ),
         )
     values: dict[str, Any] = read_members({variable.name: variable for variable in variables}, raw, pointer, problems)
     if problems:

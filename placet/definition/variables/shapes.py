@@ -26,6 +26,7 @@ from placet.expressions import moments
 from placet.expressions.number import DIGITS, INT_MAX, INT_MIN, bounded, read_decimal, write_decimal
 from placet.expressions.patterns import compile_pattern
 from placet.json_pointer import pointer_to
+from placet.sentences import sentence
 
 MAX_LENGTH = 10_000  # characters of a string that states no length of its own
 MAX_ITEMS = 1_000  # items of a list that states no length of its own
@@ -78,7 +79,9 @@ _APPLIES: dict[str, set[str]] = {
 
 def _usable_name(name: str) -> str:
     if name in RESERVED:
-        raise ValueError(f"{name!r} is a reserved word of the expression language; choose another name")
+        raise ValueError(
+            sentence("{name!r} is a reserved word of the expression language; choose another name", name=name)
+        )
     return name
 
 
@@ -142,13 +145,20 @@ class Shape(BaseModel):
     def _consistent(self) -> Self:
         for fact, types in _APPLIES.items():
             if getattr(self, fact) is not None and self.type not in types:
-                raise ValueError(f"{fact} does not apply to {self.type}; only to {', '.join(sorted(types))}")
+                raise ValueError(
+                    sentence(
+                        "{fact} does not apply to {type}; only to {names}",
+                        fact=fact,
+                        type=self.type,
+                        names=", ".join(sorted(types)),
+                    )
+                )
         if self.type == "list" and self.items is None:
             raise ValueError('a list needs items: the shape of its entries, such as {"type": "string"}')
         if self.type == "object" and not self.properties:
             raise ValueError('an object needs properties, such as {"price": {"type": "decimal"}}')
         if self.depth > MAX_DEPTH:
-            raise ValueError(f"more than {MAX_DEPTH} lists and objects inside each other")
+            raise ValueError(sentence("more than {max_depth} lists and objects inside each other", max_depth=MAX_DEPTH))
         if self.pattern is not None:
             compile_pattern(self.pattern)
         self._stated_values_fit()
@@ -158,7 +168,7 @@ class Shape(BaseModel):
         try:
             return None if bound is None else typed(self, _READ[self.type](self, bound))
         except ValueError as error:
-            raise ValueError(f"{fact}: {error}") from None
+            raise ValueError(sentence("{fact}: {error}", fact=fact, error=error)) from None
 
     def _stated_values_fit(self) -> None:
         if None not in (self.lowest, self.highest) and self.lowest > self.highest:
@@ -173,7 +183,7 @@ class Shape(BaseModel):
         if self.default is not None:
             read(self, self.default, "default", problems)
         if problems:
-            raise ValueError(f"{problems[0].pointer}: {problems[0].message}")
+            raise ValueError(sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message))
 
 
 def matching_work(shape: Shape, raw: object) -> int:
@@ -203,7 +213,8 @@ def read(shape: Shape, raw: object, pointer: str, problems: list[Problem]) -> An
         _within(shape, value)
     except ValueError as error:
         reason = error.reason if isinstance(error, InvalidValue) else None
-        problems.append(Problem(pointer=pointer, message=str(error), reason=reason))
+        message = str(error) if reason is None else words(reason)
+        problems.append(Problem(pointer=pointer, message=message, reason=reason))
         return None
     return value
 

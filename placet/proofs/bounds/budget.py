@@ -18,6 +18,7 @@ from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import most_seats
+from placet.sentences import sentence
 
 PAYLOAD = 2_000_000  # bytes
 
@@ -81,9 +82,12 @@ def budget_findings(budget: EngineBudget) -> list[Finding]:
     """Report where the worst case exceeds the limits of the engine."""
     if budget.state_bytes <= PAYLOAD:
         return []
-    message = (
-        f"at worst a request's state takes {budget.state_bytes:,} bytes, and the engine carries {PAYLOAD:,} at once; "
-        "ask for shorter input (max_length), fewer seats or rounds, or split the process"
+    message = sentence(
+        "at worst a request's state takes {state_bytes:,} bytes, and the engine carries "
+        "{payload:,} at once; ask for shorter input (max_length), fewer seats or rounds, or "
+        "split the process",
+        state_bytes=budget.state_bytes,
+        payload=PAYLOAD,
     )
     return [warning("engine_budget", "", message)]
 

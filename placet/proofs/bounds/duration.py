@@ -14,6 +14,7 @@ from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import most_seats
 from placet.proofs.structure.graph import components, cycles
+from placet.sentences import sentence
 
 LONGEST_CHAIN = 32  # managers above one person, as placet.directory counts them
 
@@ -84,9 +85,10 @@ def duration_findings(draft: Draft, duration: Duration) -> list[Finding]:
     named = ", ".join(repr(name) for name in duration.endless[:10]) + (
         " and more" if len(duration.endless) > 10 else ""
     )
-    message = (
-        f"the worst-case total time is unbounded, because nothing ends the wait at {named}; "
-        'give an SLA with a "final" rule other than "wait", or a timeout'
+    message = sentence(
+        "the worst-case total time is unbounded, because nothing ends the wait at {named}; give "
+        'an SLA with a "final" rule other than "wait", or a timeout',
+        named=named,
     )
     first = duration.endless[0]
     return [warning("unbounded_time", draft.steps.get(first) or draft.nodes[first].pointer, message)]
@@ -98,9 +100,12 @@ def undo_findings(draft: Draft) -> list[Finding]:
     for step in draft.definition.process_steps:
         hours = step.sla.target_hours if step.sla is not None else step.sla_hours
         if hours is not None and step.undo_seconds > hours * 3600:
-            message = (
-                f"a decision can be undone for {step.undo_seconds:g} seconds, longer than the deadline of {hours:g} "
-                "hours, and until then the stage neither goes on nor breaches; give fewer seconds"
+            message = sentence(
+                "a decision can be undone for {undo_seconds:g} seconds, longer than the deadline of "
+                "{hours:g} hours, and until then the stage neither goes on nor breaches; give fewer "
+                "seconds",
+                undo_seconds=step.undo_seconds,
+                hours=hours,
             )
             found.append(warning("undo_outlasts_deadline", f"{draft.place(step)}/undo_seconds", message))
     return found

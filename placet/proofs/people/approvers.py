@@ -10,6 +10,7 @@ from placet.plan.assignee_expressions import names_in
 from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.structure.graph import components
+from placet.sentences import sentence
 
 
 def people_findings(draft: Draft) -> list[Finding]:
@@ -96,7 +97,9 @@ def _approvers(step: Step, pointer: str, kinds: dict[str, str]) -> Iterator[Find
     seen: set[str] = set()
     for place, who in approvers_of(step, pointer):
         if str(who) in seen and not chosen(step):
-            message = f"{who} is named twice, and one person fills one seat; name somebody else or remove it"
+            message = sentence(
+                "{who} is named twice, and one person fills one seat; name somebody else or remove it", who=who
+            )
             yield warning("repeated_approver", place, message)
         seen.add(str(who))
         if who.kind == "requester" and len(step.approvers) > 1 and not chosen(step):
@@ -104,8 +107,12 @@ def _approvers(step: Step, pointer: str, kinds: dict[str, str]) -> Iterator[Find
             yield warning("requester_approves", place, message)
         wanted = "list" if who.root.kind == "inputs" else "string"
         if who.root.given and kinds.get(who.root.name, wanted) != wanted:
-            holds = "a list variable with people's ids" if wanted == "list" else "a string variable with a person's id"
-            message = f"{who} needs {holds}, this is {kinds[who.root.name]}"
+            holds = (
+                sentence("a list variable with people's ids")
+                if wanted == "list"
+                else sentence("a string variable with a person's id")
+            )
+            message = sentence("{who} needs {holds}, this is {kinds}", who=who, holds=holds, kinds=kinds[who.root.name])
             yield error("types", place, message)
 
 
@@ -120,12 +127,20 @@ def _quorum(step: Step, pointer: str) -> Iterator[Finding]:
         return
     here = f"{pointer}/quorum"
     if quorum.at_least is not None and seats is not None and quorum.at_least > seats:
-        message = f"{quorum.at_least} approvals can never come from {seats} seats; lower it, or name more approvers"
+        message = sentence(
+            "{at_least} approvals can never come from {seats} seats; lower it, or name more approvers",
+            at_least=quorum.at_least,
+            seats=seats,
+        )
         yield error("impossible_quorum", f"{here}/at_least", message)
     if quorum.weight is not None:
         weight = _most_weight(step)
         if weight is not None and quorum.weight > weight:
-            message = f"the seats weigh {weight} together, never {quorum.weight}; lower it, or raise the weights"
+            message = sentence(
+                "the seats weigh {weight} together, never {weight_2}; lower it, or raise the weights",
+                weight=weight,
+                weight_2=quorum.weight,
+            )
             yield error("impossible_quorum", f"{here}/weight", message)
 
 
@@ -167,13 +182,18 @@ def _forbidden_twice(draft: Draft) -> Iterator[Finding]:
         left = list(_quorum(step.model_copy(update={"approvers": kept}), "")) if kept else [None]
         if left and not list(_quorum(step, "")):
             named = ", ".join(sorted(before[node.id] & {str(who) for _, who in approvers_of(step, "")}))
-            said = f"these have always decided an earlier stage: {named}; this process forbids deciding twice; "
+            said = sentence(
+                "these have always decided an earlier stage: {named}; this process forbids deciding twice; ",
+                named=named,
+            )
             place = f"{draft.place(step)}/approvers"
             if draft.definition.owner or step.escalation_to or step.escalation:
                 # Somebody else is asked, so the request goes on, though hardly as intended.
-                yield warning("impossible_quorum", place, said + "the escalation or the owner is always asked instead")
+                yield warning(
+                    "impossible_quorum", place, said + sentence("the escalation or the owner is always asked instead")
+                )
             else:
-                yield error("impossible_quorum", place, said + "name other approvers, or allow it")
+                yield error("impossible_quorum", place, said + sentence("name other approvers, or allow it"))
 
 
 def _surely_decided(draft: Draft) -> dict[str, set[str]]:

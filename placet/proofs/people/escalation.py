@@ -9,6 +9,7 @@ from placet.definition.steps import Step
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, error, warning
 from placet.proofs.people.approvers import approvers_of
+from placet.sentences import sentence
 
 
 def escalation_findings(draft: Draft) -> list[Finding]:
@@ -32,18 +33,24 @@ def _step(step: Step, pointer: str) -> Iterator[Finding]:
     for place, target, action in levels_of(step, pointer):
         level = warning if action == "notify" else error
         if str(target) in approvers or target.kind == "assignee":
-            message = f"this escalates to {target}, whose task it is already; name somebody above"
+            message = sentence(
+                "this escalates to {target}, whose task it is already; name somebody above", target=target
+            )
             yield level("escalation_to_oneself", place, message)
         elif target.kind == "requester" and action != "notify":
             message = "nobody decides their own request, so it cannot escalate to the requester; name somebody else"
             yield error("escalation_to_requester", place, message)
         elif str(target) in earlier:
-            message = f"an earlier level already escalates to {target}; name somebody above, or remove it"
+            message = sentence(
+                "an earlier level already escalates to {target}; name somebody above, or remove it", target=target
+            )
             yield warning("repeated_escalation", place, message)
         earlier.add(str(target))
     timed = step.sla_hours is not None or step.sla is not None
     if step.final != "wait" and not timed:
-        message = f'"final": "{step.final}" comes after a breach, and there is no SLA; give "sla_hours"'
+        message = sentence(
+            '"final": "{final}" comes after a breach, and there is no SLA; give "sla_hours"', final=step.final
+        )
         yield warning("final_never_applies", f"{pointer}/final", message)
     if step.re_escalate_after_hours is not None and not step.escalates:
         message = "nothing escalates here, so this never applies; give a target, or remove it"

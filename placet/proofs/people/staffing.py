@@ -24,6 +24,7 @@ from placet.proofs.people.approvers import approvers_of, chosen, names_of
 from placet.proofs.people.equivalence import MOST_AWAY, Organisation, PersonClass, StagePeople
 from placet.proofs.people.escalation import levels_of
 from placet.proofs.structure.compilation import SOME_DAY
+from placet.sentences import sentence
 from placet.tasks.candidates import resolve
 from placet.tasks.seats import fill_seats
 
@@ -77,7 +78,10 @@ def _without_directory(draft: Draft) -> Iterator[Finding]:
     named = sorted({str(who.root) for _, who in names_of(draft) if who.root.kind in {"user", "role", "group"}})
     if named:
         shown = ", ".join(named[:10]) + (" and more" if len(named) > 10 else "")
-        message = f"no directory is loaded, so it is unknown whether these exist: {shown}; load people and check again"
+        message = sentence(
+            "no directory is loaded, so it is unknown whether these exist: {shown}; load people and check again",
+            shown=shown,
+        )
         yield warning("people_unknown", "/process_steps", message)
 
 
@@ -85,14 +89,22 @@ def _unknown_names(draft: Draft, everyone: Organisation) -> Iterator[Finding]:
     for place, who in names_of(draft):
         root = who.root
         if root.kind == "user" and not everyone.holders(root):
-            yield warning("unknown_person", place, f"no person has the id {root.name!r}; correct it, or add them")
+            yield warning(
+                "unknown_person",
+                place,
+                sentence("no person has the id {name!r}; correct it, or add them", name=root.name),
+            )
         elif root.kind == "role" and not everyone.holders(root):
             yield warning(
-                "unknown_role", place, f"no person holds the role {root.name!r}; correct it, or give it to somebody"
+                "unknown_role",
+                place,
+                sentence("no person holds the role {name!r}; correct it, or give it to somebody", name=root.name),
             )
         elif root.kind == "group" and not everyone.holders(root):
             yield warning(
-                "unknown_group", place, f"no person is in the group {root.name!r}; correct it, or add somebody"
+                "unknown_group",
+                place,
+                sentence("no person is in the group {name!r}; correct it, or add somebody", name=root.name),
             )
 
 
@@ -203,10 +215,13 @@ class _StageStaffing:
             )
             yield error("impossible_quorum", self.pointer, message, witness={"requester": min(others)})
         elif short:
-            message = (
-                f"for {len(short)} of {len(self.everyone.people)} requesters, such as {short[0]!r}, too few people may "
-                "approve and nobody replaces them, so an operator has to assign the task; "
-                "name an owner or an escalation"
+            message = sentence(
+                "for {count} of {count_2} requesters, such as {short!r}, too few people may approve and "
+                "nobody replaces them, so an operator has to assign the task; name an owner or an "
+                "escalation",
+                count=len(short),
+                count_2=len(self.everyone.people),
+                short=short[0],
             )
             yield warning("quorum_not_met", self.pointer, message, witness={"requester": short[0]})
 
@@ -238,9 +253,11 @@ class _StageStaffing:
                     continue
                 self.office.may_be_away = count - 1
                 if count == 1:
-                    message = (
-                        f"while {', '.join(sorted(gone))} is away without a substitute, too few are left to approve "
-                        f"what {requester!r} asks for; name more approvers, an escalation or an owner"
+                    message = sentence(
+                        "while {names} is away without a substitute, too few are left to approve what "
+                        "{requester!r} asks for; name more approvers, an escalation or an owner",
+                        names=", ".join(sorted(gone)),
+                        requester=requester,
                     )
                     witness = {"requester": requester, "away": sorted(gone)}
                     yield warning("not_resilient", self.pointer, message, witness=witness)

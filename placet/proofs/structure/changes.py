@@ -12,12 +12,13 @@ from placet.proofs.findings import Finding, error, warning
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample_input
 from placet.proofs.structure.graph import reached
+from placet.sentences import sentence
 
 if TYPE_CHECKING:
     from placet.proofs.values.reachability import Reach
 
 
-_REMEDY = 'set "on_change" to "restart", so that a changed request goes again from its first node'
+_REMEDY = sentence('set "on_change" to "restart", so that a changed request goes again from its first node')
 
 
 def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
@@ -45,8 +46,12 @@ def _depended_on(draft: Draft) -> list[Finding]:
         error(
             "approval_of_changed_content",
             f"/settings/immaterial/{index}",
-            f"{name!r} is not immaterial: {reads[name]} depends on it, and a change of it would leave approvals as "
-            "they are; remove it here",
+            sentence(
+                "{name!r} is not immaterial: {reads} depends on it, and a change of it would leave "
+                "approvals as they are; remove it here",
+                name=name,
+                reads=reads[name],
+            ),
             witness=witness,
         )
         for index, name in enumerate(draft.definition.settings.immaterial)
@@ -73,9 +78,12 @@ class _Changes:
             if later.id in self._behind[earlier.id] or (earlier.id, later.id) in beside:
                 witness = self._input_at(later)
                 if witness is not None:
-                    message = (
-                        f"once {_name(earlier)} has approved the witness, {_name(later)} may ask for changes and "
-                        f"approve whatever comes back, and {_name(earlier)} is not asked again; {_REMEDY}"
+                    message = sentence(
+                        "once {earlier} has approved the witness, {later} may ask for changes and approve "
+                        "whatever comes back, and {earlier} is not asked again; {remedy}",
+                        earlier=_name(earlier),
+                        later=_name(later),
+                        remedy=_REMEDY,
                     )
                     yield warning("approval_of_changed_content", self._pointer, message, witness=witness)
 
@@ -88,9 +96,13 @@ class _Changes:
                     continue
                 opening, witness = self._input_at(asked), self._input_at(other)
                 if opening is not None and witness is not None and opening != witness:
-                    message = (
-                        f"{choice.id!r} leads the opening to {_name(asked)}, who may ask for changes and approve the "
-                        f"witness, which {choice.id!r} would have led to {_name(other)}; {_REMEDY}"
+                    message = sentence(
+                        "{id!r} leads the opening to {asked}, who may ask for changes and approve the witness, "
+                        "which {id!r} would have led to {other}; {remedy}",
+                        id=choice.id,
+                        asked=_name(asked),
+                        other=_name(other),
+                        remedy=_REMEDY,
                     )
                     yield warning(
                         "approval_of_changed_content", self._pointer, message, witness=witness, opening=opening

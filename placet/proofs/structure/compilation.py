@@ -19,6 +19,7 @@ from placet.nodes.registry import type_of
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from placet.proofs.findings import Finding, error, warning
+from placet.sentences import sentence
 
 # Proofs do not depend on when a request begins; calendars are frozen for whole years, so any moment does.
 SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -67,7 +68,9 @@ def compiled(
         return None, [_classified(raw, problem) for problem in problems]
     except (PlacetError, ValueError, ArithmeticError, RecursionError) as fault:
         # What cannot be written as canonical JSON, such as a form with numbers that no JSON reader keeps.
-        return None, [error("schema", "", f"the blueprint cannot be compiled: {str(fault)[:300]}")]
+        return None, [
+            error("schema", "", sentence("the blueprint cannot be compiled: {fault}", fault=str(fault)[:300]))
+        ]
 
 
 def _assumed_actions(definition: ProcessDefinition) -> tuple[dict[str, ActionSpec], list[Finding]]:
@@ -78,7 +81,9 @@ def _assumed_actions(definition: ProcessDefinition) -> tuple[dict[str, ActionSpe
         if isinstance(called, NamedAction):
             name = called.name
             named[name] = ActionSpec(name=name, executor="unknown", is_idempotent=False, latency_class="very_slow")
-            message = f"no action catalog is loaded, so it is not known whether there is an action {name!r}"
+            message = sentence(
+                "no action catalog is loaded, so it is not known whether there is an action {name!r}", name=name
+            )
             told.append(warning("action_unknown", f"/graph_spec/nodes/{index}/action", message))
     return named, told
 
@@ -92,7 +97,10 @@ def _assumed_children(definition: ProcessDefinition) -> tuple[dict[str, Child], 
             names = [name for name in (*called.input, *called.output.values()) if re.fullmatch(r"[A-Za-z_]\w*", name)]
             known = variables.setdefault(called.reference, {})
             known |= {name: Variable(name=name, type="string") for name in names}
-            message = f"no processes are loaded, so it is not known whether there is one called {called.template!r}"
+            message = sentence(
+                "no processes are loaded, so it is not known whether there is one called {template!r}",
+                template=called.template,
+            )
             told.append(warning("process_unknown", f"/graph_spec/nodes/{index}/template", message))
     return {
         named: Child(template_id="unknown", plan=_stand_in(named, known)) for named, known in variables.items()

@@ -14,6 +14,7 @@ from placet.proofs.solver import Undecided
 from placet.proofs.values.assignment import AssignedVariables
 from placet.proofs.values.evaluation import EvaluationCheck
 from placet.proofs.values.reachability import Reach, ReachingInput, Values
+from placet.sentences import sentence
 
 Condition = tuple[DraftEdge, Expression]
 
@@ -62,7 +63,11 @@ class _Decision:
         try:
             return self.reach.show(self.node.id, terms, self.names, check, likely=likely), True
         except Undecided as doubt:
-            message = f"it could not be proven that {question}: {doubt.message}; simplify the conditions"
+            message = sentence(
+                "it could not be proven that {question}: {message}; simplify the conditions",
+                question=question,
+                message=doubt.message,
+            )
             self.found.append(warning("not_proven", pointer, message))
             return None, False
 
@@ -84,22 +89,24 @@ class _Decision:
             [*self.none[:before], self.holds[index]],
             first,
             pointer,
-            "this branch can be taken by some input",
+            sentence("this branch can be taken by some input"),
             likely=True,
         )
         if shown is None and known:
             why = self._why_dead(index, expression)
-            self.found.append(error("dead_branch", pointer, f"this branch is never taken: {why}"))
+            self.found.append(error("dead_branch", pointer, sentence("this branch is never taken: {why}", why=why)))
 
     def _why_dead(self, index: int, expression: Expression) -> str:
         try:
             if self.reach.prover.witness([(expression, True)]) is None:
-                return "its condition holds for no valid input; correct it, or remove the edge"
+                return sentence("its condition holds for no valid input; correct it, or remove the edge")
             if self.reach.show(self.node.id, [self.holds[index]], self.names, lambda v: self._holds(index, v)) is None:
-                return "its condition never holds on the paths that lead here; correct it, or remove the edge"
+                return sentence("its condition never holds on the paths that lead here; correct it, or remove the edge")
         except Undecided:
             pass  # the reason is only for the message
-        return "an earlier condition takes every input for which it holds; correct one of them, or remove the edge"
+        return sentence(
+            "an earlier condition takes every input for which it holds; correct one of them, or remove the edge"
+        )
 
     def _holds(self, index: int, values: Values) -> bool:
         return self._results(values)[index] is True
@@ -120,12 +127,16 @@ class _Decision:
         if self.node.hit_policy is not None:
             self._rules_overlap(index)
             return
-        shown, _ = self._ask([self.holds[index], taken], both, pointer, "only one branch fits", likely=False)
+        shown, _ = self._ask([self.holds[index], taken], both, pointer, sentence("only one branch fits"), likely=False)
         if shown is None:
             return
         results = self._results(self.reach.values(shown.found))
         earlier = self.conditions[results.index(True)][0]
-        message = f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold; make them exclude each other"
+        message = sentence(
+            "{condition} and {other} can both hold; make them exclude each other",
+            condition=_brief(expression.source),
+            other=_brief(earlier.text),
+        )
         level = warning if earlier.target == edge.target else error
         self.found.append(level("overlap", pointer, message + shown.note, **shown.parts))
 
@@ -142,13 +153,15 @@ class _Decision:
             return results[index] is True and any(results[n] is True for n in rivals)
 
         terms = [self.holds[index], z3.Or([self.holds[n] for n in rivals])]
-        shown, _ = self._ask(terms, both, edge.place, "only one rule fits", likely=False)
+        shown, _ = self._ask(terms, both, edge.place, sentence("only one rule fits"), likely=False)
         if shown is not None:
             results = self._results(self.reach.values(shown.found))
             earlier = self.conditions[next(n for n in rivals if results[n] is True)][0]
-            message = (
-                f"{_brief(expression.source)} and {_brief(earlier.text)} can both hold, and the hit policy is "
-                f"{self.node.hit_policy!r}; make them exclude each other"
+            message = sentence(
+                "{condition} and {other} can both hold, and the hit policy is {policy!r}; make them exclude each other",
+                condition=_brief(expression.source),
+                other=_brief(earlier.text),
+                policy=self.node.hit_policy,
             )
             self.found.append(error("overlap", edge.place, message + shown.note, **shown.parts))
 
@@ -158,7 +171,7 @@ class _Decision:
 
         pointer = self.node.pointer
         shown, known = self._ask(
-            self.none, none, pointer, "some branch is always taken", likely=self.default is not None
+            self.none, none, pointer, sentence("some branch is always taken"), likely=self.default is not None
         )
         if self.default is not None:
             if shown is None and known:
@@ -166,10 +179,14 @@ class _Decision:
                 self.found.append(warning("dead_branch", self.default.pointer, message))
         elif shown is not None and not self.node.cut:
             remedy = (
-                'add an edge with "default": true' if self.node.hit_policy is None else 'give the table a "default"'
+                sentence('add an edge with "default": true')
+                if self.node.hit_policy is None
+                else sentence('give the table a "default"')
             )
-            message = (
-                f"no condition of {self.node.id!r} holds for some input, and it has no default; {remedy}, or cover it"
+            message = sentence(
+                "no condition of {id!r} holds for some input, and it has no default; {remedy}, or cover it",
+                id=self.node.id,
+                remedy=remedy,
             )
             self.found.append(error("gap", pointer, message + shown.note, **shown.parts))
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 
 from placet.proofs.draft import Draft, DraftEdge, DraftNode
 from placet.proofs.findings import Finding, error, warning
+from placet.sentences import sentence
 
 
 def graph_findings(draft: Draft, bounded: Container[frozenset[str]] = ()) -> list[Finding]:
@@ -97,7 +98,7 @@ def _unreachable(draft: Draft) -> Iterator[Finding]:
     found = reached(draft, [v.id for v in draft.entries])
     for node in draft.nodes.values():
         if node.id not in found:
-            message = f"nothing leads from the trigger to {node.id!r}; add an edge to it, or remove it"
+            message = sentence("nothing leads from the trigger to {id!r}; add an edge to it, or remove it", id=node.id)
             yield error("unreachable_node", node.pointer, message)
 
 
@@ -111,8 +112,12 @@ def _endless(draft: Draft) -> Iterator[Finding]:
             continue  # the dangling edge is reported, and may be the way out
         for name in sorted(group):
             node = draft.nodes[name]
-            what = "leads nowhere" if not node.edges else "leads only in circles"
-            message = f"{name!r} {what}: no path from here reaches a terminator; add an edge that leads to one"
+            what = sentence("leads nowhere") if not node.edges else sentence("leads only in circles")
+            message = sentence(
+                "{name!r} {what}: no path from here reaches a terminator; add an edge that leads to one",
+                name=name,
+                what=what,
+            )
             yield error("endless_path", node.pointer, message)
 
 
@@ -122,13 +127,17 @@ def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding
             continue
         named = " -> ".join(group[:8]) + (" -> ..." if len(group) > 8 else "")
         if any(draft.nodes[name].pauses for name in group):
-            message = (
-                f"the loop {named} can repeat without bound; for rework, let approvers request changes "
-                "(settings.max_rounds bounds these) and lead this edge to an end; or count the rounds: in each round "
-                "an action adds one to a whole number with a known start, and a decision leaves the loop at a bound"
+            message = sentence(
+                "the loop {named} can repeat without bound; for rework, let approvers request changes "
+                "(settings.max_rounds bounds these) and lead this edge to an end; or count the rounds: "
+                "in each round an action adds one to a whole number with a known start, and a decision "
+                "leaves the loop at a bound",
+                named=named,
             )
         else:
-            message = f"the loop {named} repeats without anybody being asked; remove the edge that leads back"
+            message = sentence(
+                "the loop {named} repeats without anybody being asked; remove the edge that leads back", named=named
+            )
         yield error("unbounded_loop", draft.nodes[group[0]].pointer, message)
 
 
@@ -136,7 +145,7 @@ def _edges(node: DraftNode) -> Iterator[Finding]:
     """Check a node's edges: those that are never taken, and results without an edge."""
     if node.end:
         for edge in node.edges:
-            message = f"{node.id!r} is an end, so this edge is never taken; remove it"
+            message = sentence("{id!r} is an end, so this edge is never taken; remove it", id=node.id)
             yield error("wrong_edge", edge.pointer, message)
         return
     if not node.chooses:
@@ -157,17 +166,24 @@ def _results(node: DraftNode) -> Iterator[Finding]:
     for edge in node.edges:
         if edge.on is not None and edge.on not in node.results:
             known = ", ".join(node.results)
-            message = f"{node.id!r} never has the result {edge.on!r}; it has {known}"
+            message = sentence(
+                "{id!r} never has the result {on!r}; it has {known}", id=node.id, on=edge.on, known=known
+            )
             if edge.on == "expired":
-                message += ' (expired needs an SLA and "final": "expire")'
+                message += sentence(' (expired needs an SLA and "final": "expire")')
             yield error("wrong_edge", f"{edge.pointer}/on", message)
     for result in node.results:
         # A plain edge stands for what is hoped for.
         taken = [a for a in node.edges if a.on == result or (a.on is None and result in node.plain)]
         yield from _twice(node, taken, f"edges for {result!r}")
     if node.edges and not node.cut and not any(a.on in {None, *node.plain} for a in node.edges):
-        what = "an approval" if node.step is not None else repr(node.plain[0])
-        message = f'{node.id!r} has no edge for {what}; add an edge with "on": "{node.plain[0]}"'
+        what = sentence("an approval") if node.step is not None else repr(node.plain[0])
+        message = sentence(
+            '{id!r} has no edge for {what}; add an edge with "on": "{plain}"',
+            id=node.id,
+            what=what,
+            plain=node.plain[0],
+        )
         yield error("gap", node.pointer, message)
 
 
@@ -182,5 +198,5 @@ def _unused_steps(draft: Draft) -> Iterator[Finding]:
     used = {v.step.stage_name for v in draft.nodes.values() if v.step is not None}
     for name, pointer in draft.steps.items():
         if name not in used:
-            message = f"no approval node uses the step {name!r}; add a node for it, or remove it"
+            message = sentence("no approval node uses the step {name!r}; add a node for it, or remove it", name=name)
             yield warning("unused_step", pointer, message)

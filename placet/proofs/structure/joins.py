@@ -9,6 +9,7 @@ from placet.plan.graph import Join, Node
 from placet.plan.plan import Plan
 from placet.proofs.draft import Draft
 from placet.proofs.findings import Finding, warning
+from placet.sentences import sentence
 
 
 def join_findings(draft: Draft, plan: Plan) -> Iterator[Finding]:
@@ -30,10 +31,16 @@ def _pointless(draft: Draft, plan: Plan, node: Node, join: Join, instant: list[i
     for edge in range(len(fork.edges)):
         first = None if edge in instant else _first_pause(plan, fork.edges[edge].target, name)
         if first is not None:
-            message = (
-                f"nobody waits for {first!r}: the branch of {fork.id!r} through {quick} comes to {name!r} at once, and "
-                f"{join.need} of {len(join.edges)} is enough there; let it need all, or put something to wait for "
-                "into that branch"
+            message = sentence(
+                "nobody waits for {first!r}: the branch of {id!r} through {quick} comes to {name!r} at "
+                "once, and {need} of {count} is enough there; let it need all, or put something to wait "
+                "for into that branch",
+                first=first,
+                id=fork.id,
+                quick=quick,
+                name=name,
+                need=join.need,
+                count=len(join.edges),
             )
             yield warning("pointless_branch", draft.nodes[first].pointer, message)
 

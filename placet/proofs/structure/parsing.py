@@ -11,6 +11,7 @@ from placet.definition.model import ProcessDefinition, parse_definition
 from placet.errors import BlueprintInvalid, Problem
 from placet.json_pointer import value_at
 from placet.proofs.findings import Finding, error
+from placet.sentences import sentence, shortened
 
 _EMPTY_APPROVERS = re.compile(r"^/process_steps/\d+/approvers$")
 _FORM = re.compile(r"^/process_steps/\d+/form$")
@@ -44,7 +45,9 @@ def read_shape(raw: object) -> tuple[ProcessDefinition | None, list[Finding]]:
 def _version(raw: object) -> Iterator[Finding]:
     version = value_at(raw, "/version")
     if isinstance(version, str) and not SEMVER.match(version):
-        message = f'version {version[:100]!r} is not a semantic version; write for example "1.0.0"'
+        message = sentence(
+            'version {version!r} is not a semantic version; write for example "1.0.0"', version=version[:100]
+        )
         yield error("version", "/version", message)
 
 
@@ -58,7 +61,12 @@ def _names(raw: object) -> Iterator[Finding]:
             if not isinstance(name, str):
                 continue
             if name in seen:
-                message = f"{name[:200]!r} is declared at /{part}/{seen[name]} already; give each its own name"
+                message = sentence(
+                    "{name!r} is declared at /{part}/{seen} already; give each its own name",
+                    name=name[:200],
+                    part=part,
+                    seen=seen[name],
+                )
                 yield error("duplicate_id", f"/{part}/{index}/{key}", message)
             else:
                 seen[name] = index
@@ -90,4 +98,4 @@ def _classified(raw: object, problem: Problem) -> Finding:
         code, message = "impossible_quorum", "more than 100 percent can never approve; write at most 100"
     elif problem.pointer.endswith("/condition") and value == "":
         code, message = "syntax", 'an empty condition never holds; write one, such as amount > 5000, or "default": true'
-    return error(code, problem.pointer, message[:1_000])
+    return error(code, problem.pointer, shortened(message, 1_000))

@@ -17,6 +17,7 @@ from placet.proofs.draft import Draft, DraftEdge, DraftNode
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import names_of
 from placet.proofs.structure.graph import components
+from placet.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +164,10 @@ def variable_findings(draft: Draft) -> list[Finding]:
         warning(
             "unused_variable",
             f"/variables/{index}",
-            f"no condition and no approver depends on {variable.name!r}; that is fine where people read it",
+            sentence(
+                "no condition and no approver depends on {name!r}; that is fine where people read it",
+                name=variable.name,
+            ),
         )
         for index, variable in enumerate(draft.definition.variables)
         if variable.name not in used

@@ -15,10 +15,11 @@ from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
 from placet.plan.plan import Child
 from placet.proofs.draft import Draft, DraftNode
-from placet.proofs.findings import Finding, error, warning
+from placet.proofs.findings import Finding, error, warning, what_follows
 from placet.proofs.solver import Undecided
 from placet.proofs.values.assignment import AssignedVariables
 from placet.proofs.values.reachability import Reach, ReachingInput, Values
+from placet.sentences import sentence
 
 
 class EvaluationCheck:
@@ -75,19 +76,25 @@ class EvaluationCheck:
         try:
             shown = self.reach.show(self.node.id, terms, self.names, fails_so, likely=False)
         except Undecided as doubt:
-            message = f"it could not be proven that everything here can be evaluated: {doubt.message}; simplify it"
+            message = sentence(
+                "it could not be proven that everything here can be evaluated: {message}; simplify it",
+                message=doubt.message,
+            )
             return False, [warning("not_proven", self.node.pointer, message)]
         return (False, []) if shown is None else (True, [self._finding(kind, shown)])
 
     def _finding(self, kind: str, shown: ReachingInput) -> Finding:
         values = self.reach.values(shown.found)
         place, fault = self._fault(values) or (self.node.pointer, "")
-        what = "this condition" if self.node.chooses else "this"
+        what = sentence("this condition") if self.node.chooses else sentence("this")
         handled = any(edge.on == "failed" for edge in self.node.edges)
         asked = self.node.step is not None  # the approvers could not be determined
-        then = f"{self.node.id!r} has the result 'failed'" if handled else "the request fails"
-        then = "the escalation or the owner is asked" if asked else then
-        message = f"for some input {what} cannot be evaluated, and {then}: {fault}"
+        then = what_follows(self.node.id, handled=handled)
+        if asked:
+            then = sentence("the escalation or the owner is asked")
+        message = sentence(
+            "for some input {what} cannot be evaluated, and {then}: {fault}", what=what, then=then, fault=fault
+        )
         if kind == "absent":
             # Of what is absent in the witness, those that the process sets are the ones to look at.
             absent = frozenset(name for name in self.names if values.get(name) is None)

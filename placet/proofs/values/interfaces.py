@@ -23,6 +23,7 @@ from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
 from placet.plan.plan import Child
 from placet.proofs.findings import Finding, error
+from placet.sentences import sentence
 
 # What the value of an expression is as JSON: decimals, dates and moments are written as text.
 _WRITTEN = {
@@ -113,14 +114,23 @@ def _value(
         allowed = _json_types(schema)
         if kind is not None and allowed is not None and not _overlap({_WRITTEN[kind]}, allowed):
             told = f"this is {_article(kind)}, passed on as {_WRITTEN[kind]}"
-            message = f"{told}, and {spec.name!r} takes {' or '.join(sorted(allowed))} here; compute one"
+            message = sentence(
+                "{told}, and {name!r} takes {names} here; compute one",
+                told=told,
+                name=spec.name,
+                names=" or ".join(sorted(allowed)),
+            )
             yield error("types", f"{place}/expr", message)
     elif next(computed_in(value, place), None) is None:
         # A part of a schema may refer to the whole, by which alone it can be read.
         whole = {key: inner for key, inner in spec.input_schema.items() if key in {"$defs", "definitions"}} | schema
         if not schema_problems(whole, ""):
             for problem in value_problems(whole, value, place):
-                yield error("types", problem.pointer, f"{problem.message}; {spec.name!r} takes nothing else here")
+                yield error(
+                    "types",
+                    problem.pointer,
+                    sentence("{message}; {name!r} takes nothing else here", message=problem.message, name=spec.name),
+                )
     elif isinstance(value, dict) and isinstance(schema.get("properties"), dict):
         for name, inner in value.items():
             if isinstance(member := schema["properties"].get(name), dict):
@@ -138,15 +148,21 @@ def _output(giver: str, schema: Any, variable: Variable, source: str, place: str
         if part not in members:
             if schema.get("additionalProperties") is False:
                 known = ", ".join(members) or "nothing"
-                message = f"{giver} returns no {part!r}; it returns: {known}"
+                message = sentence(
+                    "{giver} returns no {part!r}; it returns: {known}", giver=giver, part=part, known=known
+                )
                 yield error("dangling_id", place, message)
             return
         schema = members[part]
     returned = _json_types(schema) if isinstance(schema, dict) else None
     if returned is not None and not _overlap(_TAKEN[variable.type], returned - {"null"}):
-        message = (
-            f"{giver} returns {' or '.join(sorted(returned))} here, and {variable.name!r} is declared as "
-            f"{variable.type}; take another field, or declare another type"
+        message = sentence(
+            "{giver} returns {names} here, and {name!r} is declared as {type}; take another field, "
+            "or declare another type",
+            giver=giver,
+            names=" or ".join(sorted(returned)),
+            name=variable.name,
+            type=variable.type,
         )
         yield error("types", place, message)
 
@@ -163,24 +179,43 @@ def _subprocess(
         text = expression_of(value)
         kind = _kind(expressions.get(text)) if text is not None else None
         if kind is not None and kind not in GIVEN[taken[name].type]:
-            message = f"this is {_article(kind)}, and {name!r} of {child.plan.name!r} is declared as {taken[name].type}"
-            yield error("types", f"{place}/expr", f"{message}; compute one")
+            message = sentence(
+                "this is {kind}, and {name!r} of {name_2!r} is declared as {type}",
+                kind=_article(kind),
+                name=name,
+                name_2=child.plan.name,
+                type=taken[name].type,
+            )
+            yield error("types", f"{place}/expr", sentence("{message}; compute one", message=message))
         elif text is None and next(computed_in(value, place), None) is None:
             problems: list[Problem] = []
             read(taken[name], value, place, problems)
             for problem in problems:
-                yield error("types", problem.pointer, f"{problem.message}, so that {child.plan.name!r} can take it")
+                yield error(
+                    "types",
+                    problem.pointer,
+                    sentence("{message}, so that {name!r} can take it", message=problem.message, name=child.plan.name),
+                )
     missing = [v.name for v in taken.values() if v.required and v.default is None and v.name not in called.input]
     if missing:
-        message = f"{child.plan.name!r} cannot begin without {', '.join(map(repr, missing))}; give a value for each"
+        message = sentence(
+            "{name!r} cannot begin without {names}; give a value for each",
+            name=child.plan.name,
+            names=", ".join(map(repr, missing)),
+        )
         yield error("missing_input", f"{here}/input" if called.input else here, message)
     for name, source in called.output.items():
         if name in variables and source in taken:
             kind = _PASSED[taken[source].type]
             if kind not in GIVEN[variables[name].type]:
-                message = (
-                    f"{source!r} of {child.plan.name!r} is declared as {taken[source].type}, and {name!r} as "
-                    f"{variables[name].type}; take another variable, or declare another type"
+                message = sentence(
+                    "{source_text!r} of {name!r} is declared as {type}, and {name_2!r} as {type_2}; take "
+                    "another variable, or declare another type",
+                    source_text=source,
+                    name=child.plan.name,
+                    type=taken[source].type,
+                    name_2=name,
+                    type_2=variables[name].type,
                 )
                 yield error("types", pointer_to(f"{here}/output", name), message)
 

@@ -24,11 +24,14 @@ from placet.nodes.registry import type_of
 from placet.plan.plan import Child
 from placet.plan.pure_actions import computes
 from placet.proofs.draft import Draft, DraftNode
-from placet.proofs.findings import Finding, error, warning
+from placet.proofs.findings import Finding, error, warning, what_follows
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample_input
 from placet.proofs.values.interfaces import GIVEN
 from placet.proofs.values.reachability import Reach, Values
+from placet.sentences import sentence, shortened
+
+LONGEST_FAULT = 500  # characters of what is told of a value
 
 _SCALARS = {"string", "integer", "decimal", "boolean", "date", "datetime"}
 
@@ -127,7 +130,7 @@ class _DeclarationCheck:
             yield from self._computed(expression)
         elif template is None:
             if shape.required and shape.default is None:
-                yield self._finding("there is no value here, and one is required", None)
+                yield self._finding(sentence("there is no value here, and one is required"), None)
         elif next(computed_in({"": template}, ""), None) is None:
             problems: list[Problem] = []
             read(shape, template, self.value.pointer, problems)
@@ -155,7 +158,11 @@ class _DeclarationCheck:
         try:
             shown = self.reach.show(self.node.id, [broken], expression.reads, unfit, likely=fits is not None)
         except Undecided as doubt:
-            message = f"it could not be proven that this keeps the declaration of {self.value.purpose}: {doubt.message}"
+            message = sentence(
+                "it could not be proven that this keeps the declaration of {purpose}: {message}",
+                purpose=self.value.purpose,
+                message=doubt.message,
+            )
             yield warning("not_proven", place, message)
             return
         if shown is not None:
@@ -191,20 +198,28 @@ class _DeclarationCheck:
         shape = self.value.variable
         if alone:  # it is left out
             missing = shape.required and shape.default is None
-            return "there is no value here, and one is required" if missing else None
+            return sentence("there is no value here, and one is required") if missing else None
         try:
             value = as_json(evaluate(expression, values))
         except EvaluationFailed:
             return None
         problems: list[Problem] = []
         read(shape, value, "", problems)
-        return f"this comes to {value!r}, and {problems[0].message}"[:500] if problems else None
+        if not problems:
+            return None
+        told = sentence("this comes to {value!r}, and {message}", value=value, message=problems[0].message)
+        return shortened(told, LONGEST_FAULT)
 
     def _finding(
         self, fault: str, parts: Mapping[str, Any] | None, place: str | None = None, note: str = ""
     ) -> Finding:
-        then = f"{self.node.id!r} has the result 'failed'" if self.handled else "the request fails"
-        message = f"{fault}: it breaks the declaration of {self.value.purpose}, and {then}; compute another value{note}"
+        message = sentence(
+            "{fault}: it breaks the declaration of {purpose}, and {then}; compute another value{note}",
+            fault=fault,
+            purpose=self.value.purpose,
+            then=what_follows(self.node.id, handled=self.handled),
+            note=note,
+        )
         if parts is None:
             try:
                 shown = self.reach.arrival(self.node.id)

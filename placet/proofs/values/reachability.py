@@ -23,6 +23,7 @@ from placet.proofs.solver import Undecided
 from placet.proofs.solver.prover import Prover, result
 from placet.proofs.solver.samples import sample_input
 from placet.proofs.structure.graph import components, cycles
+from placet.sentences import joined, sentence
 
 Values = dict[str, object]
 
@@ -47,13 +48,13 @@ class ReachingInput:
     @property
     def note(self) -> str:
         """Say when and for whom, and how the input gets there, where it is not the one that the request begins with."""
-        told = [f"at {self.found[NOW]}"] if NOW in self.found else []
+        told = [sentence("at {moment}", moment=self.found[NOW])] if NOW in self.found else []
         if REQUESTER in self.found:
             facts = {name: value for name, value in self.found[REQUESTER].items() if value not in (None, [], "a")}
-            told.append(f"for a requester with {json.dumps(facts, ensure_ascii=False)}")
+            told.append(sentence("for a requester with {facts}", facts=json.dumps(facts, ensure_ascii=False)))
         if self.opening is not None:
-            told.append("once its input is the witness: resubmitted, or set by the process")
-        return f" ({', '.join(told)})" if told else ""
+            told.append(sentence("once its input is the witness: resubmitted, or set by the process"))
+        return sentence(" ({told})", told=joined(", ", told)) if told else ""
 
     @property
     def parts(self) -> dict[str, Any]:

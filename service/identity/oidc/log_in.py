@@ -13,6 +13,7 @@ from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from itsdangerous import BadData, URLSafeTimedSerializer
 
 from placet.errors import NotAuthenticated
+from placet.sentences import sentence
 from service.context import Context
 from service.identity import login, step_up
 from service.identity.oidc.people import access_of, holder_of
@@ -136,7 +137,10 @@ def _begun(secret: str, kept: str | None, state: str | None) -> Begun:
         begun = Begun(**_serializer(secret).loads(kept or "", max_age=MINUTES * 60))
     except (BadData, TypeError) as error:
         raise NotAuthenticated(
-            f"This log-in was not begun in this browser, or took longer than {MINUTES} minutes. Log in again."
+            sentence(
+                "This log-in was not begun in this browser, or took longer than {minutes} minutes. Log in again.",
+                minutes=MINUTES,
+            )
         ) from error
     if not hmac.compare_digest(begun.state.encode(), (state or "").encode()):
         raise NotAuthenticated("The answer belongs to another log-in than this browser's. Log in again.")
@@ -152,7 +156,9 @@ async def _claims(
         raise NotAuthenticated("The answer comes from another identity provider. Log in again.")
     if "code" not in answer:
         said = answer.get("error_description") or answer.get("error") or "nothing"
-        raise NotAuthenticated(f"The identity provider did not log you in; it says: {said[:_SHOWN]}. Log in again.")
+        raise NotAuthenticated(
+            sentence("The identity provider did not log you in; it says: {said}. Log in again.", said=said[:_SHOWN])
+        )
     form = {
         "grant_type": "authorization_code",
         "code": answer["code"],
@@ -168,7 +174,9 @@ async def _claims(
     text = tokens.get("id_token")
     if not isinstance(text, str):
         said = str(tokens.get("error_description") or tokens.get("error") or "no ID token")
-        raise NotAuthenticated(f"The identity provider did not accept the log-in: {said[:_SHOWN]}. Log in again.")
+        raise NotAuthenticated(
+            sentence("The identity provider did not accept the log-in: {said}. Log in again.", said=said[:_SHOWN])
+        )
     claims = await verify(provider, text, audience=settings.client_id, now=context.now(), nonce=begun.nonce)
     return text, claims
 

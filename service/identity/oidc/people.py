@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.errors import NotPermitted
+from placet.sentences import sentence
 from service.identity.settings import OidcSettings
 from service.principal import ACCESS
 from storage.queries.identity import sessions
@@ -42,8 +43,11 @@ def holder_of(
             return found
         raise _unknown(settings.service_claim, program)
     raise NotPermitted(
-        f"The identity provider's token has no claim {settings.person_claim!r}, by which Placet knows people. "
-        "The operator sets PLACET_OIDC_PERSON_CLAIM, or has the provider send it."
+        sentence(
+            "The identity provider's token has no claim {person_claim!r}, by which Placet knows "
+            "people. The operator sets PLACET_OIDC_PERSON_CLAIM, or has the provider send it.",
+            person_claim=settings.person_claim,
+        )
     )
 
 
@@ -60,6 +64,10 @@ def access_of(settings: OidcSettings, claims: Mapping[str, Any]) -> list[str] | 
 
 def _unknown(claim: str, value: str) -> NotPermitted:
     return NotPermitted(
-        f"The identity provider knows you as {value[:_LONGEST]!r} ({claim}), and no active person in Placet is known "
-        "by that. Ask an admin to add you, or to make you active."
+        sentence(
+            "The identity provider knows you as {value!r} ({claim}), and no active person in Placet "
+            "is known by that. Ask an admin to add you, or to make you active.",
+            value=value[:_LONGEST],
+            claim=claim,
+        )
     )

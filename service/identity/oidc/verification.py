@@ -14,6 +14,7 @@ from joserfc.errors import BadSignatureError, JoseError
 from joserfc.jwt import JWTClaimsRegistry
 
 from placet.errors import NotAuthenticated
+from placet.sentences import sentence
 from service.identity.oidc.provider import Provider
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
@@ -102,4 +103,4 @@ def _header(text: str) -> dict[str, Any]:
 
 
 def _refused(why: str) -> NotAuthenticated:
-    return NotAuthenticated(f"The identity provider's token is not accepted: {why}. Log in again.")
+    return NotAuthenticated(sentence("The identity provider's token is not accepted: {why}. Log in again.", why=why))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared
 from storage.queries import cursor as cursors
@@ -48,7 +49,11 @@ def insert(session: Session, template: DefinitionVersion) -> DefinitionVersion:
             session.add(template)
     except IntegrityError as error:
         raise Conflict(
-            f"{template.name!r} has a version {template.version} already; use a higher version number"
+            sentence(
+                "{name!r} has a version {version} already; use a higher version number",
+                name=template.name,
+                version=template.version,
+            )
         ) from error
     return template
 
@@ -64,7 +69,7 @@ def get(session: Session, template_id: str) -> DefinitionVersion:
 
 def unknown(template_id: str) -> NotFound:
     """Return the error for an id that no version has."""
-    return NotFound(f"There is no process template {template_id!r}")
+    return NotFound(sentence("There is no process template {template_id!r}", template_id=template_id))
 
 
 def find(connection: Connection, name: str, version: str | None = None) -> DefinitionVersion:
@@ -81,11 +86,13 @@ def named(connection: Connection, name: str, version: str | None = None) -> Vers
     if version is not None:
         found = next((row for row in rows if row.version == version), None)
         if found is None:
-            raise NotFound(f"There is no process template {name!r} in version {version!r}")
+            raise NotFound(
+                sentence("There is no process template {name!r} in version {version!r}", name=name, version=version)
+            )
         return found
     published = [row for row in rows if row.status == "published"]
     if not published:
-        raise NotFound(f"There is no published process template {name!r}")
+        raise NotFound(sentence("There is no published process template {name!r}", name=name))
     # Build metadata has no precedence; there the text decides, so that the answer does not change by itself.
     return max(published, key=lambda row: precedence(row.version))
 
@@ -143,9 +150,21 @@ def publish(
     """
     template = _for_change(session, template_id)
     if digest is not None and template.digest != digest:
-        raise Conflict(f"{template.name!r} {template.version} has changed since it was checked; publish it again")
+        raise Conflict(
+            sentence(
+                "{name!r} {version} has changed since it was checked; publish it again",
+                name=template.name,
+                version=template.version,
+            )
+        )
     if template.status == "deprecated":
-        raise Conflict(f"{template.name!r} {template.version} is deprecated; make a new version instead")
+        raise Conflict(
+            sentence(
+                "{name!r} {version} is deprecated; make a new version instead",
+                name=template.name,
+                version=template.version,
+            )
+        )
     if template.status == "draft":
         template.status, template.published_by, template.published_at = "published", by, now
         template.certificate = certificate
@@ -163,11 +182,20 @@ def replace_draft(
     template = _for_change(session, template_id)
     if digest is not None and template.digest not in {digest, written.digest}:
         raise Conflict(
-            f"somebody else has changed the draft {template.name!r} {template.version}; use another version number"
+            sentence(
+                "somebody else has changed the draft {name!r} {version}; use another version number",
+                name=template.name,
+                version=template.version,
+            )
         )
     if template.status != "draft":
         raise Conflict(
-            f"{template.name!r} {template.version} is {template.status} and cannot be changed; make a new version"
+            sentence(
+                "{name!r} {version} is {status} and cannot be changed; make a new version",
+                name=template.name,
+                version=template.version,
+                status=template.status,
+            )
         )
     try:
         with session.begin_nested():
@@ -176,7 +204,11 @@ def replace_draft(
             template.created_by, template.created_at = written.created_by, written.created_at
     except IntegrityError as error:
         raise Conflict(
-            f"{written.name!r} has a version {written.version} already; use another version number"
+            sentence(
+                "{name!r} has a version {version} already; use another version number",
+                name=written.name,
+                version=written.version,
+            )
         ) from error
     return template
 
@@ -224,7 +256,13 @@ def deprecate(session: Session, template_id: str) -> DefinitionVersion:
     """Deprecate a version; running requests keep it. Raises NotFound, and Conflict for a draft."""
     template = _for_change(session, template_id)
     if template.status == "draft":
-        raise Conflict(f"{template.name!r} {template.version} is a draft, which cannot be deprecated; publish it first")
+        raise Conflict(
+            sentence(
+                "{name!r} {version} is a draft, which cannot be deprecated; publish it first",
+                name=template.name,
+                version=template.version,
+            )
+        )
     template.status = "deprecated"
     return template
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.tables.drafts import STORED, BlueprintDraft, BlueprintDraftRevision
@@ -40,7 +41,7 @@ def get(session: Session, draft_id: str) -> BlueprintDraft:
 
 def unknown(draft_id: str) -> NotFound:
     """Return the error for an id that no draft has."""
-    return NotFound(f"There is no draft {draft_id!r}")
+    return NotFound(sentence("There is no draft {draft_id!r}", draft_id=draft_id))
 
 
 @of_rows
@@ -169,12 +170,19 @@ def require(draft: BlueprintDraft, *status: str, doing: str) -> None:
         "discarded": "make a new draft",
         "open": "submit it first",
     }
-    raise Conflict(f"This draft is {draft.status} and cannot be {doing}; {advice[draft.status]}.")
+    raise Conflict(
+        sentence(
+            "This draft is {status} and cannot be {doing}; {advice}.",
+            status=draft.status,
+            doing=doing,
+            advice=advice[draft.status],
+        )
+    )
 
 
 def _read(draft: BlueprintDraft) -> BlueprintDraft:
     if draft.stored_format > STORED:
-        raise Conflict(f"A newer Placet has written the draft {draft.id!r}; open it with that one.")
+        raise Conflict(sentence("A newer Placet has written the draft {id!r}; open it with that one.", id=draft.id))
     return draft
 
 

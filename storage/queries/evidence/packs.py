@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.tables.evidence import EvidencePack
@@ -33,7 +34,7 @@ def get(session: Session, pack_id: str) -> EvidencePack:
     """Return one pack; raises NotFound."""
     found = session.get(EvidencePack, pack_id)
     if found is None:
-        raise NotFound(f"There is no evidence pack {pack_id!r}.")
+        raise NotFound(sentence("There is no evidence pack {pack_id!r}.", pack_id=pack_id))
     return found
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import Conflict, InputInvalid, NotFound, Problem
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.tables.approvals import StoredPerson
 from storage.tables.identity import DirectoryGroup
@@ -52,7 +53,9 @@ def _where(query: Select[Any], where: Filter | None, fields: Mapping[str, Column
         return query
     name, value = where
     if name not in fields:
-        message = f"a filter by {name!r} is not supported; there are: {', '.join(sorted(fields))}"
+        message = sentence(
+            "a filter by {name!r} is not supported; there are: {names}", name=name, names=", ".join(sorted(fields))
+        )
         raise InputInvalid(problems=(Problem(pointer="/filter", message=message),))
     return query.where(fields[name] == value.lower())
 
@@ -75,7 +78,7 @@ def group(session: Session, group_id: str) -> DirectoryGroup:
     """Return a group; raises NotFound."""
     row = session.get(DirectoryGroup, group_id)
     if row is None:
-        raise NotFound(f"There is no group {group_id!r}.")
+        raise NotFound(sentence("There is no group {group_id!r}.", group_id=group_id))
     return row
 
 
@@ -101,7 +104,7 @@ def put_group(
     """
     other = session.scalar(select(DirectoryGroup).where(func.lower(col(DirectoryGroup.name)) == name.lower()))
     if other is not None and other.id != group_id:
-        raise Conflict(f"There is a group {name!r} already.")
+        raise Conflict(sentence("There is a group {name!r} already.", name=name))
     if group_id is None:
         row = DirectoryGroup(id=uuid.uuid4().hex, name=name, external_id=external_id, created_at=now, updated_at=now)
         session.add(row)
@@ -131,7 +134,7 @@ def _set_members(session: Session, name: str, wanted: set[str], now: datetime) -
     for person in sorted(wanted - there.keys()):
         found = session.get(StoredPerson, person)
         if found is None:
-            message = f"there is no person {person!r}; provision them first"
+            message = sentence("there is no person {person!r}; provision them first", person=person)
             raise InputInvalid(problems=(Problem(pointer="/members", message=message),))
         found.groups, found.updated_at = [*found.groups, name], now
 

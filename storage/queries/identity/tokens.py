@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared
 from storage.queries import cursor as cursors
@@ -211,7 +212,7 @@ def _by_id(session: Session, token_id: str, person: str | None) -> ApiToken:
     query = select(ApiToken).where(col(ApiToken.digest).startswith(token_id, autoescape=True))
     rows = session.scalars(query if person is None else query.where(col(ApiToken.person) == person)).all()
     if len(token_id) != _ID_LENGTH or len(rows) != 1:
-        raise NotFound(f"There is no token {token_id!r}.")
+        raise NotFound(sentence("There is no token {token_id!r}.", token_id=token_id))
     return rows[0]
 
 

@@ -33,6 +33,7 @@ from sqlmodel import col
 
 from placet.audit.chain import canonical_json, link
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
 from storage.prepared import Prepared, among
@@ -211,7 +212,7 @@ def send_again(connection: Connection, key: str, now: datetime, *, channel: str 
     chosen = _MESSAGE.c.channel == channel if channel else _MESSAGE.c.status == "failed"
     queued = len(queue_again(connection, now, _MESSAGE.c.key == key, chosen))
     if not queued and not connection.scalar(select(exists().where(_MESSAGE.c.key == key))):
-        raise NotFound(f"There is no message of notification {key!r} on any channel yet.")
+        raise NotFound(sentence("There is no message of notification {key!r} on any channel yet.", key=key))
     if queued:
         connection.execute(
             update(Outbox)

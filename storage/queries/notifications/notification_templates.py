@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from languages.catalogues import Language
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.tables.notifications import NotificationTemplate
 
@@ -74,7 +75,7 @@ def restore(session: Session, name: str, version: int, language: Language) -> No
         return
     row = session.get(NotificationTemplate, (name, version))
     if row is None or row.language != language:
-        raise NotFound(f"Template {name!r} has no version {version}.")
+        raise NotFound(sentence("Template {name!r} has no version {version}.", name=name, version=version))
     row.status = "active"
 
 

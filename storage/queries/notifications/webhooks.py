@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
 from storage.queries.notifications.delivery_queue import PUT
@@ -202,5 +203,5 @@ def payloads(session: Session, messages: Sequence[MessageRow]) -> dict[str, tupl
 def _there(session: Session, endpoint_id: str) -> WebhookEndpoint:
     row = session.get(WebhookEndpoint, endpoint_id)
     if row is None:
-        raise NotFound(f"There is no webhook endpoint {endpoint_id!r}.")
+        raise NotFound(sentence("There is no webhook endpoint {endpoint_id!r}.", endpoint_id=endpoint_id))
     return row

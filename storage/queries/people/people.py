@@ -16,6 +16,7 @@ from sqlmodel import col
 from placet import directory
 from placet.definition.assignees import AssigneeName, people_in, person_id
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared, among
 from storage.queries.people import departures
@@ -53,7 +54,7 @@ def get(connection: Connection, person: str) -> StoredPerson:
     """Return one person; raises NotFound."""
     found = find(connection, person)
     if found is None:
-        raise NotFound(f"There is no person {person!r}")
+        raise NotFound(sentence("There is no person {person!r}", person=person))
     return found
 
 
@@ -62,7 +63,7 @@ def prefer(session: Session, person: str, chosen: Mapping[str, Any], now: dateti
     """Store what a person chose for themself: these preferences, beside others that they have; raises NotFound."""
     row = session.get(StoredPerson, person)
     if row is None:
-        raise NotFound(f"There is no person {person!r}")
+        raise NotFound(sentence("There is no person {person!r}", person=person))
     row.preferences = {**row.preferences, **chosen}
     row.updated_at = now
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, sel
 from sqlmodel import col
 
 from placet.errors import InputInvalid, NotFound
+from placet.sentences import sentence
 from storage.prepared import Prepared
 from storage.tables.approvals import StoredPerson
 from storage.tables.reading import SavedView
@@ -53,14 +54,21 @@ def save(connection: Connection, person: str, name: str, query: str, now: dateti
     _lock(connection, person)
     name = _named(name)
     if len(query) > LONGEST_QUERY:
-        raise InputInvalid.at("/query", f"the view is longer than {LONGEST_QUERY} characters; search for less")
+        raise InputInvalid.at(
+            "/query",
+            sentence(
+                "the view is longer than {longest_query} characters; search for less", longest_query=LONGEST_QUERY
+            ),
+        )
     views = of_person(connection, person)
     same = next((view for view in views if view.name == name), None)
     if same is not None:
         connection.execute(update(SavedView).where(col(SavedView.id) == same.id).values(query=query))
         return same.id
     if len(views) >= MOST:
-        raise InputInvalid.at("/name", f"you have {MOST} saved views, which is the most; delete one first")
+        raise InputInvalid.at(
+            "/name", sentence("you have {most} saved views, which is the most; delete one first", most=MOST)
+        )
     row = SavedView(id=uuid4().hex, person=person, name=name, query=query, standard=False, created_at=now)
     connection.execute(insert(SavedView).values(**row.model_dump()))
     return row.id
@@ -71,7 +79,9 @@ def rename(connection: Connection, person: str, view_id: str, name: str) -> None
     _lock(connection, person)
     name = _named(name)
     if any(view.name == name and view.id != view_id for view in of_person(connection, person)):
-        raise InputInvalid.at("/name", f"another of your views is called {name!r}; choose another name")
+        raise InputInvalid.at(
+            "/name", sentence("another of your views is called {name!r}; choose another name", name=name)
+        )
     _require(connection.execute(update(SavedView).where(*_mine(person, view_id)).values(name=name)).rowcount)
 
 
@@ -102,7 +112,12 @@ def _named(name: str) -> str:
     if not name or not name.isprintable():
         raise InputInvalid.at("/name", "give the view a name")
     if len(name) > LONGEST_NAME:
-        raise InputInvalid.at("/name", f"the name is longer than {LONGEST_NAME} characters; choose a shorter one")
+        raise InputInvalid.at(
+            "/name",
+            sentence(
+                "the name is longer than {longest_name} characters; choose a shorter one", longest_name=LONGEST_NAME
+            ),
+        )
     return name
 
 

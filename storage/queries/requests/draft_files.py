@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.errors import Conflict, Refused
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries.requests.attachments import attachments_of
 from storage.tables.approvals import ApprovalRequest
@@ -44,10 +45,15 @@ def add(session: Session, row: DraftFile, most: int) -> DraftFile:
     if same is not None:
         return same
     if len(there) >= most:
-        raise Refused(f"A request of this process may have {most} files.")
+        raise Refused(sentence("A request of this process may have {most} files.", most=most))
     theirs = select(func.count()).where(col(DraftFile.person) == row.person, ~col(DraftFile.dropped))
     if connection.execute(theirs).scalar_one() >= MOST_OF_A_PERSON:
-        raise Refused(f"You have {MOST_OF_A_PERSON} files in forms that were not sent in; remove some of them first.")
+        raise Refused(
+            sentence(
+                "You have {most_of_a_person} files in forms that were not sent in; remove some of them first.",
+                most_of_a_person=MOST_OF_A_PERSON,
+            )
+        )
     session.add(row)
     return row
 

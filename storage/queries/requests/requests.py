@@ -25,6 +25,7 @@ from sqlmodel import col
 from placet.audit.reasons import readable_detail
 from placet.engine.state import Status, TaskStatus
 from placet.errors import NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared, among
 from storage.queries import cursor as cursors
@@ -187,7 +188,7 @@ def read(connection: Connection, request_id: str, viewer: str | Visibility | Non
     else:
         row = _READ_REQUEST_SEEN.first(connection, sought=request_id, viewer=viewer)
     if row is None:
-        raise NotFound(f"There is no request {request_id!r}, or it is not yours to see")
+        raise NotFound(sentence("There is no request {request_id!r}, or it is not yours to see", request_id=request_id))
     tasks = _READ_ITS_TASKS.rows(connection, sought=request_id)
     return RequestWithTasks(
         request=RequestRow(**row._asdict()), tasks=tuple(TaskRow(**task._asdict()) for task in tasks)
@@ -276,7 +277,7 @@ def read_task(connection: Connection, task_id: str, viewer: str | Visibility | N
     else:
         row = _READ_TASK_SEEN.first(connection, sought=task_id, viewer=viewer)
     if row is None:
-        raise NotFound(f"There is no task {task_id!r}, or it is not yours to see")
+        raise NotFound(sentence("There is no task {task_id!r}, or it is not yours to see", task_id=task_id))
     return TaskRow(**row._asdict())
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
 from placet.errors import Conflict, NotFound
+from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.requests.visibility import visible
@@ -40,7 +41,9 @@ def get(session: Session, simulation_id: str, *, viewer: str | None = None) -> W
     """Return one simulation; raises NotFound, also where `viewer` (None: sees all) may not see it."""
     found = session.get(WorkflowSimulation, simulation_id)
     if found is None or (viewer is not None and found.created_by != viewer):
-        raise NotFound(f"There is no simulation {simulation_id!r}, or it is not yours to see")
+        raise NotFound(
+            sentence("There is no simulation {simulation_id!r}, or it is not yours to see", simulation_id=simulation_id)
+        )
     return found
 
 
@@ -104,7 +107,7 @@ def cancel(connection: Connection, simulation_id: str, now: datetime) -> Workflo
     """Cancel a running simulation; raises NotFound, and Conflict where it has ended."""
     if not finish(connection, simulation_id, status="cancelled", now=now, error="cancelled"):
         found = get(connection, simulation_id)
-        raise Conflict(f"The simulation has ended already: {found.status}")
+        raise Conflict(sentence("The simulation has ended already: {status}", status=found.status))
     return get(connection, simulation_id)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -13,6 +14,7 @@ from service.administration.notifications import send_again
 from storage.queries.cursor import Page
 from storage.queries.notifications import backlog
 from storage.tables.notifications import NotificationMessage
+from web.operations import deliveries as called
 from web.operations.health import Part, parts_of
 from web.routes.common import Here, entries_of, record, see_other, shown
 from web.security import PageRoute
@@ -57,11 +59,14 @@ async def deliveries(
         )
 
     page, names, badge = await here.context.database.read(read)
+    say = visitor.wording.say
     return shown(
         request,
         "operations/deliveries.html",
         badge=badge,
-        rows=[(row, names(row.person) or row.channel) for row in page.items],
+        rows=[(row, names(row.person) or called.channel(say, row.channel)) for row in page.items],
+        called=partial(called.event, say),
+        channel=partial(called.channel, say),
         next_cursor=page.next_cursor,
         section="operations",
     )
