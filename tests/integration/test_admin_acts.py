@@ -7,7 +7,9 @@ import json
 import re
 from collections.abc import AsyncIterator
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from storage.tables.admin_acts import AdminAct
 from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.integration.test_api_bpmn import DECISION
+from tests.pages import browser_of
 from web.access import PAGES
 from worker.actions import seed_catalog
 
@@ -537,3 +540,26 @@ def open_a_session(connection: Connection) -> None:
     """Log Ann in."""
     opened = NewSession(person="ann", method="token", expires_at=datetime.now(UTC) + timedelta(days=1), user_agent="")
     sessions.open_session(connection, opened, datetime.now(UTC))
+
+
+async def test_the_page_shows_acts_in_words_to_auditors_and_keeps_its_filter(desk: ApiDesk) -> None:
+    for number in range(51):
+        await desk.database.write(admin_acts.record, ADAM, replace(A_KEY, target=f"key:{number}"), NOW)
+    await desk.post("/workflow/people/", {"id": "mia", "name": "Mia <b>Meier</b>"}, as_="adam")
+    auditor = await browser_of(desk, "audrey")
+    page = (await auditor.get("/operations/acts")).text
+    assert "Person added" in page
+    assert "Mia &lt;b&gt;Meier" in page
+    assert "Adam" in page
+    found = (await auditor.get("/operations/acts?kind=key_rotated&actor=adam&since=2026-03-02&until=2026-03-02")).text
+    assert "Person added</strong>" not in found
+    assert found.count("Key of receipts rotated</strong>") == 50
+    following = re.search(r'rel="next" href="([^"]+)"', found)
+    assert following is not None
+    rest = (await auditor.get(unescape(following[1]))).text
+    assert rest.count("Key of receipts rotated</strong>") == 1
+    assert 'value="adam"' in rest
+    for wrong in ("cursor=x", "since=never&until=9999-12-31", "kind=made_up", "actor=%00"):
+        assert (await auditor.get(f"/operations/acts?{wrong}")).status_code == 200
+    assert "Nothing matches" in (await auditor.get("/operations/acts?actor=nobody")).text
+    assert (await (await browser_of(desk, "ann")).get("/operations/acts")).status_code == 403
