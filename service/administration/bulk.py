@@ -18,6 +18,7 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from placet.audit.chain import Entry
+from placet.definition.assignees import person_id
 from placet.engine import machine
 from placet.engine.events import DirectoryRead, Extend, Reassign, Withdraw
 from placet.engine.state import State
@@ -193,11 +194,14 @@ async def _applied(
     context: Context, plan: Plan, state: State, event: engine.Command
 ) -> tuple[State, tuple[Entry, ...]]:
     now = context.now()
-    step = machine.apply(plan, state, event, now)
-    if step.needs_directory:
-        also = {*state.people, *([event.to.removeprefix("user:")] if isinstance(event, Reassign) else [])}
-        people = await context.database.read(read_directory, plan.names, also=also, given=step.given)
-        read = machine.apply(plan, state, DirectoryRead(directory=people, at=now, given=step.given), now)
+    to = person_id(event.to) if isinstance(event, Reassign) else None
+    # Somebody whom the request does not know yet is looked up first, as its workflow does.
+    step = machine.apply(plan, state, event, now) if to is None or to in state.directory.people else None
+    if step is None or step.needs_directory:
+        given = state.input if step is None else step.given
+        also = {*state.people, *(() if to is None else (to,))}
+        people = await context.database.read(read_directory, plan.names, also=also, given=given)
+        read = machine.apply(plan, state, DirectoryRead(directory=people, at=now, given=given), now)
         step = machine.apply(plan, read.state, event, now)
     return step.state, step.entries
 
