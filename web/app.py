@@ -31,8 +31,6 @@ from web.routes import (
     receipts,
     requests,
     saved_views,
-    simulation_orders,
-    simulations,
     tasks,
     waiting,
 )
@@ -40,6 +38,7 @@ from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
 from web.routes.operations import acts, home, people, tokens, webhooks
 from web.routes.operations import bulk as bulk_requests
+from web.routes.simulations import events, orders, results
 from web.security import HeadersMiddleware
 from web.signing import passkeys, sign
 from web.templating import STATIC
@@ -68,8 +67,9 @@ ROUTERS = (
     processes.router,
     audit.router,
     waiting.router,
-    simulation_orders.router,
-    simulations.router,
+    orders.router,
+    results.router,
+    events.router,
     drafts.router,
     drafts.uploads,
     trying.router,

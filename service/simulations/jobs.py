@@ -88,6 +88,11 @@ class SimulationJobs:
         if left:
             await self._database.write(simulations.close, left, now)
 
+    @property
+    def at_hand(self) -> int:
+        """How many simulations run or are queued in this process."""
+        return len(self._running)
+
     def admit(self, person: str) -> None:
         """Raise Busy if this process or this person has too many simulations."""
         mine = sum(job.by == person for job in self._running.values())

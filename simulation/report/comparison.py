@@ -22,6 +22,12 @@ _FOR_EACH_ENTRY = timedelta(milliseconds=250)
 # The difference of two clocks that were started together: within it the order of two tasks has no meaning.
 _SAME_MOMENT = timedelta(milliseconds=500)
 
+# What tells nobody how two runs went: the digest of what stands beside it, the title, which a simulation makes up, and
+# how somebody reached Placet.
+_UNTOLD = frozenset({"content_digest", "title", "via", "actor_type"})
+# What a simulated request need not have, and which is told only where both have it.
+_OF_REAL_REQUESTS = frozenset({"signature", "created_from", "parent"})
+
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
 
@@ -111,19 +117,37 @@ def _by_task(lines: Sequence[ComparedLine]) -> list[ComparedLine]:
 def side_by_side(
     one: Sequence[ComparedLine], other: Sequence[ComparedLine], *, tolerance: timedelta = TOLERANCE
 ) -> tuple[dict[str, Any], ...]:
-    """Align two timelines; each row says whether it is the same on both sides."""
+    """Align two timelines for people; each row says whether it is the same on both sides.
+
+    `differs` names the details that differ: not digests, and not what only a real request has.
+    """
     matcher = SequenceMatcher(a=[x.about for x in one], b=[x.about for x in other], autojunk=False)
     rows: list[dict[str, Any]] = []
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
         if tag == "equal":
-            rows += [
-                {"same": _same(x, y, tolerance), "one": _told(x), "other": _told(y)}
-                for x, y in zip(one[a1:a2], other[b1:b2], strict=True)
-            ]
+            rows += [_beside(x, y, tolerance) for x, y in zip(one[a1:a2], other[b1:b2], strict=True)]
             continue
-        rows += [{"same": False, "one": _told(x), "other": None} for x in one[a1:a2]]
-        rows += [{"same": False, "one": None, "other": _told(y)} for y in other[b1:b2]]
+        rows += [{"same": False, "differs": [], "one": _told(x), "other": None} for x in one[a1:a2]]
+        rows += [{"same": False, "differs": [], "one": None, "other": _told(y)} for y in other[b1:b2]]
     return tuple(rows)
+
+
+def _beside(one: ComparedLine, other: ComparedLine, tolerance: timedelta) -> dict[str, Any]:
+    differs = _differing(one.detail, other.detail, tolerance)
+    same = not differs and abs(one.after - other.after) <= tolerance
+    return {"same": same, "differs": differs, "one": _told(one), "other": _told(other)}
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any], tolerance: timedelta) -> list[str]:
+    """Return the names of the details by which two entries differ for people, in the order of the entries."""
+    left_out = _UNTOLD | (_OF_REAL_REQUESTS - (one.keys() & other.keys()))
+    if "version" in one and one["version"] != other.get("version"):
+        left_out |= {"digest"}  # another version has another content
+    return [
+        name
+        for name in {**one, **other}
+        if name not in left_out and not _alike(one.get(name), other.get(name), tolerance)
+    ]
 
 
 def _same(one: ComparedLine, other: ComparedLine, tolerance: timedelta) -> bool:

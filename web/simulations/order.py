@@ -21,6 +21,7 @@ from web.forms import shapes
 from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.languages import Wording
+from web.simulations.effort import Past, read_past
 from web.simulations.script import faults_of_lines, number_of, read_script, script_field
 from web.simulations.wording import MODES
 from web.views.versions import Version, Versions
@@ -49,13 +50,24 @@ class Choices:
     row_version: str
     versions: tuple[tuple[str, str], ...]  # ids of all versions that the reader may see, with what they are called
     requests: tuple[tuple[str, str], ...]
-    ended: int
+    about: tuple[str, str] | None  # the real request whose input is simulated: its id and title
+    past: Past
 
 
 def read_choices(  # noqa: PLR0917 - what is read for whom
-    connection: Connection, principal: Principal, template_id: str, versions: Versions, wording: Wording, mode: str
+    connection: Connection,
+    principal: Principal,
+    template_id: str,
+    versions: Versions,
+    wording: Wording,
+    mode: str,
+    *,
+    request_id: str = "",
 ) -> Choices:
-    """Read what can be chosen; raises NotFound for a version that the reader may not see or that cannot be read."""
+    """Read what can be chosen; raises NotFound for a version that the reader may not see or that cannot be read.
+
+    `request_id` is the real request that is simulated; one that the reader may not see is left out.
+    """
     row = seen_definition(connection, principal, template_id)
     version = versions.of(connection, template_id)
     if version.definition is None:
@@ -71,7 +83,10 @@ def read_choices(  # noqa: PLR0917 - what is read for whom
         row_version=row.version,
         versions=tuple((one.id, _called(one, wording)) for one in page.items),
         requests=tuple((ident, title) for ident, title, _ in requests),
-        ended=simulations.count_ended(connection, row.name, viewer=viewer) if mode == "backtest" else 0,
+        about=next(iter(simulations.titles(connection, [request_id], viewer=viewer).items()), None)
+        if request_id and mode in _ONE_REQUEST
+        else None,
+        past=read_past(connection, row.name, mode, viewer=viewer),
     )
 
 
@@ -194,6 +209,8 @@ def _settings(  # noqa: PLR0917 - as form_of
             )
         if principal.access & LOOKS_AT_OTHERS:
             note = say("Whose request it is: an id such as “anna”. Empty: yours.")
+            if choices.about:
+                note = say("Whose request it is: an id such as “anna”. Empty: as in the real request.")
             found.append(one("requester", say("Requester"), note, given.get("requester"), widget="text", longest=200))
         note = say("How many of 100 decisions are approvals, drawn at random. Empty: everybody approves.")
         share = sample.get("approve")
@@ -218,8 +235,7 @@ def _settings(  # noqa: PLR0917 - as form_of
         note = say("1 to 1,000. Where there are more branches, the result says so.")
         found.append(one("most_branches", say("At most so many branches"), note, given.get("most_branches", 200)))
     if mode == "backtest":
-        ended = wording.number(choices.ended)
-        note = say("1 to 50,000, the latest first. {number} requests that you may see have ended.").format(number=ended)
+        note = say("1 to 50,000, the latest first.")
         found.append(one("limit", say("At most so many requests"), note, given.get("limit", 1000)))
     if mode == "shadow":
         note = say("0 compares once, what runs now. At most 8,784 hours, a year.")
@@ -235,6 +251,7 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
     if mode in _ONE_REQUEST:
         raw["input"] = shapes.read_input(choices.version.asked, entries)
         raw["requester"] = entries.text("requester") or None
+        raw["request_id"] = choices.about[0] if choices.about else None
         share, seed = number_of(entries.text("sample.approve")), number_of(entries.text("sample.seed"))
         if share is not None or seed is not None:
             raw["sample"] = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -15,22 +14,15 @@ from service.visibility import viewer_of
 from storage.queries.simulations import simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
 from web.languages import Wording
+from web.simulations.figures import Figure, figures_of
 from web.simulations.timelines import ComparedStep, Step, compared_steps, steps_of
 from web.simulations.wording import MODES, STATUSES, TONES, ending, plain, span, tone_of
 from web.views.people import names_of
+from web.views.words import marked
 
 _MOST_STEPS = 500
 _MOST_INPUTS = 12
-OFFERED = 30  # other simulations that a simulation can be compared with
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figure:
-    """A figure, and in small what it is based on."""
-
-    label: str
-    value: str
-    basis: str = ""
+OFFERED = 30  # requests, and other simulations, that a simulation can be compared with
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +67,22 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ComparableGroup:
+    """What a simulation can be put beside: references to timelines, with what they are called."""
+
+    heading: str
+    options: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultGroup:
+    """The faults of one part of what was asked."""
+
+    heading: str
+    faults: tuple[Fault, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationPage:
     """What the page of a simulation shows."""
 
@@ -94,7 +102,7 @@ class SimulationPage:
     given: tuple[Given, ...]
     figures: tuple[Figure, ...]
     warnings: tuple[str, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[FaultGroup, ...]
     groups: tuple[BranchGroup, ...]
     steps: tuple[Step, ...]
     steps_left: int
@@ -103,7 +111,7 @@ class SimulationPage:
     history_link: str | None
     revision: int  # of the rows that it has by now
     agrees: str | None
-    can_compare: tuple[tuple[str, str], ...]  # references, with what they are called
+    can_compare: tuple[ComparableGroup, ...]
 
     @property
     def running(self) -> bool:
@@ -144,9 +152,9 @@ def read_simulation(
         request_id=row.request_id,
         requester=names(str(result["requester"])) if result.get("requester") else "",
         given=given_of(result.get("input") or row.question.get("input") or {}),
-        figures=tuple(_figures(row.mode, result, wording)),
+        figures=tuple(figures_of(row.mode, result, wording)),
         warnings=tuple(str(one) for one in result.get("warnings") or ()),
-        faults=tuple(_fault(one) for one in result.get("validation_errors") or ()),
+        faults=_faults(result.get("validation_errors") or (), wording),
         groups=groups_of(row.id, result.get("branch_explorations") or (), wording),
         steps=() if timelines else steps_of(connection, path[:_MOST_STEPS], wording),
         steps_left=0 if timelines else max(0, len(path) - _MOST_STEPS),
@@ -155,7 +163,7 @@ def read_simulation(
         history_link=_link(result),
         revision=simulation_rows.revision(connection, row.id) if row.status == "running" else 0,
         agrees=_agrees(result, wording) if row.mode == "rehearse" else None,
-        can_compare=_others(connection, row, wording) if path and row.status == "completed" else (),
+        can_compare=_others(connection, row, principal, wording) if path and row.status == "completed" else (),
     )
 
 
@@ -200,106 +208,28 @@ def _why(row: WorkflowSimulation, wording: Wording) -> str | None:
         return wording.say("It was cancelled before its end.")
     if row.status != "failed":
         return None
-    return row.error or wording.say("The process or the input has faults, which are listed below.")
+    return row.error or wording.say("What was asked has faults, which are listed below.")
 
 
-def _figures(mode: str, result: Mapping[str, Any], wording: Wording) -> list[Figure]:
-    say = wording.say
-    if mode in {"backtest", "shadow"}:
-        return _totals(result.get("totals") or {}, wording)
-    if not result.get("execution_path"):
-        return []
-    found = [Figure(label=say("Ends"), value=ending(say, result.get("outcome"), result.get("stopped")))]
-    predicted = result.get("predicted_duration") or {}
-    if predicted:
-        found.append(
-            Figure(
-                label=say("Takes, in the median"),
-                value=span(predicted.get("p50_ms"), wording),
-                basis=_basis(predicted, wording),
-            )
-        )
-        if predicted.get("p90_ms") is not None and predicted.get("samples", 1) > 1:
-            found.append(Figure(label=say("Nine in ten take at most"), value=span(predicted["p90_ms"], wording)))
-    cost = result.get("cost")
-    if cost and _positive(cost.get("total")):
-        value = f"{cost['total']} {cost['currency']}"
-        found.append(Figure(label=say("Costs"), value=value, basis=say("by the prices that were given")))
-    branches = result.get("branch_explorations")
-    if branches:
-        found.append(Figure(label=say("Branches"), value=wording.number(len(branches))))
-    if "timelines_differ" in result:
-        of = say("of {number}").format(number=wording.number(len(result.get("timelines") or ())))
-        found.append(
-            Figure(label=say("Steps that differ"), value=wording.number(int(result["timelines_differ"])), basis=of)
-        )
-    withheld = sum((result.get("withheld") or {}).values())
-    if withheld:
-        found.append(
-            Figure(
-                label=say("Withheld"),
-                value=wording.number(withheld),
-                basis=say("messages and actions, none of them sent"),
-            )
-        )
-    return found
+_FAULTY: Final = {
+    "/input": marked("Faults of the input"),
+    "/script": marked("Faults of the script"),
+    "": marked("Faults of the process"),
+}
+"""What the faults below a pointer are called; the rest is about the blueprint."""
 
 
-def _basis(predicted: Mapping[str, Any], wording: Wording) -> str:
-    say = wording.say
-    number = wording.number(int(predicted.get("samples") or 1))
-    match predicted.get("source"):
-        case "history":
-            return say("from past response times, over {number} runs").format(number=number)
-        case "sampled":
-            return say("over {number} runs with sampled approvers").format(number=number)
-        case _:
-            return say("one run by a stated rule, not a forecast")
-
-
-def _totals(totals: Mapping[str, Any], wording: Wording) -> list[Figure]:
-    if not totals:
-        return []
-    say = wording.say
-    known, requests = int(totals["known"]), int(totals["requests"])
-    of_known = say("of {number} that are known").format(number=wording.number(known))
-    found = [
-        Figure(label=say("Requests compared"), value=wording.number(requests)),
-        Figure(
-            label=say("Unknown"),
-            value=wording.number(int(totals["unknown"])),
-            basis=say("of {number}; the record does not tell").format(number=wording.number(requests)),
-        ),
-        Figure(label=say("Would change"), value=wording.number(int(totals["changed"]["count"])), basis=of_known),
-        Figure(
-            label=say("Would end differently"),
-            value=wording.number(int(totals["outcome_changed"]["count"])),
-            basis=of_known,
-        ),
-    ]
-    hours = totals["hours"]
-    median = [_hours(hours[name], wording) for name in ("median_before", "median_after")]
-    found.append(Figure(label=say("Median duration, before → after"), value=" → ".join(median), basis=of_known))
-    breached = totals["breached"]
-    found.append(
-        Figure(
-            label=say("Overdue, before → after"),
-            value=f"{wording.number(int(breached['before']))} → {wording.number(int(breached['after']))}",
-            basis=of_known,
-        )
+def _faults(found: Sequence[Mapping[str, Any]], wording: Wording) -> tuple[FaultGroup, ...]:
+    groups: dict[str, list[Fault]] = {}
+    for one in found:
+        pointer = str(one.get("pointer") or "")
+        part = next(part for part in _FAULTY if not part or pointer == part or pointer.startswith(f"{part}/"))
+        groups.setdefault(part, []).append(_fault(one))
+    return tuple(
+        FaultGroup(heading=wording.say(heading), faults=tuple(groups[part]))
+        for part, heading in _FAULTY.items()
+        if part in groups
     )
-    return found
-
-
-def _hours(hours: float | None, wording: Wording) -> str:
-    return span(None if hours is None else round(hours * 3_600_000), wording)
-
-
-def _positive(value: Any) -> bool:
-    try:
-        return Decimal(str(value)) > 0
-    except InvalidOperation:
-        return False
 
 
 def _fault(one: Mapping[str, Any]) -> Fault:
@@ -327,16 +257,27 @@ def _agrees(result: Mapping[str, Any], wording: Wording) -> str:
     return wording.say("Whether engine and core agree is unknown, because values were assumed.")
 
 
-def _others(connection: Connection, row: WorkflowSimulation, wording: Wording) -> tuple[tuple[str, str], ...]:
-    """Return what this simulation can be compared with: its real request, and others of the same person and process."""
+def _others(
+    connection: Connection, row: WorkflowSimulation, principal: Principal, wording: Wording
+) -> tuple[ComparableGroup, ...]:
+    """Return what this simulation can be put beside: real requests that the reader may see, and simulations."""
     say = wording.say
-    found = []
-    if row.request_id and row.mode != "replay":
-        found.append((f"request:{row.request_id}", say("the real request")))
+    template = (row.result or {}).get("template") or row.template
+    real = simulations.recent(connection, template, viewer=viewer_of(principal), limit=OFFERED) if template else []
+    requests = {f"request:{ident}": title for ident, title, _ in real}
+    if row.request_id:
+        titles = simulations.titles(connection, [row.request_id], viewer=viewer_of(principal))
+        own = {f"request:{ident}": title for ident, title in titles.items()}
+        requests = {**own, **requests}  # its own stands first
     page = simulations.page(connection, limit=OFFERED, viewer=row.created_by, status="completed", with_results=False)
+    others = {}
     for other in page.items:
         if other.id != row.id and other.mode in {"explore", "rehearse", "replay"} and other.template == row.template:
             mode = say(MODES[other.mode])
             text = " · ".join(filter(None, (mode, other.version, wording.moment(other.created_at))))
-            found.append((f"simulation:{other.id}", text))
-    return tuple(found)
+            others[f"simulation:{other.id}"] = text
+    groups = (
+        ComparableGroup(heading=say("Real requests"), options=tuple(requests.items())),
+        ComparableGroup(heading=say("Simulations"), options=tuple(others.items())),
+    )
+    return tuple(group for group in groups if group.options)

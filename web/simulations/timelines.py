@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from simulation.report.comparison import TOLERANCE
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
 from web.simulations.wording import DETAILS, span
@@ -75,21 +76,17 @@ def _word(
         return ""
     if left is None or right is None:
         return say("only in: {side}").format(side=names[0] if right is None else names[1])
+    differs = row.get("differs") or ()  # results from before it was told have none
     later = int(row["other"]["after_ms"]) - int(row["one"]["after_ms"])
-    if abs(later) >= 1000 and left.after != right.after:
+    if left.after != right.after and (not differs or abs(later) >= TOLERANCE // timedelta(milliseconds=1)):
         text = say("{span} later") if later > 0 else say("{span} earlier")
         return text.format(span=span(abs(later), wording))
     if left.sentence != right.sentence:
         return say("happens differently")
-    return say("other details: {names}").format(names=", ".join(_details(row, wording)) or say("unknown"))
-
-
-def _details(row: Mapping[str, Any], wording: Wording) -> list[str]:
-    """Return in words which details of an entry differ; details without a word are called as in the audit chain."""
-    one, other = row["one"]["detail"], row["other"]["detail"]
-    differ = [name for name in {**one, **other} if one.get(name) != other.get(name)]
-    found = [wording.say(DETAILS[name]) if name in DETAILS else name.replace("_", " ") for name in differ]
-    return list(dict.fromkeys(found))
+    found = [say(DETAILS[name]) for name in differs if name in DETAILS]
+    if not found:
+        return say("other details")
+    return say("other details: {names}").format(names=", ".join(dict.fromkeys(found)))
 
 
 def _steps(

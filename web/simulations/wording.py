@@ -63,18 +63,40 @@ ASPECTS: Final = {
 }
 DETAILS: Final = {
     "due_at": marked("deadline"),
+    "due": marked("deadline"),
+    "critical_at": marked("deadline"),
+    "until": marked("deadline"),
+    "undo_until": marked("how long it can be undone"),
     "version": marked("version"),
     "digest": marked("content of the version"),
     "blueprint": marked("process"),
+    "requester": marked("requester"),
     "input": marked("input"),
-    "title": marked("title"),
+    "changes": marked("input"),
+    "revision": marked("revision"),
+    "round": marked("round"),
     "form": marked("form"),
     "why": marked("reason"),
-    "via": marked("the way it was sent"),
+    "signature": marked("signature"),
+    "assigned_via": marked("why they are asked"),
     "assignee": marked("whom it is asked of"),
     "candidates": marked("whom it is asked of"),
+    "added": marked("whom it is asked of"),
+    "to": marked("whom it is asked of"),
+    "delegates": marked("who may also decide"),
+    "on_behalf_of": marked("for whom they decide"),
+    "decision": marked("decision"),
+    "outcome": marked("outcome"),
+    "result": marked("result"),
+    "output": marked("result"),
+    "payload": marked("result"),
+    "condition": marked("condition"),
+    "edge": marked("the way on"),
+    "level": marked("level of the escalation"),
+    "before": marked("what was before"),
+    "after": marked("what is afterwards"),
 }
-"""Details of entries by which two of them can differ; other details are shown by their names."""
+"""Details of entries by which two of them can differ, for people; the others are not named."""
 _UNITS = (("day", 86_400_000), ("hour", 3_600_000), ("minute", 60_000), ("second", 1000))
 
 

@@ -2,6 +2,10 @@
 "use strict";
 
 // --- watching: the server sends words; when it has ended, the page is read again and put in place -----------------
+// A stream that breaks off is opened again by the browser, which names the last event that it got; so nothing is told
+// twice. Where the server refuses it, for example while it starts, the page is read again until it answers.
+const AGAIN = 3000;  // milliseconds
+
 function watch(box) {
   if (!box?.dataset.simulation || !("EventSource" in window)) return;
   const stream = new EventSource(box.dataset.simulation);
@@ -10,16 +14,24 @@ function watch(box) {
   const renew = async () => {
     if (reading) return;
     reading = true;
+    let fresh = null;
     try {
       const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-      if (!answer.ok) return;
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#simulation");
-      if (!fresh) return;
-      stream.close();
-      box.replaceWith(fresh);
-      if (fresh.dataset.simulation) setTimeout(() => watch(fresh), 2000);
-      else document.dispatchEvent(new CustomEvent("simulation-ended"));
-    } finally { reading = false; }
+      if (answer.ok) fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("#simulation");
+    } catch { /* the server is away; it is asked again */ }
+    reading = false;
+    if (!fresh) {
+      if (stream.readyState === EventSource.CLOSED) lost();
+      return;
+    }
+    stream.close();
+    box.replaceWith(fresh);
+    if (fresh.dataset.simulation) setTimeout(() => watch(fresh), 2000);
+    else document.dispatchEvent(new CustomEvent("simulation-ended"));
+  };
+  const lost = () => {
+    text.textContent = text.dataset.lost;
+    setTimeout(renew, AGAIN);
   };
   stream.addEventListener("progress", (event) => {
     const told = JSON.parse(event.data);
@@ -34,6 +46,7 @@ function watch(box) {
   });
   stream.addEventListener("rows", renew);
   stream.addEventListener("ended", renew);
+  stream.addEventListener("error", () => { if (stream.readyState === EventSource.CLOSED) lost(); });
   addEventListener("pagehide", () => stream.close());
 }
 watch(one("#simulation"));
@@ -50,6 +63,8 @@ for (const form of all("form[data-checked]")) {
     let answer;
     try { answer = await fetch(form.action, { method: "POST", body, signal: call.signal, headers: { Accept: "text/html" } }); } catch { return; }
     const checked = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const effort = one("[data-effort]", form), now = checked.querySelector("[data-effort]");
+    if (effort && now && effort.textContent !== now.textContent) effort.replaceChildren(...now.children);
     for (const name of touched) {
       const field = form.elements[name];
       if (!field?.closest) continue;

@@ -44,6 +44,7 @@ NOTICES = {
     "resubmit": _("Sent in again."),
     "start": _("Your request was sent in."),
     "cancel_simulation": _("The simulation was cancelled."),
+    "cancel_simulation_late": _("Nothing was cancelled: the simulation had ended already."),
     "saved": _("Saved."),
     "resend": _("It is being sent again."),
     "resend_none": _("Nothing was sent: it had not failed, or is being sent again already."),

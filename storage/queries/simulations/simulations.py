@@ -18,8 +18,9 @@ from storage.queries import cursor as cursors
 from storage.queries.requests.visibility import visible
 from storage.recording import metrics
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, StoredPerson
-from storage.tables.simulations import WorkflowSimulation
+from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
+_TIMED = 5  # simulations from which is told how long another one takes
 MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
 
 
@@ -235,16 +236,41 @@ def recent(connection: Connection, template: str, *, viewer: str | None, limit: 
     return [(row[0], row[1], row[2]) for row in connection.execute(query).all()]
 
 
-def count_ended(connection: Connection, template: str, *, viewer: str | None) -> int:
-    """Count the ended requests of a process that `viewer` (None: sees all) may see."""
+def count_requests(connection: Connection, template: str, *, viewer: str | None, running: bool = False) -> int:
+    """Count the requests of a process that have ended, or that run, and that `viewer` (None: sees all) may see."""
+    status = col(ApprovalRequest.status)
     query = (
         select(func.count())
         .select_from(ApprovalRequest)
         .where(
             col(ApprovalRequest.template) == template,
-            col(ApprovalRequest.status) != "pending",
+            status == "pending" if running else status != "pending",
             col(ApprovalRequest.erased_at).is_(None),
             *seen_by(viewer),
         )
     )
     return connection.execute(query).scalar_one()
+
+
+def took(connection: Connection, template: str, mode: str) -> list[tuple[float, int]]:
+    """Return the seconds of the latest simulations of a process in a mode, each with the number of its rows."""
+    made = col(WorkflowSimulation.created_at)
+    rows = (
+        select(func.count())
+        .select_from(WorkflowSimulationRow)
+        .where(col(WorkflowSimulationRow.simulation_id) == col(WorkflowSimulation.id))
+        .scalar_subquery()
+    )
+    query = (
+        select(made, col(WorkflowSimulation.finished_at), rows)
+        .where(
+            col(WorkflowSimulation.template) == template,
+            col(WorkflowSimulation.mode) == mode,
+            col(WorkflowSimulation.status) == "completed",
+        )
+        .order_by(made.desc(), col(WorkflowSimulation.id).desc())
+        .limit(_TIMED)
+    )
+    found = connection.execute(query).all()
+    return [((ended - begun).total_seconds(), count) for begun, ended, count in found if ended is not None]
+

@@ -1,25 +1,21 @@
-"""Simulations: the list, one of them while it runs and after, its branches and rows, and two timelines."""
+"""Simulations: the list, one of them with its branches and rows, two timelines, and cancelling one that runs."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
-from starlette.responses import StreamingResponse
 
-from placet.errors import InputInvalid
-from service.simulations.shadows import follow
+from placet.errors import Conflict, InputInvalid
 from service.simulations.simulations import cancel as cancel_simulation
 from service.simulations.timelines import blueprint_of, branch_timeline, row_timelines
 from service.visibility import viewer_of
 from simulation.report.result import json_value
 from storage.queries.simulations import simulations
 from web.graph.page import ProcessPage, read_path
-from web.routes.common import Here, WebContext, entries_of, see_other, shown
+from web.routes.common import Here, entries_of, see_other, shown
 from web.security import PageRoute
 from web.simulations.comparison import compare, entries_of_path
 from web.simulations.listing import SimulationFilter, SimulationList, read_list
@@ -29,11 +25,10 @@ from web.simulations.timelines import compared_steps, steps_of
 from web.simulations.wording import MODES, STATUSES, ending, span, tone_of
 from web.views.inbox import read_inbox_count
 from web.views.people import names_of
-from web.visitor import SignedIn, Visitor
+from web.visitor import SignedIn
 
 router = APIRouter(prefix="/simulations", route_class=PageRoute)
 
-_LAST = 2**31 - 1  # the largest revision that the store holds
 Identifier = Annotated[str, Path(max_length=200)]
 
 
@@ -92,21 +87,14 @@ async def simulation_page(request: Request, here: Here, visitor: SignedIn, simul
     return shown(request, "simulations/page.html", section="simulations", badge=badge, page=page, rows=rows)
 
 
-@router.get("/{simulation_id}/events")
-async def simulation_stream(
-    here: Here, visitor: SignedIn, simulation_id: Identifier, after: Annotated[int, Query(ge=0, le=_LAST)] = 0
-) -> StreamingResponse:
-    """Send `progress` and `branch` as words while a simulation runs, and `ended` when the page has to be read again."""
-    row = await here.context.database.read(simulations.get, simulation_id, viewer=viewer_of(visitor.principal))
-    events = _shadow(here, simulation_id, after) if row.mode == "shadow" else _events(here, visitor, simulation_id)
-    return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-
-
 @router.post("/{simulation_id}/cancel")
 async def cancel(request: Request, here: Here, visitor: SignedIn, simulation_id: Identifier) -> Response:
     """Cancel a simulation that runs."""
     await entries_of(request, visitor)
-    await cancel_simulation(here.context, visitor.principal, simulation_id)
+    try:
+        await cancel_simulation(here.context, visitor.principal, simulation_id)
+    except Conflict:  # it ended while the button was pressed: its page shows how
+        return see_other(f"/simulations/{simulation_id}", "cancel_simulation_late")
     return see_other(f"/simulations/{simulation_id}", "cancel_simulation")
 
 
@@ -174,38 +162,3 @@ async def row(
         unknown=found["row"]["unknown"],
         steps=steps,
     )
-
-
-async def _events(here: WebContext, visitor: Visitor, simulation_id: str) -> AsyncIterator[str]:
-    wording = visitor.wording
-    branches = 0
-    async for news in here.context.jobs.events(simulation_id):
-        if "branch" in news:
-            branches += 1
-            line = branch_line(simulation_id, news["branch"], wording)
-            ends = ending(wording.say, news["branch"]["outcome"], news["branch"]["stopped"])
-            number = wording.say_number("{number} branch found", "{number} branches found", branches)
-            text = number.format(number=wording.number(branches))
-            yield _event("branch", {"text": text, "line": f"{ends} – {line.way}"})  # noqa: RUF001 - a dash in a text
-        elif "of" in news:
-            text = wording.say("{done} of {all} requests compared")
-            text = text.format(done=wording.number(news["done"]), all=wording.number(news["of"]))
-            yield _event("progress", {"text": text, "value": news["done"], "max": news["of"]})
-        elif "at_ms" in news:
-            text = wording.say("{span} of virtual time rehearsed").format(span=span(news["at_ms"], wording))
-            yield _event("progress", {"text": text, "value": news["at_ms"], "max": news["of_ms"]})
-        else:
-            yield ": still running\n\n"
-    yield _event("ended", {})
-
-
-async def _shadow(here: WebContext, simulation_id: str, after: int) -> AsyncIterator[str]:
-    async for news in follow(here.context.database, simulation_id, after=after):
-        if news.ended:
-            yield _event("ended", {})
-        else:
-            yield _event("rows", {}) if news.rows else ": still running\n\n"
-
-
-def _event(name: str, data: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n"

@@ -13,8 +13,9 @@ from sqlalchemy import Connection
 from placet.errors import InputInvalid
 from service.simulations.simulations import create
 from storage.queries.definitions import definitions
-from web.routes.common import Here, done_key, entries_of, fresh_key, judged, see_other, shown
+from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.security import PageRoute
+from web.simulations.effort import effort
 from web.simulations.order import (
     LOOKS_AT_OTHERS,
     Choices,
@@ -62,11 +63,20 @@ async def order_form(request: Request, here: Here, visitor: SignedIn, template_i
 
     def read(connection: Connection) -> tuple[Choices, Prefilled]:
         filled = read_prefilled(connection, visitor.principal, given, visitor.wording)
-        return read_choices(connection, visitor.principal, template_id, here.versions, visitor.wording, mode), filled
+        choices = read_choices(
+            connection,
+            visitor.principal,
+            template_id,
+            here.versions,
+            visitor.wording,
+            mode,
+            request_id=str(filled.spec.get("request_id") or ""),
+        )
+        return choices, filled
 
     choices, filled = await here.context.database.read(read)
     kept = {name: given[name] for name in ("from", "branch", "request") if given.get(name)}
-    return _form(request, visitor, mode, choices, filled.spec, kept=kept)
+    return _form(request, here, visitor, mode, choices, filled.spec, kept=kept)
 
 
 @router.post("/{template_id}")
@@ -75,7 +85,13 @@ async def order(request: Request, here: Here, visitor: SignedIn, template_id: Id
     entries = await entries_of(request, visitor)
     mode = _allowed(mode_of(entries.text("mode")), visitor)
     choices = await here.context.database.read(
-        read_choices, visitor.principal, template_id, here.versions, visitor.wording, mode
+        read_choices,
+        visitor.principal,
+        template_id,
+        here.versions,
+        visitor.wording,
+        mode,
+        request_id=entries.text("request_id")[:200],
     )
     raw = spec_of(mode, choices, entries)
     other = entries.text("compare_with")[:200]
@@ -87,7 +103,7 @@ async def order(request: Request, here: Here, visitor: SignedIn, template_id: Id
             return await _start(here, visitor, raw, other, done_key(visitor, key)[:32], mode)
     except InputInvalid as found:
         error = found
-    return _form(request, visitor, mode, choices, raw, error=error, key=key, compare_with=other)
+    return _form(request, here, visitor, mode, choices, raw, error=error, key=key, compare_with=other)
 
 
 async def _start(  # noqa: PLR0917 - what is started, and whom for
@@ -115,8 +131,9 @@ def _allowed(mode: str, visitor: Visitor) -> str:
     return "explore" if mode in {"backtest", "shadow"} and not visitor.principal.access & LOOKS_AT_OTHERS else mode
 
 
-def _form(
+def _form(  # noqa: PLR0917 - as the routes have it
     request: Request,
+    here: WebContext,
     visitor: Visitor,
     mode: str,
     choices: Choices,
@@ -163,5 +180,7 @@ def _form(
         inputs=fields[: count[0]],
         script=fields[count[0] : sum(count)],
         settings=fields[sum(count) :],
+        about_request=choices.about,
+        effort=effort(mode, choices.past, given, here.context.jobs.at_hand, visitor.wording),
         key=key or fresh_key(),
     )

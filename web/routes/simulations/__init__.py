@@ -1,0 +1,1 @@
+"""Simulations on pages: ordered, watched while they run, and what they found."""
