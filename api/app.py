@@ -172,7 +172,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         for task in watching:
             task.cancel()
         await asyncio.gather(*watching, return_exceptions=True)
-        await context.confirmations.flush()
+        await context.confirmations.close()
         await context.pool.close()
 
 

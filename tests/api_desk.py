@@ -148,6 +148,7 @@ async def api_desk(
         async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
             yield ApiDesk(http=http, database=database, insistent=seconds is None)
     finally:
+        await context.confirmations.close()
         await context.pool.close()
 
 

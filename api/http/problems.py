@@ -8,7 +8,7 @@ import re
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
@@ -94,7 +94,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (Unavailable, 503),
 )
 
-_TITLES: dict[type[PlacetError], str] = {
+TITLES: Final[dict[type[PlacetError], str]] = {
     KeyReused: "The idempotency key was used for another call",
     ProofRefused: "Not proven who you are",
     ReauthenticationRequired: "The decision has to be signed",
@@ -123,6 +123,7 @@ _TITLES: dict[type[PlacetError], str] = {
     Busy: "Too many calls for now",
     Unavailable: "Temporarily unavailable",
 }
+"""What each refusal is called; pages show it too, in the reader's language."""
 
 
 def status_of(error: PlacetError) -> int:
@@ -181,7 +182,7 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     if isinstance(error, Unavailable):
         # The log names the host that did not answer; the caller is told what to do.
         detail = (type(error).__doc__ or "").strip()
-    return problem(status, detail, title=_TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
+    return problem(status, detail, title=TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
 
 
 def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
@@ -210,7 +211,7 @@ def validation_problem(error: RequestValidationError) -> dict[str, Any]:
     """Return the problem document of an invalid body or parameter."""
     found = problems_of_validation(error)
     detail = f"{found[0].pointer or 'the body'}: {found[0].message}" if found else "The body or a parameter is invalid."
-    return problem(422, detail, title=_TITLES[InputInvalid], kind="input-invalid", errors=found)
+    return problem(422, detail, title=TITLES[InputInvalid], kind="input-invalid", errors=found)
 
 
 def install(app: FastAPI) -> None:

@@ -28,6 +28,7 @@ class Confirmations:
         self._database = database
         self._waiting: dict[str, Confirmation] = {}  # by request: the newest holds the others
         self._writing: asyncio.Task[None] | None = None
+        self._turn = asyncio.Lock()  # one writes at a time, so that who flushes waits for what another has begun
 
     def note(self, confirmation: Confirmation) -> None:
         """Have a confirmation written soon."""
@@ -39,12 +40,20 @@ class Confirmations:
 
     async def flush(self) -> None:
         """Write at once what waits, and return once it is written."""
-        while self._waiting:
-            some = [self._waiting.pop(one) for one in list(self._waiting)[:MOST_TOGETHER]]
-            try:
-                await self._database.write(confirm_all, some)
-            except Unavailable as error:
-                log.warning("%d confirmations are left to the planning of notifications: %s", len(some), error)
+        async with self._turn:
+            while self._waiting:
+                some = [self._waiting.pop(one) for one in list(self._waiting)[:MOST_TOGETHER]]
+                try:
+                    await self._database.write(confirm_all, some)
+                except Unavailable as error:
+                    log.warning("%d confirmations are left to the planning of notifications: %s", len(some), error)
+
+    async def close(self) -> None:
+        """Write what waits and end; called before the database is closed, once nothing is noted any more."""
+        await self.flush()
+        if self._writing is not None:
+            self._writing.cancel()  # it waits for more
+            await asyncio.gather(self._writing, return_exceptions=True)
 
     async def _write_soon(self) -> None:
         while self._waiting:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from sqlalchemy import Connection, select
 from sqlmodel import col
@@ -81,3 +83,48 @@ async def test_what_cannot_be_confirmed_is_left_to_the_planning_and_keeps_nothin
     await noting.flush()
     assert await database.read(_status) == {"r1": "held", "r2": "ready"}
     await counted.close()
+
+
+class Slow(Counted):
+    """A database that goes on with writing when it is told to."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.begun, self.go_on = asyncio.Event(), asyncio.Event()
+
+    async def write(self, work, *args, **kwargs):  # type: ignore[no-untyped-def,override]  # as its parent's
+        if work is confirm_all:
+            self.begun.set()
+            await self.go_on.wait()
+        return await super().write(work, *args, **kwargs)
+
+
+async def test_who_flushes_waits_for_what_is_being_written(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER", 0.0)
+    slow = Slow(str(database.url.render_as_string(hide_password=False)))
+    noting = Confirmations(slow)
+    (confirmation,) = await _opened(database, "r1")
+    noting.note(confirmation)
+    await slow.begun.wait()
+    flushing = asyncio.create_task(noting.flush())
+    await asyncio.sleep(0)
+    assert not flushing.done()
+    slow.go_on.set()
+    await flushing
+    assert await database.read(_status) == {"r1": "ready"}
+    await noting.close()
+    await slow.close()
+
+
+async def test_nothing_is_written_any_more_once_it_is_closed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Counted(str(database.url.render_as_string(hide_password=False)))
+    noting = Confirmations(own)
+    (confirmation,) = await _opened(database, "r1")
+    noting.note(confirmation)
+    monkeypatch.setattr(module, "GATHER", 3600.0)  # nobody waits for more than is there
+    await noting.close()
+    assert await database.read(_status) == {"r1": "ready"}
+    assert [task for task in asyncio.all_tasks() if "_write_soon" in repr(task.get_coro())] == []
+    await own.close()

@@ -183,6 +183,16 @@ def test_the_rows_of_a_table_can_be_added_moved_and_removed() -> None:
     assert table == {"inputs": ["true"], "rules": [{"when": [None], "to": "a"}, {"when": [None], "to": "a"}]}
 
 
+def test_an_edge_moves_among_those_of_its_node_whatever_stands_between() -> None:
+    edges: list[Any] = [{"from": "a", "to": "x"}, 7, {"from": "b", "to": "x"}, {"from": "a", "to": "y"}]
+    content = {"graph_spec": {"edges": list(edges)}}
+    edits.move(content, "/graph_spec/edges/0", 1)
+    assert content["graph_spec"]["edges"] == [edges[3], 7, edges[2], edges[0]]
+    edits.drop(content, "/graph_spec/edges/1")
+    edits.drop(content, "/graph_spec/nodes/1")
+    assert content["graph_spec"]["edges"] == [edges[3], edges[2], edges[0]]
+
+
 def asked(content: dict[str, Any], at: str, op: str, **more: str) -> tuple[dict[str, Any], str]:
     entries = Entries.of([("at", at), ("op", op), *more.items()], WORDING.zone)
     return changed(content, entries, WORDING)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from placet.errors import InputInvalid
+from placet.json_pointer import value_at
 from placet.nodes.registry import NODE_TYPES
 from web.editor import parts
 from web.editor.parts import Content
@@ -99,13 +100,13 @@ def add_edge(content: Edited, source: str, target: str) -> None:
 def move(content: Edited, pointer: str, by: int) -> None:
     """Swap an item of a list with its neighbour; edges with the neighbour that leaves the same node."""
     where, _, last = pointer.rpartition("/")
-    items, here, source = _list_at(content, where), whole(last), None
-    if here is None or items is None or here >= len(items):
+    items, here, source = value_at(content, where), whole(last), None
+    if here is None or not isinstance(items, list) or here >= len(items):
         return
     if where == "/graph_spec/edges" and isinstance(items[here], dict):
         source = items[here].get("from")
     there = here + by
-    while 0 <= there < len(items) and source is not None and items[there].get("from") != source:
+    while 0 <= there < len(items) and source is not None and value_at(items[there], "/from") != source:
         there += by
     if 0 <= there < len(items):
         items[here], items[there] = items[there], items[here]
@@ -114,8 +115,8 @@ def move(content: Edited, pointer: str, by: int) -> None:
 def drop(content: Edited, pointer: str) -> None:
     """Remove an item of a list."""
     where, _, last = pointer.rpartition("/")
-    items, number = _list_at(content, where), whole(last)
-    if items is not None and number is not None and number < len(items):
+    items, number = value_at(content, where), whole(last)
+    if isinstance(items, list) and number is not None and number < len(items):
         del items[number]
 
 
@@ -230,13 +231,6 @@ def _list_of(holder: Edited, key: str) -> list[Any]:
     if not isinstance(found, list):
         raise InputInvalid.at(f"/{key}", "this is no list; mend it in the file, and import that again")
     return found
-
-
-def _list_at(content: Edited, where: str) -> list[Any] | None:
-    found: Any = content
-    for key in where.split("/")[1:]:
-        found = found.get(key) if isinstance(found, dict) else None
-    return found if isinstance(found, list) else None
 
 
 def _renamed(
