@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,8 @@ import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 
 from cli import bootstrap
+from simulation.modes.consequences import FORM as FORM_DECIDES
+from simulation.modes.consequences import PROCESS
 from simulation.run.time_skipping import VirtualTime
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
@@ -28,6 +31,9 @@ from worker.settings import Settings
 TEMPLATES = "/workflow/process-templates/"
 PEOPLE: list[dict[str, Any]] = json.loads((FOLDER / "people.json").read_text())
 ADMIN, REQUESTER = "olivia", "rita"
+# What people, the outside and the clock do; what comes before it follows from the decision alone.
+ANOTHER = {"decided", "claimed", "event_received", "child_ended", "waited"}
+ANOTHER |= {"reminded", "sla_warning", "sla_breached", "escalated"}
 FORMS = {step["stage_name"]: FORM for file in FILES for step in raw(file.stem)["process_steps"] if "form" in step}
 
 
@@ -40,6 +46,7 @@ class Request:
     id: str
     owner: str
     decided: list[tuple[str, str]] = field(default_factory=list)  # who, and how
+    foretold: list[dict[str, Any]] = field(default_factory=list)  # what each decision was said to lead to
     passed: float = 0  # hours
 
     @property
@@ -69,6 +76,8 @@ class Request:
             await did(self.desk.post(f"/workflow/tasks/{task['id']}/claim/", as_=who))
         else:
             task = await self.task(who, assigned=True)
+            said = await read(self.desk, f"/workflow/tasks/{task['id']}/consequences/", as_=who)
+            self.foretold.append(said[what] | {"task": task["id"]})
             body = {"decision": what, "comment": "seen", "form": FORMS.get(task["stage"])}
             await did(self.desk.post(f"/workflow/tasks/{task['id']}/decide/", body, as_=who))
             self.decided.append((f"user:{who}", what))
@@ -132,6 +141,30 @@ class Request:
         assert (items[0]["kind"], items[-1]["kind"]) == ("started", "completed")
         decisions = [(item["actor"], item["detail"]["decision"]) for item in items if item["kind"] == "decided"]
         assert decisions == self.decided
+        for said in self.foretold:
+            _agrees(said, items)
+
+
+def _agrees(said: dict[str, Any], items: list[dict[str, Any]]) -> None:
+    """See that what a decision was said to lead to is what followed it, until somebody acted or time passed."""
+    if "unavailable" in said:
+        assert said["unavailable"] in {FORM_DECIDES, PROCESS}
+        return
+    at = next(n for n, item in enumerate(items) if item["kind"] == "decided" and item["task_id"] == said["task"])
+    followed = list(takewhile(lambda item: item["kind"] not in ANOTHER, items[at + 1 :]))
+    stage = items[at]["stage"]
+    assert said["settles"] == any(item["kind"] == "stage_settled" and item["stage"] == stage for item in followed)
+    asked: dict[str, set[str]] = {}
+    for item in followed:
+        if item["kind"] == "task_opened":
+            detail = item["detail"]
+            people = [detail["assignee"]] if detail.get("assignee") else detail["candidates"]
+            asked.setdefault(item["stage"], set()).update(people)
+    ran = [item["detail"]["action"] for item in followed if item["kind"] == "action_started"]
+    assert [one["action"] for one in said["side_effects"]] == list(dict.fromkeys(ran))
+    end = next((item for item in followed if item["kind"] == "completed"), None)
+    assert said["outcome"] == (end["detail"]["outcome"] if end is not None else None)
+    assert {one["stage"]: set(one["people"]) for one in said["next"]} == ({} if end is not None else asked)
 
 
 @pytest_asyncio.fixture
@@ -159,7 +192,9 @@ async def desk(clock: VirtualTime, database: Database, database_url: str, tmp_pa
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-async def test_each_blueprint_runs_from_start_to_end(desk: ApiDesk, clock: VirtualTime, file: Path) -> None:
+async def test_each_blueprint_runs_from_start_to_end_as_was_said_before_each_decision(
+    desk: ApiDesk, clock: VirtualTime, file: Path
+) -> None:
     stories = [story for story in STORIES if story[0] == file.stem]
     assert stories
     blueprint = raw(file.stem)

@@ -6,15 +6,30 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
 from placet.audit.chain import Entry
+from placet.definition.model import parse_definition
 from placet.directory import Directory
 from placet.engine.events import Actor, Decide
-from simulation.modes.consequences import FORM, MOST_WORK, SLOW, Bound, Consequence, Unavailable, consequences
+from placet.engine.state import Task
+from placet.plan.compiler import compile_plan
+from simulation.modes.consequences import (
+    DECISIONS,
+    FORM,
+    MOST_WORK,
+    PROCESS,
+    SLOW,
+    Bound,
+    Consequence,
+    Unavailable,
+    consequences,
+)
 from simulation.scenario.samples import sample_decision
-from tests.unit.core import REFUSALS, Case, blueprint, graph, office, plan_of, spec
+from tests.gallery import ACTIONS, STORIES, children, people, raw, tell
+from tests.unit.core import REFUSALS, START, Case, blueprint, graph, office, plan_of, spec
 from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
 from tests.unit.test_revisions_properties import Player
 
@@ -214,6 +229,11 @@ def test_what_is_foreseen_is_what_happens(
     assume(isinstance(foretold, Consequence))
     assert isinstance(foretold, Consequence)
     assert case.state == before, "looking ahead changes nothing"
+    happens_as(foretold, case, person, task, decision)
+
+
+def happens_as(foretold: Consequence, case: Case, person: str, task: Task, decision: str) -> None:
+    """Decide, and see that what follows at once is what was foretold."""
     stage = case.plan.nodes[task.node].asked
     comment = "so" if stage is not None and decision in stage.comment_required else None
     form = sample_decision(case.plan.nodes[task.node]) if decision == "approve" else None
@@ -233,3 +253,29 @@ def test_what_is_foreseen_is_what_happens(
     if not case.state.actions and not case.state.waits and not case.state.children:
         assert foretold.outcome is None
         assert told == at_once
+
+
+@pytest.mark.parametrize(("name", "given", "story", "outcome"), STORIES)
+def test_every_decision_of_the_gallery_leads_where_it_was_said_to(
+    name: str, given: dict[str, Any], story: list[tuple[Any, ...]], outcome: str
+) -> None:
+    plan = compile_plan(parse_definition(raw(name)), start=START, actions=ACTIONS, children=children(START))
+
+    def until(line: int) -> Case:
+        case = Case(plan=plan, org=people(), input=given)
+        for told in story[:line]:
+            tell(case, told)
+        return case
+
+    for line, (person, what, *_) in enumerate(story):
+        if what not in DECISIONS:
+            continue
+        for decision in DECISIONS:
+            case = until(line)
+            task = next(task for task in case.state.open_tasks if person in task.people)
+            foretold = foreseen(case, person, task.id)[decision]
+            if isinstance(foretold, Unavailable):
+                assert foretold.reason in {FORM, PROCESS}, (name, task.stage, decision)
+                continue
+            happens_as(foretold, case, person, task, decision)
+    assert until(len(story)).state.outcome == outcome
