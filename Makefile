@@ -6,7 +6,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint bench faults clean
+.PHONY: install demo test lint pictures bench faults clean
 
 install: $(STAMP)
 
@@ -30,6 +30,10 @@ test: lint
 	sh tests/machine.sh
 	.venv/bin/placet engine --find
 	$(PY) -m pytest -n 2 --dist loadgroup
+
+# The pictures of README and docs, from the browser tests.
+pictures: install
+	PLACET_PICTURES=docs/images $(PY) -m pytest -q -n 0 tests/acceptance/test_browser_pictures.py
 
 bench: install
 	$(PY) -m tests.bench $(BENCH)

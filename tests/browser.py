@@ -61,6 +61,12 @@ class Visitor:
             file = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:100]
             self.page.screenshot(path=Path(folder) / f"{file}-{width}.png", full_page=True)
 
+    def illustrate(self, name: str) -> None:
+        """Keep what the window shows as a picture of README and docs, where PLACET_PICTURES names a folder for that."""
+        folder = os.environ.get("PLACET_PICTURES")
+        if folder:
+            self.page.screenshot(path=Path(folder) / f"{name}.png")
+
     def findings(self, name: str) -> list[str]:
         """Return the serious findings of axe about the page as it is, and whether it scrolls sideways."""
         self.picture(name)
