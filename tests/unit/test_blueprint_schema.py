@@ -13,7 +13,8 @@ import pytest
 from placet.definition.model import definition_schema, parse_definition
 from placet.errors import BlueprintInvalid
 from placet.nodes.registry import NODE_TYPES
-from tests.unit.test_nodes import forked, table
+from tests.unit.test_forks import forked
+from tests.unit.test_nodes import table
 
 ROOT = Path(__file__).parents[2]
 GALLERY = sorted(p for p in (ROOT / "blueprints").glob("*.json") if p.name != "people.json")

@@ -15,7 +15,7 @@ from placet.engine import machine
 from placet.engine.events import ChildEnded
 from placet.errors import InputInvalid, PlacetError
 from tests.unit.core import case
-from tests.unit.test_nodes import parent
+from tests.unit.test_calls import parent
 from workflows import signals
 from workflows.signals import SignedDecision, decision_of, read_signal
 
