@@ -15,9 +15,8 @@ from storage.queries.requests import requests
 from storage.queries.requests.requests import TimelineRow
 from web.audit.kinds import name_of
 from web.languages import Wording
+from web.paging import LINES
 from web.views.people import names_of
-
-PAGE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +51,7 @@ def read_trail(
     stored = see_request(connection, principal, request_id, wording.now).request
     rows = requests.timeline(connection, request_id)
     chosen = [row for row in rows if not kind or row.kind == kind]
-    shown = chosen[(page - 1) * PAGE : page * PAGE]
+    shown = chosen[(page - 1) * LINES : page * LINES]
     names = names_of(connection, {row.actor for row in shown} | {principal.person})
     kinds = {one: name_of(wording.say, one) for one in {row.kind for row in rows}}
     return AuditTrail(
@@ -63,7 +62,7 @@ def read_trail(
             for row in shown
         ),
         kinds=dict(sorted(kinds.items(), key=lambda item: item[1].casefold())),
-        more=len(chosen) > page * PAGE,
+        more=len(chosen) > page * LINES,
     )
 
 

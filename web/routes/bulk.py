@@ -18,10 +18,11 @@ from storage.queries.people import people
 from storage.queries.requests import requests
 from storage.queries.requests.requests import ListedTask
 from web.forms.reading import Entries, whole
+from web.paging import PAGE
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, person_of, record, shown
 from web.security import PageRoute, local_path
 from web.views import words
-from web.views.inbox import PAGE, InboxRow, row_of
+from web.views.inbox import InboxRow, row_of
 from web.views.people import names_of
 from web.views.undo import may_undo
 from web.visitor import SignedIn, Visitor

@@ -21,6 +21,7 @@ from storage.tables.evidence import EvidencePack
 from web.forms.fields import Field
 from web.forms.reading import Entries, whole
 from web.languages import Wording
+from web.paging import PAGE
 from web.routes.common import Here, WebContext, entries_of, fresh_key, judged, record, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -30,7 +31,6 @@ from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/evidence", route_class=PageRoute)
 
-_PAGE = 25
 _STATUSES: Final = {
     "running": (marked("Being made"), "open"),
     "ready": (marked("Ready"), "good"),
@@ -170,7 +170,7 @@ async def _page(
     wording = visitor.wording
 
     def read(connection: Connection) -> tuple[list[str], list[PackLine], str | None, str | None]:
-        page = packs.page(connection, limit=_PAGE, cursor=cursor)
+        page = packs.page(connection, limit=PAGE, cursor=cursor)
         names = names_of(connection, [row.ordered_by for row in page.items])
         return (
             definitions.released_names(connection),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
@@ -14,10 +13,9 @@ from service.visibility import viewer_of
 from storage.queries.simulations import simulations
 from storage.tables.simulations import WorkflowSimulation
 from web.languages import Wording
+from web.paging import PAGE, address_of
 from web.simulations.wording import MODES, STATUSES, TONES
 from web.views.people import Names, names_of
-
-PAGE = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +40,8 @@ class SimulationFilter:
 
     def address(self, cursor: str | None) -> str:
         """Return the address of another page of this list."""
-        chosen = {"whose": "all" if self.whose == "all" else "", "mode": self.mode, "status": self.status}
-        query = {name: value for name, value in {**chosen, "cursor": cursor or ""}.items() if value}
-        return "/simulations" + (f"?{urlencode(query)}" if query else "")
+        whose = "all" if self.whose == "all" else None
+        return address_of("/simulations", whose=whose, mode=self.mode, status=self.status, cursor=cursor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

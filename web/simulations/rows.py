@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
@@ -13,11 +12,10 @@ from service.principal import Principal
 from service.visibility import viewer_of
 from storage.queries.simulations import simulation_rows, simulations
 from web.languages import Wording
+from web.paging import LINES, address_of
 from web.simulations.wording import ASPECTS, SHOWN, ending, span
 from web.views import words
 from web.views.people import Names, names_of
-
-PAGE = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ def read_rows(  # noqa: PLR0917 - what is shown of which simulation
 ) -> RowPage:
     """Read one page of rows; `shown` is a filter or empty. Raises InputInvalid for a cursor of another list."""
     page = simulation_rows.page(
-        connection, simulation_id, limit=PAGE, cursor=cursor, shown=shown if shown in SHOWN else None
+        connection, simulation_id, limit=LINES, cursor=cursor, shown=shown if shown in SHOWN else None
     )
     counts = simulation_rows.counts(connection, simulation_id)
     ids = [one.request_id for one in page.items]
@@ -80,8 +78,7 @@ def read_rows(  # noqa: PLR0917 - what is shown of which simulation
     names = names_of(connection, {person for row in rows for person in _people(row)})
 
     def address(name: str, cursor: str | None = None) -> str:
-        query = {key: value for key, value in {"shown": name, "cursor": cursor or ""}.items() if value}
-        return f"/simulations/{simulation_id}" + (f"?{urlencode(query)}" if query else "") + "#rows"
+        return address_of(f"/simulations/{simulation_id}", shown=name, cursor=cursor) + "#rows"
 
     every = {"": wording.say("All"), **{name: wording.say(word) for name, word in SHOWN.items()}}
     return RowPage(

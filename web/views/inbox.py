@@ -17,6 +17,7 @@ from storage.queries.requests import inbox as inbox_queries
 from storage.queries.requests import requests, watches
 from storage.queries.requests.requests import ListedTask
 from web.languages import Wording
+from web.paging import PAGE
 from web.views import words
 from web.views.people import Names, names_of
 from web.views.undo import undoable_of
@@ -25,7 +26,6 @@ from web.views.versions import Version, Versions
 
 Tab = Literal["mine", "queues", "decided", "watching"]
 Sort = Literal["due", "age", "amount"]
-PAGE = 25
 COUNTED = 99
 """Counts stop here, and are shown as `99+`: nobody counts further, and the query stays cheap."""
 

@@ -16,6 +16,7 @@ from storage.queries.requests import reading_marks, requests, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
+from web.paging import PAGE
 from web.views import words
 from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of, refused_reminder
 from web.views.files import FileLine, files_of
@@ -25,8 +26,6 @@ from web.views.people import Names, names_of
 from web.views.timeline import Line, conversation, lines_of, people_in
 from web.views.values import Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
-
-PAGE = 25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
