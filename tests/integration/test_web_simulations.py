@@ -60,11 +60,11 @@ def takes(page: str) -> list[str]:
 )
 async def test_what_a_simulation_takes_stands_on_its_form(desk: ApiDesk, mode: str, told: list[str]) -> None:
     _, ident = await published(desk)
-    async with await browser_of(desk, "desi") as browser:
-        found = takes((await browser.get(f"/simulations/new/{ident}?mode={mode}")).text)
-        assert len(found) == len(told)
-        for sentence, part in zip(found, told, strict=True):
-            assert part in sentence
+    browser = await browser_of(desk, "desi")
+    found = takes((await browser.get(f"/simulations/new/{ident}?mode={mode}")).text)
+    assert len(found) == len(told)
+    for sentence, part in zip(found, told, strict=True):
+        assert part in sentence
 
 
 async def test_how_long_one_takes_is_told_from_the_latest_of_its_kind(desk: ApiDesk) -> None:
@@ -81,11 +81,11 @@ async def test_how_long_one_takes_is_told_from_the_latest_of_its_kind(desk: ApiD
     assert sorted(timed) == [(10.0, 2), (20.0, 2), (60.0, 2)]
     facts = {"mode": "explore", "status": "completed", "template": name, "result": {}, "created_at": begun}
     store(desk, "explored", **facts, finished_at=begun.replace(second=42))
-    async with await browser_of(desk, "desi") as browser:
-        page = (await browser.get(f"/simulations/new/{ident}?mode=explore")).text
-        assert "It takes about 42 sec, as the latest simulations" in takes(page)[1]
-        checked = await send(browser, f"/simulations/new/{ident}", mode="explore", step="check", most_branches="7")
-        assert "at most 7 branches" in takes(checked.text)[0]
+    browser = await browser_of(desk, "desi")
+    page = (await browser.get(f"/simulations/new/{ident}?mode=explore")).text
+    assert "It takes about 42 secs, as the latest simulations" in takes(page)[1]
+    checked = await send(browser, f"/simulations/new/{ident}", mode="explore", step="check", most_branches="7")
+    assert "at most 7 branches" in takes(checked.text)[0]
 
 
 async def test_a_stream_goes_on_where_it_broke_off_and_tells_nothing_twice(desk: ApiDesk) -> None:
@@ -98,34 +98,34 @@ async def test_a_stream_goes_on_where_it_broke_off_and_tells_nothing_twice(desk:
     job.tell({"done": 2, "of": 4})
     job.ended = True
     context_of(desk).jobs._running["runs"] = job
-    async with await browser_of(desk, "desi") as browser:
-        whole = (await browser.get("/simulations/runs/events")).text
-        assert re.findall(r"^id: (\d+)$", whole, re.MULTILINE) == ["1", "2", "3", "4"]
-        assert whole.count("event: branch") == 3
-        rest = (await browser.get("/simulations/runs/events", headers={"Last-Event-ID": "2"})).text
-        assert re.findall(r"^id: (\d+)$", rest, re.MULTILINE) == ["3", "4"]
-        assert "3 branches found" in rest  # of all, not of those that are told again
-        assert whole.endswith(rest)
-        after = (await browser.get("/simulations/runs/events", headers={"Last-Event-ID": "4"})).text
-        assert after == "event: ended\ndata: {}\n\n"
-        assert (await browser.get("/simulations/runs/events", headers={"Last-Event-ID": "-1"})).status_code == 422
+    browser = await browser_of(desk, "desi")
+    whole = (await browser.get("/simulations/runs/events")).text
+    assert re.findall(r"^id: (\d+)$", whole, re.MULTILINE) == ["1", "2", "3", "4"]
+    assert whole.count("event: branch") == 3
+    rest = (await browser.get("/simulations/runs/events", headers={"Last-Event-ID": "2"})).text
+    assert re.findall(r"^id: (\d+)$", rest, re.MULTILINE) == ["3", "4"]
+    assert "3 branches found" in rest  # of all, not of those that are told again
+    assert whole.endswith(rest)
+    after = (await browser.get("/simulations/runs/events", headers={"Last-Event-ID": "4"})).text
+    assert after == "event: ended\ndata: {}\n\n"
+    assert (await browser.get("/simulations/runs/events", headers={"Last-Event-ID": "-1"})).status_code == 422
 
 
 async def test_who_cancels_too_late_reads_that_it_had_ended(desk: ApiDesk) -> None:
     store(desk, "over")
-    async with await browser_of(desk, "desi") as browser:
-        for done in ("cancel_simulation", "cancel_simulation_late"):
-            answer = await send(browser, "/simulations/over/cancel")
-            assert (answer.status_code, answer.headers["location"]) == (303, f"/simulations/over?done={done}")
-        assert "the simulation had ended already" in (await browser.get(answer.headers["location"])).text
+    browser = await browser_of(desk, "desi")
+    for done in ("cancel_simulation", "cancel_simulation_late"):
+        answer = await send(browser, "/simulations/over/cancel")
+        assert (answer.status_code, answer.headers["location"]) == (303, f"/simulations/over?done={done}")
+    assert "the simulation had ended already" in (await browser.get(answer.headers["location"])).text
 
 
 async def test_faults_stand_under_what_they_are_about(desk: ApiDesk) -> None:
     faults = [{"pointer": pointer, "message": f"about {pointer}"} for pointer in
               ("/process_steps/0", "/input/amount", "/script/0/on", "/input")]  # fmt: skip
     store(desk, "wrong", status="failed", result={"validation_errors": faults})
-    async with await browser_of(desk, "desi") as browser:
-        page = (await browser.get("/simulations/wrong")).text
+    browser = await browser_of(desk, "desi")
+    page = (await browser.get("/simulations/wrong")).text
     parts = [page.split(f"<h2>{heading}</h2>", 1)[1].split("</section>", 1)[0] for heading in
              ("Faults of the input", "Faults of the script", "Faults of the process")]  # fmt: skip
     assert [re.findall(r"about (\S+?)<", part) for part in parts] == [
