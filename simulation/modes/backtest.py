@@ -300,7 +300,20 @@ def totals_of(rows: Sequence[BacktestRow]) -> dict[str, Any]:
             "after": sum((after.cost for _, after in known), Decimal(0)),
             "mean_change": mean_of(costs),
         },
+        "shown": {"all": len(rows), **Counter(kind for row in rows for kind in _kinds(row))},
     }
+
+
+def _kinds(row: BacktestRow) -> list[str]:
+    """Return the filters under which a row is listed, by their names in storage.queries.simulations.simulation_rows."""
+    found = [aspect for aspect in row.changed if aspect != "duration"]
+    if row.changed:
+        found.append("changed")
+        if "duration" in row.changed and row.after is not None:
+            found.append("later" if row.after.duration_ms > row.before.duration_ms else "earlier")
+    elif row.unknown is None:
+        found.append("same")
+    return found if row.unknown is None else [*found, "unknown"]
 
 
 def share(count: int, of: int) -> dict[str, Any]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from service.simulations.jobs import SimulationJob
+from simulation.modes.backtest import BacktestRow, RequestSummary, totals_of
+from simulation.report.result import json_value
 from storage.database import Database
 from storage.queries.simulations import simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
@@ -133,3 +137,32 @@ async def test_faults_stand_under_what_they_are_about(desk: ApiDesk) -> None:
         ["/script/0/on"],
         ["/process_steps/0"],
     ]
+
+
+async def test_the_rows_of_each_filter_are_counted_once_as_the_store_counts_them(desk: ApiDesk) -> None:
+    before = RequestSummary(
+        route=(), approvers=("bob",), outcome="approved", duration_ms=1000, sla_state="ok", cost=Decimal(1)
+    )
+    after = {"same": before, "later": replace(before, duration_ms=9000), "earlier": replace(before, duration_ms=1)}
+    rows = [
+        BacktestRow(request_id=f"r{number}", before=before, after=after.get(kind), unknown=unknown, changed=changed)
+        for number, (kind, unknown, changed) in enumerate(
+            [
+                ("same", None, ()),
+                ("same", None, ("outcome", "approvers", "route")),
+                ("later", None, ("duration", "sla_state")),
+                ("earlier", None, ("duration", "cost")),
+                ("later", "it still runs", ("duration",)),  # of a shadow
+                ("none", "what bob does is not known", ()),
+            ]
+        )
+    ]
+    totals = json_value(totals_of(rows))
+    store(desk, "rows", mode="backtest", status="completed", result={"totals": totals})
+    with writing(desk.database) as session:
+        simulation_rows.put(session.connection(), "rows", enumerate(json_value(rows), 1), revision=0)
+    counted = await desk.database.read(simulation_rows.counts, "rows")
+    assert totals["shown"] == {name: number for name, number in counted.items() if number}
+    browser = await browser_of(desk, "desi")
+    page = (await browser.get("/simulations/rows")).text
+    assert dict(re.findall(r'>([A-Z][a-z ]+) <span class="count">(\d+)', page))["Ends later"] == "2"

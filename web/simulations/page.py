@@ -109,6 +109,7 @@ class SimulationPage:
     compared: tuple[ComparedStep, ...]
     sides: tuple[str, str]
     history_link: str | None
+    counted: Mapping[str, int] | None  # rows by filter, where the result has it
     revision: int  # of the rows that it has by now
     agrees: str | None
     can_compare: tuple[ComparableGroup, ...]
@@ -161,6 +162,7 @@ def read_simulation(
         compared=compared_steps(connection, timelines, wording, one=sides[0], other=sides[1]),
         sides=sides,
         history_link=_link(result),
+        counted=(result.get("totals") or {}).get("shown"),
         revision=simulation_rows.revision(connection, row.id) if row.status == "running" else 0,
         agrees=_agrees(result, wording) if row.mode == "rehearse" else None,
         can_compare=_others(connection, row, principal, wording) if path and row.status == "completed" else (),

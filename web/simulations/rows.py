@@ -66,12 +66,18 @@ def read_rows(  # noqa: PLR0917 - what is shown of which simulation
     shown: str,
     cursor: str | None,
     wording: Wording,
+    *,
+    counted: Mapping[str, int] | None = None,
 ) -> RowPage:
-    """Read one page of rows; `shown` is a filter or empty. Raises InputInvalid for a cursor of another list."""
+    """Read one page of rows; `shown` is a filter or empty. Raises InputInvalid for a cursor of another list.
+
+    `counted` are the numbers of rows by filter, where the result has them.
+    """
     page = simulation_rows.page(
         connection, simulation_id, limit=LINES, cursor=cursor, shown=shown if shown in SHOWN else None
     )
-    counts = simulation_rows.counts(connection, simulation_id)
+    # Counted once where they were compared; results from before that have no counts.
+    counts = counted if counted is not None else simulation_rows.counts(connection, simulation_id)
     ids = [one.request_id for one in page.items]
     titles = simulations.titles(connection, ids, viewer=viewer_of(principal))
     rows = [one.row for one in page.items]
@@ -85,7 +91,7 @@ def read_rows(  # noqa: PLR0917 - what is shown of which simulation
         filters=tuple(
             Filter(
                 word=word,
-                count=wording.number(counts[name or "all"]),
+                count=wording.number(counts.get(name or "all", 0)),
                 address=address(name),
                 chosen=name == (shown if shown in SHOWN else ""),
             )

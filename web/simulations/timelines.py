@@ -80,7 +80,7 @@ def _word(
     later = int(row["other"]["after_ms"]) - int(row["one"]["after_ms"])
     if left.after != right.after and (not differs or abs(later) >= TOLERANCE // timedelta(milliseconds=1)):
         text = say("{span} later") if later > 0 else say("{span} earlier")
-        return text.format(span=span(abs(later), wording))
+        return text.format(span=span(round(abs(later), -3), wording))
     if left.sentence != right.sentence:
         return say("happens differently")
     found = [say(DETAILS[name]) for name in differs if name in DETAILS]

@@ -77,7 +77,9 @@ async def simulation_page(request: Request, here: Here, visitor: SignedIn, simul
         page = read_simulation(connection, visitor.principal, simulation_id, visitor.wording)
         rows = None
         if page.has_rows:
-            rows = read_rows(connection, visitor.principal, simulation_id, which, cursor, visitor.wording)
+            rows = read_rows(
+                connection, visitor.principal, simulation_id, which, cursor, visitor.wording, counted=page.counted
+            )
         return page, rows, read_inbox_count(connection, visitor.principal, visitor.wording)
 
     try:
