@@ -30,11 +30,16 @@ def version_of(placet: Placet, name: str) -> str:
     return str(placet.get("olivia", f"process-templates/?name={name}")["items"][0]["id"])
 
 
-def kept(visitor: Visitor, name: str) -> None:
-    """Keep both pictures of a page: of a wide window and of a phone; nothing on them is wrong."""
+def kept(visitor: Visitor, name: str, *, shows: str | None = None) -> None:
+    """Keep both pictures of a page: of a wide window and of a phone; nothing on them is wrong.
+
+    `shows` is what has to be seen where the page is longer than the window.
+    """
     for width, file in ((WIDE, name), (NARROW, f"{name}-phone")):
-        visitor.page.set_viewport_size({"width": width, "height": 900 if width == WIDE else 780})
+        visitor.page.set_viewport_size({"width": width, "height": 1000 if width == WIDE else 780})
         visitor.page.evaluate("scrollTo(0, 0)")
+        if shows is not None:
+            visitor.page.locator(shows).first.evaluate("one => one.scrollIntoView({ block: 'center' })")
         visitor.illustrate(file)
         assert visitor.findings(f"picture of {file}") == []
 
@@ -59,7 +64,7 @@ def test_a_draft_shows_the_gap_that_an_amount_of_5000_falls_into(placet: Placet,
     page.locator("[name='p2.condition']").fill("amount < 5000")
     expect(page.locator("#here-findings .finding.error dl")).to_contain_text("5,000")
     expect(page.locator("[data-saved][role=status]")).to_have_text("Everything is saved")
-    kept(visitor, "editor")
+    kept(visitor, "editor", shows="#here-findings .finding.error")
 
 
 def test_an_exploration_shows_each_branch_with_an_input_that_takes_it(

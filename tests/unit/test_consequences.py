@@ -230,6 +230,7 @@ def test_what_is_foreseen_is_what_happens(
     assert isinstance(foretold, Consequence)
     assert case.state == before, "looking ahead changes nothing"
     happens_as(foretold, case, person, task, decision)
+    event(f"{decision}: {'ends' if case.state.status != 'pending' else 'goes on'}")
 
 
 def happens_as(foretold: Consequence, case: Case, person: str, task: Task, decision: str) -> None:
@@ -241,7 +242,6 @@ def happens_as(foretold: Consequence, case: Case, person: str, task: Task, decis
     decided = case.state.task(task.id)
     if decided is not None and decided.undo_until is not None:
         entries += case.until(decided.undo_until)
-    event(f"{decision}: {'ends' if case.state.status != 'pending' else 'goes on'}")
     assert foretold.settles == any(e.kind == "stage_settled" and e.stage == task.stage for e in entries)
     if case.state.status != "pending":
         assert foretold.outcome == (case.state.outcome or case.state.status)
