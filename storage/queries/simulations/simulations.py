@@ -273,4 +273,3 @@ def took(connection: Connection, template: str, mode: str) -> list[tuple[float, 
     )
     found = connection.execute(query).all()
     return [((ended - begun).total_seconds(), count) for begun, ended, count in found if ended is not None]
-
