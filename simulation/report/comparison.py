@@ -22,9 +22,9 @@ _FOR_EACH_ENTRY = timedelta(milliseconds=250)
 # The difference of two clocks that were started together: within it the order of two tasks has no meaning.
 _SAME_MOMENT = timedelta(milliseconds=500)
 
-# What tells nobody how two runs went: the digest of what stands beside it, the title, which a simulation makes up, and
-# how somebody reached Placet.
-_UNTOLD = frozenset({"content_digest", "title", "via", "actor_type"})
+# What tells nobody how two runs went: the digest of what stands beside it, the title, which a simulation makes up, how
+# somebody reached Placet, and who was passed over, since whom the task went to stands beside that.
+_UNTOLD = frozenset({"content_digest", "title", "via", "actor_type", "choice"})
 # What a simulated request need not have, and which is told only where both have it.
 _OF_REAL_REQUESTS = frozenset({"signature", "created_from", "parent"})
 

@@ -44,6 +44,7 @@ def beside(one: Happened, other: Happened) -> tuple[bool, list[str]]:
         ({"title": "A chair"}, {"title": "Simulation"}, []),
         ({"via": "link"}, {"via": "api"}, []),  # how somebody reached Placet
         ({"created_from": "r1", "parent": "r0"}, {}, []),  # what only a real request has
+        ({"choice": {"passed": ["user:bob"]}}, {}, []),  # whom it went to stands beside it
         ({"signature": {"name": "Ann"}}, {}, []),  # a simulation proves nobody's identity
         ({"signature": {"name": "Ann"}}, {"signature": {"name": "Bob"}}, ["signature"]),
         (

@@ -79,6 +79,7 @@ DETAILS: Final = {
     "why": marked("reason"),
     "signature": marked("signature"),
     "assigned_via": marked("why they are asked"),
+    "chosen_by": marked("why they are asked"),
     "assignee": marked("whom it is asked of"),
     "candidates": marked("whom it is asked of"),
     "added": marked("whom it is asked of"),
