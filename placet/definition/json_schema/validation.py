@@ -116,7 +116,8 @@ def _said(fault: Any) -> Sentence | str:
 
 
 def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    # Where none of several schemas fits, the values are the faults of each.
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
 @dataclass(frozen=True, slots=True)
