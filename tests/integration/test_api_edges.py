@@ -83,7 +83,10 @@ async def test_no_cursor_breaks_a_list(alone: ApiDesk) -> None:
     assert simulated.status_code == 201, simulated.text
     drafted = await alone.post("/workflow/blueprint-drafts/", {"content": EXPENSE}, as_="adam")
     assert drafted.status_code == 201, drafted.text
-    ids = {"request_id": "r1", "simulation_id": simulated.json()["id"], "draft_id": drafted.json()["id"]}
+    hook = await alone.post("/workflow/webhooks/", {"url": "https://93.184.216.34/hook"}, as_="adam")
+    assert hook.status_code == 201, hook.text
+    ids = {"request_id": "r1", "person_id": "bob", "webhook_id": hook.json()["id"]}
+    ids |= {"simulation_id": simulated.json()["id"], "draft_id": drafted.json()["id"]}
     assert len(LISTS) >= 9
     for path in LISTS:
         for cursor in HOSTILE:
