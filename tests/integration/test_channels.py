@@ -37,7 +37,7 @@ SECRETS = WebhookSecrets("the installation's secret", NotifySettings())
 
 async def add_endpoint(database: Database, url: str, *events: str) -> WebhookEndpoint:
     with writing(database) as session:
-        return webhooks.add(session.connection(), url=url, events=events, by=ADA, now=datetime.now(UTC))
+        return webhooks.add(session.connection(), url=url, events=events, by=ADA.person, now=datetime.now(UTC))
 
 
 async def hook_messages(database: Database) -> list[NotificationMessage]:
