@@ -37,9 +37,6 @@ NOTIFICATION_WORKFLOWS: tuple[type, ...] = (NotificationWorkflow,)
 # poll lasts until the engine has stored that the task began. With the SDK's default share of a fifth there would be one
 # poller for new requests: their first tasks would start one after the other, and wait for seconds behind cached ones.
 _POLLERS, _FOR_NEW = 12, 2 / 3
-# How long a task waits for the worker that has its request in memory, before any worker takes it. One that was killed
-# is waited for as well, and whoever decides then has to be answered in the time that is left: see docs/reliability.md.
-STICKY_WAIT = timedelta(seconds=3)
 # Long enough for a recording that waits for a slow disk. Unfinished workflow tasks run again on another worker.
 _GRACE = timedelta(seconds=10)
 
@@ -90,7 +87,6 @@ def approval_worker(
         workflow_failure_exception_types=failure_types,
         workflow_task_poller_behavior=PollerBehaviorSimpleMaximum(_POLLERS),
         nonsticky_to_sticky_poll_ratio=_FOR_NEW,
-        sticky_queue_schedule_to_start_timeout=STICKY_WAIT,
         graceful_shutdown_timeout=_GRACE,
         max_cached_workflows=cached,
     )

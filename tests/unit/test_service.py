@@ -6,9 +6,6 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from service.context import Context
-from workflows.registration import STICKY_WAIT
-
 ROOT = Path(__file__).parents[2]
 ROOMS = ("api", "cli", "worker", "service", "simulation", "activities", "workflows", "storage", "placet", "engine_host")
 # What begins a request in the engine, and what changes one that runs there.
@@ -81,8 +78,3 @@ def test_routes_reach_neither_the_engine_nor_the_core_state_machine() -> None:
         if name.startswith(beneath) and path.startswith("api/routes/")
     }
     assert users == set()
-
-
-def test_whoever_decides_gets_an_answer_though_the_worker_that_had_the_request_was_killed() -> None:
-    """Another worker gets the task after STICKY_WAIT, and has more than half of the caller's time for it."""
-    assert Context.__dataclass_fields__["command_deadline"].default / 2 > STICKY_WAIT
