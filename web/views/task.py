@@ -176,7 +176,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     )
     if page.signs:
         page = replace(page, form=(*page.form, _reason_field(step, reason, wording)))
-    if asked is not None:
+    if asked is not None and asked.code != "added_by":  # which the way of the task says to its reader: who added you
         page = replace(page, why_asked=reason_in_words(asked, names, wording))
     return replace(page, watched=watches.since(connection, principal.person, task.request_id) is not None)
 
