@@ -82,7 +82,7 @@ def _where_to_sign(context: Context, message: str | None, task_id: str) -> Reaut
 async def act_on_tasks(
     context: Context,
     principal: Principal,
-    events: Sequence[Decide] | Sequence[Delegate] | Sequence[Reassign],
+    events: Sequence[Decide] | Sequence[Delegate | Reassign],
     *,
     key: str,
 ) -> list[RequestWithTasks | PlacetError]:

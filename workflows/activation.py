@@ -55,20 +55,23 @@ class ActivationExecutor(ThreadPoolExecutor):
     ) -> Future[Result]:
         """Run `work` once the loop is free if it is a short activation, or on a thread."""
         activation = given[0] if len(given) == 1 else None
-        if not isinstance(activation, WorkflowActivation) or not self._is_short(activation):
+        if not isinstance(activation, WorkflowActivation):
+            return super().submit(work, *given)
+        ends_tasks = any(job.HasField("remove_from_cache") for job in activation.jobs)
+        if ends_tasks:
+            self._known_runs.discard(activation.run_id)
+            self._long_runs.discard(activation.run_id)
+        elif not self._is_short(activation):
             return super().submit(work, *given)
         loop = asyncio.get_running_loop()
         done: Future[Result] = Future()
         # Not at once, because no task may be stepped within another; and in an empty context, as on a thread.
-        loop.call_soon(self._run, loop, done, work, activation, context=contextvars.Context())
+        allowed = 0 if ends_tasks else self._deadlock_seconds
+        loop.call_soon(self._run, loop, done, work, activation, allowed, context=contextvars.Context())
         return done
 
     def _is_short(self, activation: WorkflowActivation) -> bool:
         run = activation.run_id
-        if _ends_tasks(activation):
-            self._known_runs.discard(run)
-            self._long_runs.discard(run)
-            return True  # it ends the run's tasks
         new = run not in self._known_runs
         self._known_runs.add(run)
         return not (
@@ -85,7 +88,9 @@ class ActivationExecutor(ThreadPoolExecutor):
         done: Future[Result],
         work: Callable[[WorkflowActivation], Result],
         activation: WorkflowActivation,
+        allowed: float,
     ) -> None:
+        """Carry out an activation; it is interrupted after the seconds that are allowed, never where those are 0."""
         if not done.set_running_or_notify_cancel():
             return
         begun, used = monotonic(), process_time()
@@ -93,15 +98,14 @@ class ActivationExecutor(ThreadPoolExecutor):
 
         def interrupt(*_: Any) -> None:
             nonlocal stuck
-            rest = self._deadlock_seconds - (process_time() - used)
-            if rest > 0 and monotonic() - begun < _BLOCKED * self._deadlock_seconds:
+            rest = allowed - (process_time() - used)
+            if rest > 0 and monotonic() - begun < _BLOCKED * allowed:
                 signal.setitimer(signal.ITIMER_REAL, rest)
                 return
             stuck = True
             raise _Interrupt
 
         before = signal.signal(signal.SIGALRM, interrupt)
-        allowed = 0 if _ends_tasks(activation) else self._deadlock_seconds
         left, _ = signal.setitimer(signal.ITIMER_REAL, allowed)  # of another's timer, if there is one
         result: Result | BaseException
         try:
@@ -123,8 +127,3 @@ class ActivationExecutor(ThreadPoolExecutor):
             if activation.run_id in self._known_runs:  # the end of a run's tasks is the last of it
                 self._long_runs.add(activation.run_id)
             self._wary_until = ended + _WARY_SECONDS
-
-
-def _ends_tasks(activation: WorkflowActivation) -> bool:
-    """Tell whether this ends the tasks of a run that leaves the cache."""
-    return any(job.HasField("remove_from_cache") for job in activation.jobs)

@@ -29,9 +29,9 @@ from storage.tables.identity import BrowserSession
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.integration.test_storage_indexes import plans
 from tests.pages import browser_of, csrf_token, send
-from web.admin.interface import PAGE
 from web.admin.page import key_of, row_address
 from web.admin.tables import NOT_SHOWN, TABLES, StoredTable
+from web.paging import LINES
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SHOWN = {one.table.name: one for group in TABLES.values() for one in group}
@@ -261,7 +261,7 @@ async def walked(browser: httpx.AsyncClient, path: str, pattern: str) -> list[st
         page = await browser.get(path)
         assert page.status_code == 200, page.text
         rows = re.findall(pattern, page.text)
-        assert len(rows) <= PAGE
+        assert len(rows) <= LINES
         found += rows
         onward = re.search(r'rel="next" href="([^"]+)"', page.text)
         path = unescape(onward[1]) if onward else ""
@@ -269,7 +269,7 @@ async def walked(browser: httpx.AsyncClient, path: str, pattern: str) -> list[st
 
 
 async def test_pages_of_rows_miss_none_and_repeat_none(adam: httpx.AsyncClient, database: Database) -> None:
-    count = 2 * PAGE + 7
+    count = 2 * LINES + 7
     await database.write(put_requests, count)
     everything = [f"r{n:04}" for n in reversed(range(count))]
     pattern = r"/admin/approval_request/rows/(r\d+)"
@@ -282,7 +282,7 @@ async def test_pages_of_rows_miss_none_and_repeat_none(adam: httpx.AsyncClient, 
 
 
 async def test_a_cursor_of_another_order_is_refused(adam: httpx.AsyncClient, database: Database) -> None:
-    await database.write(put_requests, PAGE + 1)
+    await database.write(put_requests, LINES + 1)
     onward = re.search(r"cursor=([^\"&]+)", (await adam.get("/admin/approval_request?by=requester&value=ann")).text)
     assert onward is not None
     assert (await adam.get(f"/admin/approval_request?cursor={onward[1]}")).status_code == 422
@@ -298,7 +298,7 @@ async def test_a_page_of_rows_begins_in_an_index_and_sorts_nothing_but_few_rows(
                     table_rows.page,
                     order=order,
                     columns=stored.listed,
-                    limit=PAGE,
+                    limit=LINES,
                     longest=80,
                     value=None if match is None else "7",
                     cursor=cursor,

@@ -33,13 +33,12 @@ from storage.queries.table_rows import RowOrder
 from storage.tables.actions import ActionCatalog
 from web.admin.page import key_of, page_of, row_address
 from web.admin.tables import TABLES, StoredTable
+from web.paging import LINES
 from web.routes.common import see_other
 from web.templating import render
 from web.views.inbox import read_inbox_count
 from web.visitor import wording_of
 
-PAGE = 50
-"""Rows on a page."""
 _CELL, _LONGEST = 200, 20_000  # characters of a value in a list, and on the page of its row
 _ROW = "admin_row"
 
@@ -68,13 +67,13 @@ class TableView(ModelView):
             table_rows.page,
             order,
             self.stored.listed,
-            limit=PAGE,
+            limit=LINES,
             longest=_CELL,
             value=asked.get("value"),
             cursor=asked.get("cursor"),
         )
         rows = [self.model(**row) for row in found.items]
-        return CursorPage(rows=rows, page=1, page_size=PAGE, count=len(rows), next_cursor=found.next_cursor)
+        return CursorPage(rows=rows, page=1, page_size=LINES, count=len(rows), next_cursor=found.next_cursor)
 
     async def get_object_for_details(self, request: Request) -> Any:
         """Read the row that a page is about, once for all steps of the library; None where there is none."""

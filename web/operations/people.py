@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
-from urllib.parse import urlencode
 
 from sqlalchemy import Connection
 
@@ -22,14 +21,13 @@ from storage.tables.identity import BrowserSession
 from web.forms.absence import AbsenceLine, absence_lines, days_of, proposed
 from web.languages import Wording
 from web.operations.tokens import ACTOR_TYPES, TokenLine, token_lines
+from web.paging import LINES, PAGE, address_of
 from web.views import words
 from web.views.people import names_of
 
-PAGE: Final = 25
 _SOON: Final = timedelta(days=30)
 _MOST_TASKS: Final = 10
 _MOST_TOKENS: Final = 50
-_MOST_LINES: Final = 50  # on a page of groups or absences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +51,7 @@ class PeopleChoice:
     def address(self, **changes: str) -> str:
         """Return the address of these people with some changes."""
         given = {"q": self.q, "group": self.group, "role": self.role, "left": "1" if self.left else ""} | changes
-        query = urlencode({name: value for name, value in given.items() if value})
-        return "/operations/people" + (f"?{query}" if query else "")
+        return address_of("/operations/people", **given)
 
     @property
     def filter(self) -> PeopleFilter:
@@ -192,7 +189,7 @@ def read_person(connection: Connection, person: str, wording: Wording, idle: tim
 
 def read_groups(connection: Connection, cursor: str | None) -> GroupsPage:
     """Read a page of the groups and roles with their members; raises InputInvalid for an invalid cursor."""
-    page = cursors.part(people_listing.held_names(connection), _MOST_LINES, cursor)
+    page = cursors.part(people_listing.held_names(connection), LINES, cursor)
     groups, roles = ([one for one in page.items if one.kind == kind] for kind in ("group", "role"))
     return GroupsPage(groups=groups, roles=roles, first=cursor is None, next_cursor=page.next_cursor)
 
@@ -217,7 +214,7 @@ def read_absences(connection: Connection, wording: Wording, cursor: str | None) 
     for one in coming:
         there = one.substitute if one.substitute and active.get(one.substitute) else None
         soon.append(_away(one, there, names(there), counts.get(one.person, 0), wording))
-    page = cursors.part([*sorted(found, key=lambda line: not line.uncovered), *soon], _MOST_LINES, cursor)
+    page = cursors.part([*sorted(found, key=lambda line: not line.uncovered), *soon], LINES, cursor)
     return AwayPage(
         now=[line for line in page.items if line.begun],
         soon=[line for line in page.items if not line.begun],

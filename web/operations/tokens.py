@@ -14,7 +14,6 @@ from storage.tables.approvals import ApiToken
 from web.languages import Wording
 from web.views.words import marked
 
-PAGE: Final = 25
 STATES: Final = {
     "expiring": marked("Expire soon"),
     "unused": marked("Never used"),

@@ -12,10 +12,10 @@ from storage.queries.notifications import webhook_deliveries, webhooks
 from storage.queries.simulations import simulations
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 from web.languages import Wording
+from web.paging import PAGE
 from web.views.people import names_of
 from web.views.words import marked
 
-PAGE: Final = 25
 STATUSES: Final = {
     "failed": (marked("Failed"), "bad"),
     "pending": (marked("Waiting"), "open"),

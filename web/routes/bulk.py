@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
@@ -28,6 +28,8 @@ from web.views.undo import may_undo
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/tasks", route_class=PageRoute)
+HandOver = Literal["delegate", "reassign"]
+_HANDING_OVER: Final[dict[str, type[Delegate | Reassign]]] = {"delegate": Delegate, "reassign": Reassign}
 MOST_MOVED = 200  # tasks that are handed over together with an absence
 
 
@@ -58,43 +60,28 @@ async def delegate_many(request: Request, here: Here, visitor: SignedIn) -> Resp
     if entries.text("step") == "delegate" and rows:
         try:
             to, reason = person_of(entries, "to", visitor), entries.text("reason")[:1000] or None
-            return await delegate_rows(request, here, visitor, rows, to, reason, entries.text("key"), back)
+            return await hand_over_rows(request, here, visitor, rows, "delegate", to, reason, entries.text("key"), back)
         except InputInvalid as invalid:
             error = invalid
     listed = await here.context.database.read(people.colleagues)
     return _summary(request, rows, back, "delegate", people=listed, entered=entries.text, error=error)
 
 
-async def delegate_rows(  # noqa: PLR0917
+async def hand_over_rows(  # noqa: PLR0917
     request: Request,
     here: WebContext,
     visitor: Visitor,
     rows: Sequence[InboxRow],
+    verb: HandOver,
     to: str,
     reason: str | None,
     key: str,
     back: str,
 ) -> HTMLResponse:
-    """Delegate these tasks to one person, and show a result for each."""
+    """Give these tasks to one person, and show a result for each: one's own, or as an admin somebody else's."""
     by = visitor.principal.actor
-    events = [Delegate(by=by, task_id=row.id, to=to, reason=reason) for row in rows]
-    return await _carried_out(request, here, visitor, rows, events, key, back, "delegate")
-
-
-async def reassign_rows(  # noqa: PLR0917
-    request: Request,
-    here: WebContext,
-    visitor: Visitor,
-    rows: Sequence[InboxRow],
-    to: str,
-    reason: str | None,
-    key: str,
-    back: str,
-) -> HTMLResponse:
-    """Give these tasks of somebody else's to one person for good, and show a result for each; for admins."""
-    by = visitor.principal.actor
-    events = [Reassign(by=by, task_id=row.id, to=to, reason=reason) for row in rows]
-    return await _carried_out(request, here, visitor, rows, events, key, back, "reassign")
+    events = [_HANDING_OVER[verb](by=by, task_id=row.id, to=to, reason=reason) for row in rows]
+    return await _carried_out(request, here, visitor, rows, events, key, back, verb)
 
 
 def open_rows(connection: Connection, here: WebContext, visitor: Visitor, person: str) -> list[InboxRow]:
@@ -108,13 +95,13 @@ async def _carried_out(  # noqa: PLR0917
     here: WebContext,
     visitor: Visitor,
     rows: Sequence[InboxRow],
-    events: Sequence[Decide] | Sequence[Delegate] | Sequence[Reassign],
+    events: Sequence[Decide] | Sequence[Delegate | Reassign],
     key: str,
     back: str,
     done: str,
 ) -> HTMLResponse:
     """Offer an event for each row, and show what came of each; `done` is what was asked for."""
-    verb = done if done in {"delegate", "reassign"} else "decide"
+    verb = done if done in _HANDING_OVER else "decide"
     outcomes = await commands.act_on_tasks(
         here.context, visitor.principal, events, key=done_key(visitor, key or fresh_key())
     )

@@ -18,7 +18,7 @@ from storage.queries.people import people
 from web.forms.absence import absence_fields, absence_lines, proposed, read_absence
 from web.forms.reading import Entries
 from web.operations.tokens import token_lines
-from web.routes.bulk import delegate_rows, open_rows
+from web.routes.bulk import hand_over_rows, open_rows
 from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -53,7 +53,8 @@ async def go_away(request: Request, here: Here, visitor: SignedIn) -> Response:
         rows = await context.database.read(open_rows, here, visitor, me.person)
         if rows:
             to, reason = f"user:{absence.substitute}", visitor.wording.say("Out of office")
-            return await delegate_rows(request, here, visitor, rows, to, reason, entries.text("key"), "/me")
+            key = entries.text("key")
+            return await hand_over_rows(request, here, visitor, rows, "delegate", to, reason, key, "/me")
     return see_other("/me", "saved")
 
 

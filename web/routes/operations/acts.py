@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlencode
-
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
@@ -11,6 +9,7 @@ from sqlalchemy import Connection
 from placet.errors import InputInvalid
 from storage.recording import admin_acts
 from web.operations.acts import WORDS, ActLine, chosen_of, line_of, people_of
+from web.paging import LINES, address_of
 from web.routes.common import Here, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -19,7 +18,6 @@ from web.visitor import SignedIn
 
 router = APIRouter(prefix="/operations", route_class=PageRoute)
 
-_PAGE = 50
 _ASKED = ("actor", "kind", "since", "until")
 
 
@@ -30,7 +28,7 @@ async def acts(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
     chosen = chosen_of(given, wording)
 
     def read(connection: Connection, cursor: str | None) -> tuple[list[ActLine], str | None, str | None]:
-        page = admin_acts.page(connection, limit=_PAGE, cursor=cursor, chosen=chosen)
+        page = admin_acts.page(connection, limit=LINES, cursor=cursor, chosen=chosen)
         names = names_of(connection, people_of(page.items))
         lines = [line_of(row, names, wording) for row in page.items]
         return lines, page.next_cursor, read_inbox_count(connection, visitor.principal, wording)
@@ -50,5 +48,5 @@ async def acts(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
         asked=asked,
         narrowed=bool(narrowed),
         kinds=sorted(((kind, wording.say(word)) for kind, word in WORDS.items()), key=lambda one: one[1].casefold()),
-        next_address="/operations/acts?" + urlencode({**narrowed, "cursor": following}) if following else None,
+        next_address=address_of("/operations/acts", **narrowed, cursor=following) if following else None,
     )

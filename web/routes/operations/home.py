@@ -16,6 +16,7 @@ from storage.queries.notifications import backlog
 from storage.tables.notifications import NotificationMessage
 from web.operations import deliveries as called
 from web.operations.health import Part, parts_of
+from web.paging import PAGE
 from web.routes.common import Here, entries_of, record, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -23,8 +24,6 @@ from web.views.people import Names, names_of
 from web.visitor import SignedIn
 
 router = APIRouter(prefix="/operations", route_class=PageRoute)
-
-_PAGE = 25
 
 
 @router.get("")
@@ -51,7 +50,7 @@ async def deliveries(
     """Show the messages that could not be delivered, the latest first."""
 
     def read(connection: Connection) -> tuple[Page[NotificationMessage], Names, str | None]:
-        page = backlog.failures(connection, limit=_PAGE, cursor=cursor)
+        page = backlog.failures(connection, limit=PAGE, cursor=cursor)
         return (
             page,
             names_of(connection, [row.person for row in page.items]),

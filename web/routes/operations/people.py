@@ -15,7 +15,7 @@ from storage.queries.people import people
 from web.forms.absence import absence_fields, read_absence
 from web.forms.reading import Entries
 from web.operations.people import PeopleChoice, read_absences, read_groups, read_people, read_person
-from web.routes.bulk import open_rows, reassign_rows
+from web.routes.bulk import hand_over_rows, open_rows
 from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -64,7 +64,8 @@ async def change_absence(request: Request, here: Here, visitor: SignedIn, person
         rows = await context.database.read(open_rows, here, visitor, person_id)
         if rows:
             to, reason = f"user:{absence.substitute}", visitor.wording.say("Out of office")
-            return await reassign_rows(request, here, visitor, rows, to, reason, entries.text("key"), back)
+            key = entries.text("key")
+            return await hand_over_rows(request, here, visitor, rows, "reassign", to, reason, key, back)
     return see_other(back, "saved")
 
 

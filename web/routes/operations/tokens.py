@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from service.identity.api_tokens import revoke_for
 from storage.queries.identity import tokens
 from storage.queries.identity.tokens import TokenFilter, TokenState
-from web.operations.tokens import PAGE, STATES, token_lines
+from web.operations.tokens import STATES, token_lines
+from web.paging import PAGE
 from web.routes.common import Here, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
