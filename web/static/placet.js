@@ -253,9 +253,12 @@ for (const place of all("[data-panel]")) {
     if (!answer.ok) return; // the link stays, and its page says why
     const panel = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(`#${place.dataset.panel}`);
     if (!panel) return;
-    const title = document.createElement("h2"); // within the task's page, which has a title of its own
-    title.append(...one("h1", panel).childNodes);
-    one("h1", panel).replaceWith(title);
+    const heading = one("h1", panel);
+    if (heading) { // within a page that has a title of its own
+      const title = document.createElement("h2");
+      title.append(...heading.childNodes);
+      heading.replaceWith(title);
+    }
     panel.classList.replace("card", "foreseen");
     place.replaceWith(panel);
   }).catch(() => {});

@@ -243,18 +243,21 @@ class _Shown:
         for one in changes[:MOST_FACTS]:
             name = str(one["field"]).removeprefix("input.")
             before, after = self._text(name, one["before"]), self._text(name, one["after"])
-            found.append({"field": str(one["field"]), "label": self._label(name), "before": before, "after": after})
+            # A field without a title is told by its name, as the refusal of a stale decision tells it.
+            label = self._title(name) or name
+            found.append({"field": str(one["field"]), "label": label, "before": before, "after": after})
         return found
+
+    def _title(self, name: str) -> str | None:
+        declared = self.declared.get(name)
+        return _short(declared.title) if declared is not None and declared.title else None
 
     def _label(self, name: str) -> str:
         """Return what a declared variable is called: its title, else its name as words."""
-        declared = self.declared.get(name)
-        if declared is None:
+        if name not in self.declared:
             return name
-        if declared.title:
-            return _short(declared.title)
         words = name.replace("_", " ").strip()
-        return _short(words[:1].upper() + words[1:] or name)
+        return self._title(name) or _short(words[:1].upper() + words[1:] or name)
 
     def _text(self, name: str, value: Any) -> str:
         if value is None:
