@@ -26,12 +26,16 @@ async def due_moment(question: DueMoment) -> datetime:
 async def wait_until(question: DueMoment) -> datetime:
     """Wait for the moment and return it, or return the time of the question where the moment is past or further away.
 
-    The time of the question is the engine's, which may have a virtual clock; this process's only shortens the wait.
+    The time of the question is the engine's, which may have a virtual clock. This process's clock only shortens the
+    wait, by the time that went by since the question, and only where the two agree to `LONGEST_WAIT`: a clock that is
+    ahead by an hour would let what is due happen, and be on record, before its moment.
     """
     left = question.due - question.at
     if left > LONGEST_WAIT:
         return question.at
-    seconds = min(left, question.due - datetime.now(UTC)).total_seconds()
-    if seconds > 0:
-        await asyncio.sleep(seconds)
+    went_by = datetime.now(UTC) - question.at
+    if timedelta(0) < went_by < LONGEST_WAIT:
+        left -= went_by
+    if left > timedelta(0):
+        await asyncio.sleep(left.total_seconds())
     return max(question.at, question.due)

@@ -55,6 +55,8 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
             NOW + timedelta(days=365) + LEAD,
             [TIMER_LEAD],
         ),
+        # this process's clock is ahead by an hour, or it was stopped for longer than a moment is waited for
+        (NOW, NOW + LEAD, NOW + timedelta(hours=1), NOW + LEAD, [TIMER_LEAD]),
         # a deadline was moved while this waited for its turn: nothing is due yet
         (NOW, NOW + 2 * LONGEST_WAIT, NOW, NOW, []),
     ],
