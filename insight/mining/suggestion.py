@@ -30,3 +30,14 @@ class Finding:
     patch: tuple[Mapping[str, Any], ...]
     confidence: float
     evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """What a miner looked at: how probable the like would be if there were nothing, and what to suggest if there is.
+
+    Every one counts towards how much was looked at, also one whose effect is too small to suggest anything (None).
+    """
+
+    p_value: float
+    finding: Finding | None

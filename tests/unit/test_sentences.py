@@ -22,9 +22,10 @@ from placet.sentences import Sentence, described, joined, read_sentence, sentenc
 from workflows.failures import as_error, as_failure
 
 ROOT = Path(__file__).parents[2]
-ROOMS = ("placet", "service", "storage", "simulation", "workflows", "activities")
+ROOMS = ("placet", "service", "storage", "simulation", "insight", "workflows", "activities")
 # What an imported file holds is told in English: its messages are for whoever knows BPMN. Migrations speak to nobody.
-TOLD_TO_READERS = ("placet/", "service/", "simulation/", "storage/queries/")  # others speak to operators and the log
+# Other rooms speak to operators and the log.
+TOLD_TO_READERS = ("placet/", "service/", "simulation/", "insight/", "storage/queries/")
 VALIDATED = ("placet/definition/", "placet/nodes/")  # where pydantic makes problems of a ValueError
 LEFT_OUT = ("placet/definition/bpmn", "storage/migrations")
 _PLACES = re.compile(r"\{\w+(?:![rs])?(?::[^}]*)?\}")

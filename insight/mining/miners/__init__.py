@@ -1,0 +1,1 @@
+"""The miners: each looks for one kind of suggestion, and returns all that it tested with its p-value."""
