@@ -7,6 +7,7 @@ meanwhile.
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -23,9 +24,11 @@ from placet.proofs.findings import Finding
 from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.context import Context
+from service.pool.pool import ProcessPool
 from service.principal import Principal
 from service.visibility import seen_definition
 from simulation import pool_functions
+from storage.database import Database
 from storage.queries import actions
 from storage.queries.definitions import definitions
 from storage.queries.definitions.dependencies import check_contexts, dependencies_of
@@ -35,10 +38,17 @@ from storage.tables.approvals import DefinitionVersion
 
 async def check_definition(context: Context, raw: object, *, by: str) -> Report:
     """Prove a blueprint sound among the stored people, or find what is wrong with it. `by` is whose work it is."""
-    blueprint = await context.pool.run(parse_or_none, raw, by=by)
-    (those,) = await context.database.read(check_contexts, [blueprint], context.now())
+    return await prove(context.database, context.pool, raw, now=context.now(), by=by)
+
+
+async def prove(
+    database: Database, pool: ProcessPool, raw: object, *, now: datetime, by: str = "", background: bool = False
+) -> Report:
+    """Do what `check_definition` does where there is no context; `background`: nobody waits for it."""
+    blueprint = await pool.run(parse_or_none, raw, by=by, background=background)
+    (those,) = await database.read(check_contexts, [blueprint], now)
     proof = partial(check, raw, directory=those.directory, actions=those.actions, children=those.children)
-    return await context.pool.run(proof, by=by)
+    return await pool.run(proof, by=by, background=background)
 
 
 async def unstored_version(context: Context, principal: Principal, raw: object) -> DefinitionVersion:
@@ -79,7 +89,7 @@ async def draft_definition(context: Context, principal: Principal, raw: object) 
             return definitions.find(connection, row.name, row.version)
         except NotFound:
             made = definitions.insert(connection, row)
-            admin_acts.record(connection, principal.acted_by, _act("version_created", made), row.created_at)
+            admin_acts.record(connection, principal.acted_by, act_of("version_created", made), row.created_at)
             return made
 
     there = await context.database.write(store)
@@ -107,7 +117,7 @@ async def replace_draft(
         before = definitions.get(connection, template_id).digest
         row = definitions.replace_draft(connection, template_id, written, digest=digest)
         if row.digest != before:
-            admin_acts.record(connection, principal.acted_by, _act("version_changed", row), written.created_at)
+            admin_acts.record(connection, principal.acted_by, act_of("version_changed", row), written.created_at)
         return row
 
     return await context.database.write(store)
@@ -153,7 +163,7 @@ async def publish_definition(
     now = context.now()
 
     def act(published: DefinitionVersion) -> Act | None:
-        return _act("version_published", published) if published.published_at == now else None
+        return act_of("version_published", published) if published.published_at == now else None
 
     return await write_with_act(
         context.database,
@@ -177,7 +187,7 @@ async def deprecate_definition(context: Context, principal: Principal, template_
         before = definitions.get(connection, template_id).status
         row = definitions.deprecate(connection, template_id)
         if before != row.status:
-            admin_acts.record(connection, principal.acted_by, _act("version_deprecated", row), now)
+            admin_acts.record(connection, principal.acted_by, act_of("version_deprecated", row), now)
         return row
 
     return await context.database.write(store)
@@ -236,7 +246,8 @@ async def read_dmn(
     return await context.pool.run(reading, by=principal.person)
 
 
-def _act(kind: str, row: DefinitionVersion) -> Act:
+def act_of(kind: str, row: DefinitionVersion) -> Act:
+    """Return an act that something was done to a version."""
     detail = {"process": row.name, "version": row.version, "digest": row.digest}
     return Act(kind=kind, target=f"version:{row.id}", detail=detail)
 

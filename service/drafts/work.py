@@ -74,7 +74,7 @@ def prepare(base: Any, current: dict[str, Any], content: Any, patch: Any) -> Pre
     if patch is not None:
         if base is None:
             raise InputInvalid.at("/revision", "this revision is not kept any more; read the draft again")
-        content = patched(base, _operations(patch))
+        content = patched(base, operations_of(patch))
     mine = fitting(content, "/content")
     if base is None:
         conflicts = () if same(current, mine) else (MergeConflict(pointer="", base=ABSENT, theirs=current, mine=mine),)
@@ -105,7 +105,8 @@ def compare(before: dict[str, Any], content: dict[str, Any]) -> Comparison:
     return Comparison(fields=fields, change=classify(old, new), too_low=too_low)
 
 
-def _operations(patch: Any) -> tuple[Operation, ...]:
+def operations_of(patch: Any) -> tuple[Operation, ...]:
+    """Return the operations of a JSON Patch; raises InputInvalid, with the place below `/patch`."""
     if not isinstance(patch, list | tuple) or len(patch) > MOST_OPERATIONS:
         raise InputInvalid.at(
             "/patch",

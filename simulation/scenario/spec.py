@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, mod
 
 from placet.definition.assignees import person_id
 from placet.definition.fields import Model
+from placet.definition.limits import excess
 from placet.errors import InputInvalid
 from placet.sentences import sentence
 from simulation.report.costs import Prices
@@ -27,8 +28,9 @@ MOST_NAMED = 500  # request ids in one spec
 class Operation(Model):
     """One operation of a JSON Patch (RFC 6902) on the blueprint."""
 
-    op: Literal["add", "replace", "remove", "test"]
+    op: Literal["add", "replace", "remove", "move", "copy", "test"]
     path: Annotated[str, Field(max_length=1000)]
+    origin: Annotated[str | None, Field(alias="from", max_length=1000)] = None
     value: Any = None
 
 
@@ -152,15 +154,21 @@ def parse_spec(raw: object) -> SimulationSpec:
 
 
 def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
-    """Return the blueprint with a JSON Patch applied; raises InputInvalid for an operation that cannot be applied."""
+    """Return the blueprint with a JSON Patch applied; raises InputInvalid for an operation that cannot be applied.
+
+    Each copy is bounded as a whole document is: a few of them, each of what the ones before made, would fill memory.
+    """
     if not patch:
         return blueprint
     changed = deepcopy(blueprint)
     for number, operation in enumerate(patch):
+        one = operation.model_dump(exclude_unset=True, by_alias=True)
         try:
-            changed = jsonpatch.apply_patch(changed, [operation.model_dump(exclude_unset=True)], in_place=True)
-        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException) as error:
+            changed = jsonpatch.apply_patch(changed, [one], in_place=True)
+        except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
             raise InputInvalid.at(
                 f"/patch/{number}", f"this operation cannot be applied to the blueprint: {error}"[:500]
             ) from None
+        if operation.op == "copy" and (too_much := excess(changed)) is not None:
+            raise InputInvalid.at(f"/patch/{number}", too_much.message)
     return changed

@@ -98,7 +98,7 @@ FAMILIES: tuple[Family, ...] = (
         kind="counter",
         help="Suggestions that were made, by what proposed them.",
         labels=("source",),
-        known=(("rule",), ("model",), ("llm",)),
+        known=(("rule",), ("model",), ("llm",), ("person",)),
     ),
     Family(
         name="workflow_suggestion_confidence",

@@ -70,6 +70,9 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/blueprint-drafts/{draft_id}/publish/": {"draft_published", "version_published"},
     "POST /workflow/blueprint-drafts/{draft_id}/reopen/": {"draft_reopened"},
     "POST /workflow/blueprint-drafts/{draft_id}/discard/": {"draft_discarded"},
+    "POST /workflow/workflow-suggestions/": {"suggestion_added"},
+    "POST /workflow/workflow-suggestions/{suggestion_id}/accept/": {"suggestion_accepted", "version_created"},
+    "POST /workflow/workflow-suggestions/{suggestion_id}/reject/": {"suggestion_rejected"},
     "POST /workflow/evidence-packs/": {"evidence_ordered"},
     "POST /workflow/people/": {"person_added"},
     "PUT /workflow/people/{person_id}/": {"person_changed"},
@@ -271,6 +274,12 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
         "seed": "x",
     }
     await leaves("POST /workflow/evidence-packs/", body=pack, as_="audrey")
+    suggestion = "/workflow/workflow-suggestions/"
+    patch = [{"op": "replace", "path": "/process_steps/0/sla_hours", "value": 12}]
+    body = {"template": "Drafted", "title": "Faster", "patch": patch}
+    for review in ("accept", "reject"):
+        made = await leaves(f"POST {suggestion}", body=body, as_="desi")
+        await leaves(f"POST {suggestion}{{suggestion_id}}/{review}/", made["id"])
     await leaves("POST /workflow/people/", body={"id": "mia", "access": ["admin"]})
     await leaves("PUT /workflow/people/{person_id}/", "mia", body={"name": "Mia"})
     await leaves("POST /workflow/action-catalog/", body=BOOK)

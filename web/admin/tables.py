@@ -41,6 +41,7 @@ from storage.tables.reading import ReadingMark, SavedView, Watch
 from storage.tables.receipts import ReceiptKey
 from storage.tables.request_drafts import DraftFile
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
+from storage.tables.suggestions import NightlyRun, WorkflowSuggestion
 from web.views.words import marked as _
 
 
@@ -178,6 +179,15 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             few=("request_id",),
         ),
     ),
+    _("Suggestions"): (
+        _table(
+            WorkflowSuggestion,
+            _("Suggestions"),
+            "template title source status confidence created_at",
+            newest="created_at",
+            few=("template", "status"),
+        ),
+    ),
     _("Simulations"): (
         _table(
             WorkflowSimulation,
@@ -238,6 +248,7 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
     ),
     _("What runs"): (
         _table(WorkerPresence, _("Workers"), "identity task_queue seen_at"),
+        _table(NightlyRun, _("Nightly runs"), "name ran_on"),
         _table(MetricTotal, _("Metrics"), "name labels bucket value peak"),
     ),
 }
