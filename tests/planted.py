@@ -1,11 +1,12 @@
 """Histories with known truths in them, for miners: what is planted is to be found, and nothing else.
 
-The process has three stages and more than one version of nothing: people approve 82 of 100, waits are exponential, who
+The process has three stages: people approve 82 of 100, waits are exponential, who
 decides is drawn evenly, a stage of three needs two. Each truth changes one of these things in one stage.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterator, Set
 from dataclasses import dataclass, replace
@@ -37,6 +38,8 @@ TRUTHS: dict[str, tuple[str, str] | None] = {
     "service": None,
     "quick account": None,
 }
+# What is exactly at the edge of a criterion: the hardest case in which nothing is to be found.
+EDGES = {"edge of approval", "edge of lateness", "edge of rework", "edge of escalation"}
 ONE_STAGE = [
     # Truths that speak about the same thing of the same stage, of which a history has one.
     {"approved stage", "service", "quick account", "parallel"},
@@ -56,6 +59,36 @@ def some_truths(rng: random.Random) -> set[str]:
     return chosen
 
 
+def shifts(history: Planted, number: int) -> Planted:
+    """Return the same history again, of other requests and people and that much later."""
+    later = timedelta(hours=number * len(history.cases))
+
+    def moved(moment: datetime | None) -> datetime | None:
+        return None if moment is None else moment + later
+
+    cases = [
+        replace(
+            one,
+            request_id=f"{one.request_id}-{number}",
+            started_at=one.started_at + later,
+            ended_at=moved(one.ended_at),
+        )
+        for one in history.cases
+    ]
+    tasks = [
+        replace(
+            one,
+            request_id=f"{one.request_id}-{number}",
+            assignee=f"{one.assignee}-{number % 50}",
+            opened_at=one.opened_at + later,
+            decided_at=moved(one.decided_at),
+            due_at=moved(one.due_at),
+        )
+        for one in history.tasks
+    ]
+    return Planted(history.truths, cases, tasks)
+
+
 def blueprint(truths: Set[str] = frozenset()) -> dict[str, Any]:
     """Return the process, with the settings that the truths are about."""
     finance: dict[str, Any] = {"stage_name": "Finance", "approvers": ["role:finance"], "escalation_to": "controller"}
@@ -73,7 +106,7 @@ def blueprint(truths: Set[str] = frozenset()) -> dict[str, Any]:
             {"name": "purpose", "type": "string", "required": True},
         ],
         "process_steps": [
-            {"stage_name": "Manager", "sla_hours": 8 if "tight" in truths else 24},
+            {"stage_name": "Manager", "sla_hours": _manager_hours(truths)},
             finance,
             {
                 "stage_name": "Board",
@@ -83,6 +116,12 @@ def blueprint(truths: Set[str] = frozenset()) -> dict[str, Any]:
             },
         ],
     }
+
+
+def _manager_hours(truths: Set[str]) -> float:
+    if "edge of lateness" in truths:
+        return HOURS * math.log(5)  # one of five waits longer
+    return 8 if "tight" in truths else 24
 
 
 @dataclass
@@ -104,7 +143,7 @@ class Planted:
     @property
     def expected(self) -> set[tuple[str, str]]:
         """Return the kinds and stages that are to be found."""
-        return {found for name in self.truths if (found := TRUTHS[name]) is not None}
+        return {found for name in self.truths if (found := TRUTHS.get(name)) is not None}
 
 
 def planted(seed: int, truths: Set[str] = frozenset(), cases: int = 800) -> Planted:
@@ -205,6 +244,8 @@ class _Maker:
         if stage == "Finance" and wait > sla:
             levels = rng.choice([1, 2, 2])
             person = "dora" if "same end" in truths else rng.choice([*PEOPLE, *BOARD])
+            if "edge of escalation" in truths:
+                person = "dora" if rng.random() < 0.8 else rng.choice(PEOPLE)
         yield self._task(case, stage, turn, opened, person, wait, decision, actor, levels, sla)
 
     def _board(self, case: Case, turn: int, opened: datetime) -> Iterator[Task]:
@@ -233,6 +274,10 @@ class _Maker:
             rates = {"approve": 0.995, "reject": 0.005}
         if stage == "Manager" and "rework" in truths:
             rates = {"approve": 0.6, "reject": 0.1, "request_changes": 0.3}
+        if stage == "Finance" and "edge of approval" in truths:
+            rates = {"approve": 0.95, "reject": 0.05}
+        if stage == "Manager" and "edge of rework" in truths:
+            rates = {"approve": 0.82, "reject": 0.08, "request_changes": 0.1}
         return rng.choices(list(rates), list(rates.values()))[0]
 
     def _task(
@@ -241,8 +286,10 @@ class _Maker:
     ) -> Task:  # fmt: skip
         changed: tuple[str, ...] = ()
         if decision == "request_changes":
-            usual = stage == "Manager" and "rework" in self.truths and self.rng.random() < 0.8
-            changed = ("cost_center",) if usual else (self.rng.choice(FIELDS),)
+            often = 0.8 if "rework" in self.truths else 0.5 if "edge of rework" in self.truths else 0.0
+            usual = stage == "Manager" and self.rng.random() < often
+            others = FIELDS if not often else [name for name in FIELDS if name != "cost_center"]
+            changed = ("cost_center",) if usual else (self.rng.choice(others),)
         via = {"Manager": "manager_of(requester)", "Finance": "role:finance", "Board": "approver"}[stage]
         return Task(
             request_id=case.request_id,

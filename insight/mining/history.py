@@ -179,7 +179,10 @@ class TaskColumns:
 
 
 class History:
-    """Cases and their tasks. A task is added after its case; one of a case that is not there is left out."""
+    """Cases and their tasks. A task is added after its case; one of a case that is not there is left out.
+
+    Add cases in the order in which they began: where miners look at the newest alone, these are the last ones.
+    """
 
     def __init__(self) -> None:
         """Begin without any."""

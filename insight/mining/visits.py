@@ -11,10 +11,12 @@ from functools import cached_property
 from typing import Any
 
 from insight.mining.history import MISSING, History
-from insight.mining.machines import by_latency
+from insight.mining.machines import machine_rows
 from insight.mining.process import Process
+from placet.definition.steps import Quorum
 
 APPROVED, REJECTED, RETURNED, OTHER = range(4)
+JUST_LATE = math.nextafter(1.0, 2.0)  # of the time until the deadline
 EXAMPLES = 5  # requests that evidence names
 
 
@@ -23,7 +25,7 @@ class Visits:
     """The visits of one stage that people decided, by column, in the order of the tasks.
 
     `waited` is that of the longest task in seconds, `used` the share of its time until the deadline (NaN without
-    one; at least 1 once it was escalated), `rows` are the tasks of all visits, those of visit `n` from `first[n]` on.
+    one; more than 1 once it was escalated), `rows` are the tasks of all visits, those of visit `n` from `first[n]` on.
     """
 
     stage: str
@@ -101,22 +103,18 @@ def past_of(process: Process, history: History) -> Past:
     }
     by_machines = dict.fromkeys(found, 0)
     settle = {number: _Settling(process, visits) for number, visits in found.items()}
-    machine_types = {tasks.actor_types.find(name) for name in ("service", "agent")} - {-1}
+    by_machine = machine_rows(history)
     for case, of_case in _by_case(history):
         if cases.template[case] != template:
             continue
         for stage, rows in _by_visit(history, of_case):
             if stage not in settle:
                 continue
-            if machine_types and any(tasks.actor_type[row] in machine_types for row in rows):
+            if any(map(by_machine, rows)):
                 by_machines[stage] += 1
             else:
                 settle[stage].add(case, rows)
-    machines = {
-        visits.stage
-        for number, visits in found.items()
-        if by_machines[number] > len(visits) or by_latency(history, visits.waited, visits.opened, visits.rows)
-    }
+    machines = {visits.stage for number, visits in found.items() if by_machines[number] > len(visits)}
     people = {visits.stage: visits for visits in found.values() if len(visits) and visits.stage not in machines}
     return Past(process, history, people, frozenset(machines))
 
@@ -148,25 +146,31 @@ def _by_visit(history: History, rows: Sequence[int]) -> Iterable[tuple[int, Sequ
 
 
 class _Settling:
-    """Adds the visits of a stage, each with what its people's decisions came to."""
+    """Adds the visits of a stage that are over, each with what its people's decisions came to."""
 
     def __init__(self, process: Process, visits: Visits) -> None:
         self._process, self._visits = process, visits
-        self._patient = process.steps[visits.stage][1].rejection == "unreachable"
+        step = process.steps[visits.stage][1]
+        self._patient = step.rejection == "unreachable"
+        self._in_turn = step.order == "sequential" and step.quorum != "any"
+        self._by_weight = isinstance(step.quorum, Quorum) and step.quorum.weight is not None
         self._seconds = (process.target_hours(visits.stage) or math.inf) * 3600
         decisions = visits.history.tasks.decisions
         names = ("approve", "reject", "request_changes", None)
         self._approve, self._reject, self._changes, self._none = map(decisions.find, names)
 
     def add(self, case: int, rows: Sequence[int]) -> None:
-        """Add a visit; one that nobody has decided is no visit yet."""
+        """Add a visit, if it is over."""
         tasks, visits = self._visits.history.tasks, self._visits
         decided = [row for row in rows if tasks.decision[row] != self._none and not math.isnan(tasks.decided[row])]
         if not decided:
             return
         said = [tasks.decision[row] for row in decided]
+        result = self._result(said, len(rows), ended=not math.isnan(visits.history.cases.ended[case]))
+        if result is None:
+            return
         visits.case.append(case)
-        visits.result.append(self._result(said, len(rows)))
+        visits.result.append(result)
         visits.opened.append(min(tasks.opened[row] for row in rows))
         visits.ended.append(max(tasks.decided[row] for row in decided))
         visits.waited.append(max(tasks.waited[row] for row in decided))
@@ -174,23 +178,29 @@ class _Settling:
         visits.first.append(len(visits.rows))
         visits.rows.extend(rows)
 
-    def _result(self, said: Sequence[int], seats: int) -> int:
+    def _result(self, said: Sequence[int], seats: int, *, ended: bool) -> int | None:
+        """Return what a visit came to; None where it goes on, since others may decide and the request has not ended."""
         if self._changes in said:
             return RETURNED
-        approvals = said.count(self._approve)
-        if self._reject in said and not (
-            self._patient and approvals >= self._process.needed(self._visits.stage, seats)
-        ):
+        approvals, rejected = said.count(self._approve), self._reject in said
+        if rejected and not self._patient:
             return REJECTED
-        return APPROVED if approvals else OTHER
+        needed = self._process.needed(self._visits.stage, seats)
+        if not ended and (self._in_turn or approvals < needed <= approvals + seats - len(said)):
+            return None
+        if approvals >= needed or (self._by_weight and approvals and not rejected):
+            return APPROVED
+        return REJECTED if rejected else OTHER
 
     def _used(self, row: int) -> float:
         """Return the share of its time that a task took; an escalation moved its deadline, so it was late."""
         tasks = self._visits.history.tasks
         due, opened = tasks.due[row], tasks.opened[row]
+        if math.isnan(due):
+            return MISSING
         if tasks.escalations[row]:
-            return max(1.0, tasks.waited[row] / self._seconds)
-        if math.isnan(due) or due <= opened:
+            return max(JUST_LATE, tasks.waited[row] / self._seconds)
+        if due <= opened:
             return MISSING
         return (tasks.decided[row] - opened) / (due - opened)
 

@@ -21,6 +21,7 @@ from tests.bench import (
     guard,
     idle,
     inbox,
+    insight,
     lateness,
     options,
     scanner,
@@ -41,6 +42,7 @@ SECTIONS: dict[str, Any] = {
     "consequences": consequences,
     "drawing": drawing,
     "bombs": bombs,
+    "insight": insight,
     "idle": idle,
 }
 

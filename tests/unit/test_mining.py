@@ -22,7 +22,7 @@ from placet.proofs import check
 from placet.sentences import Sentence
 from tests.planted import START, TRUTHS, Planted, planted, shuffled, some_truths
 
-REQUESTS = 1_200
+REQUESTS = 3_000
 
 
 def found(history: Planted, least: int = 10) -> list[Finding]:
@@ -152,6 +152,69 @@ def test_an_hour_of_quick_decisions_is_no_machine() -> None:
     ]
     one_hour = Planted(history.truths, history.cases, tasks)
     assert past_of(Process.of(history.blueprint), one_hour.history).machines == set()
+
+
+def test_a_program_that_uses_one_account_says_nothing_about_the_people_beside_it() -> None:
+    history = planted(1, {"overloaded person"}, REQUESTS)
+    tasks = [
+        replace(task, waited_seconds=1.0, decided_at=task.opened_at + timedelta(seconds=1), decision="approve")
+        if task.stage == "Finance" and task.assignee in {"p1", "p2", "p3"}
+        else task
+        for task in history.tasks
+    ]
+    mixed = Planted(history.truths, history.cases, tasks)
+    visits = past_of(Process.of(history.blueprint), mixed.history).stages["Finance"]
+    people = {tasks[row].assignee for n in range(len(visits)) for row in visits.tasks(n)}
+    assert people & {"p1", "p2", "p3"} == set()
+    assert ("workload", "Finance") in keys(found(mixed))
+
+
+@pytest.mark.parametrize(
+    ("share", "times"),
+    [
+        (0.5, 1.0),  # decides much and is as quick as the others
+        (1 / 6, 4.0),  # is slow with no more than a fair share
+    ],
+)
+def test_only_much_and_slow_together_are_an_overload(share: float, times: float) -> None:
+    history, rng = planted(1, set(), REQUESTS), random.Random(1)
+    tasks = []
+    for row in history.tasks:
+        task = replace(row, due_at=None, escalations=0)
+        if task.stage == "Finance":
+            person = "p0" if rng.random() < share else rng.choice(["p1", "p2", "p3", "p4", "p5"])
+            wait = timedelta(seconds=task.waited_seconds * (times if person == "p0" else 1))
+            seconds = wait.total_seconds()
+            task = replace(task, assignee=person, waited_seconds=seconds, decided_at=task.opened_at + wait)
+        tasks.append(task)
+    assert found(Planted(frozenset(), history.cases, tasks)) == []
+
+
+def test_a_stage_of_several_people_counts_once_it_is_over() -> None:
+    raw = planted(1, set(), 1).blueprint
+    cases = [Case(request_id="r", template="Planted", version="1.0.0", started_at=START)]
+    first = Task(
+        request_id="r",
+        stage="Board",
+        assignee="ben",
+        assigned_via="approver",
+        actor_type="person",
+        opened_at=START,
+        decided_at=START + timedelta(hours=1),
+        decision="approve",
+        waited_seconds=3600,
+    )
+    idle = replace(first, assignee="cleo", decided_at=None, decision=None)
+    for tasks, over in (
+        ([first, idle], False),  # one of two that are needed
+        ([first, idle, replace(first, assignee="dora")], True),
+        ([first, idle, replace(first, assignee="dora", decision="reject")], False),  # cleo decides it
+        ([replace(first, decision="reject"), idle, replace(first, assignee="dora", decision="reject")], True),
+        ([replace(first, decision="request_changes"), idle], True),
+    ):
+        assert bool(past_of(Process.of(raw), History.of(cases, tasks)).stages) is over, tasks
+        ended = [replace(cases[0], ended_at=START + timedelta(hours=2))]
+        assert past_of(Process.of(raw), History.of(ended, tasks)).stages
 
 
 def test_no_stage_is_left_out_that_asks_for_more_than_a_decision() -> None:

@@ -30,16 +30,18 @@ def slow_stages(past: Past, min_occurrences: int) -> Iterator[Hypothesis]:
         others = [column for other, column in took.items() if other != stage]
         own = took[stage]
         compared: list[int] = []
+        waits: list[float] = []
         slow: set[int] = set()
         once = {visits.case[n]: n for n in visits.current[-MOST_VISITS:]}  # a request counts once, with all its rounds
         for case, n in once.items():
             rest = sorted(column[case] for column in others if column[case] >= 0)
             if rest:
                 compared.append(n)
+                waits.append(own[case])
                 if own[case] > SLOWER * rest[len(rest) // 2]:
                     slow.add(n)
         if len(compared) >= min_occurrences:
-            yield _tested(past, visits, compared, slow)
+            yield _tested(past, visits, compared, slow, sorted(waits))
 
 
 def _by_case(past: Past, visits: Visits) -> array[float]:
@@ -51,10 +53,9 @@ def _by_case(past: Past, visits: Visits) -> array[float]:
     return column
 
 
-def _tested(past: Past, visits: Visits, compared: list[int], slow: set[int]) -> Hypothesis:
+def _tested(past: Past, visits: Visits, compared: list[int], slow: set[int], waits: list[float]) -> Hypothesis:
     p_value = at_least(len(slow), len(compared), 0.5)
     lower, _ = wilson(len(slow), len(compared))
-    waits = visits.waits(compared)
     median = waits[len(waits) // 2]
     if lower <= 0.5 or median < SHORTEST:
         return Hypothesis(p_value, None)

@@ -1,0 +1,14 @@
+"""Quality and speed of what is learned from the past. `measure` is a section of `python -m tests.bench`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.bench.insight import mining
+
+PARTS = (mining,)
+
+
+async def measure(home: Path) -> str:
+    """Measure each part and return the figures as Markdown."""
+    return "\n\n".join([await part.measure(home) for part in PARTS])
