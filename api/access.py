@@ -55,6 +55,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     # Whose reasons they see, service.waiting.why says.
     "GET /workflow/requests/{request_id}/why/": EVERYBODY,
     "GET /workflow/requests/{request_id}/cost/": EVERYBODY,
+    "GET /workflow/requests/{request_id}/forecast/": EVERYBODY,
     "GET /workflow/requests/{request_id}/audit/verify/": EVERYBODY,
     "GET /workflow/requests/{request_id}/notifications/": EVERYBODY,
     "POST /workflow/requests/{request_id}/withdraw/": NOT_AUDITORS,

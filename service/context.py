@@ -22,6 +22,7 @@ from storage.announcements.listener import Subscriptions
 from storage.database import Database
 
 if TYPE_CHECKING:
+    from service.forecasts.forecasts import Forecasters
     from service.identity.oidc.provider import Provider
     from service.identity.rate_limits import RateLimits
     from service.simulations.jobs import SimulationJobs
@@ -123,6 +124,13 @@ class Context:
     def confirmations(self) -> Confirmations:
         """Releases notifications about what history holds."""
         return Confirmations(self.database)
+
+    @cached_property
+    def forecasters(self) -> Forecasters:
+        """What forecasts open requests; those that forecast none, as workers, load nothing of it."""
+        from service.forecasts.forecasts import Forecasters
+
+        return Forecasters()
 
     @cached_property
     def jobs(self) -> SimulationJobs:

@@ -84,6 +84,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /requests/{request_id}/audit": EVERYBODY,
     "GET /requests/{request_id}/process": EVERYBODY,
     "GET /requests/{request_id}/ahead": EVERYBODY,
+    "GET /requests/{request_id}/forecast": EVERYBODY,
     "GET /requests/{request_id}/process.svg": EVERYBODY,
     "GET /processes/{template_id}": EVERYBODY,
     "GET /processes/{template_id}/process.svg": EVERYBODY,

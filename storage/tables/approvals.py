@@ -55,10 +55,12 @@ class ApprovalRequest(SQLModel, table=True):
         Index("ix_approval_request_status", "status", "started_at", "id"),
         Index("ix_approval_request_ended", "status", "ended_at", "id"),
         Index("ix_approval_request_amount", "status", "amount", "id"),
+        # The past of a version, which forecasts learn from.
+        Index("ix_approval_request_version", "template_id", "ended_at", "id"),
     )
 
     id: str = Field(primary_key=True)
-    template_id: str = Field(index=True)
+    template_id: str
     template: str
     version: str
     title: str
