@@ -114,6 +114,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/workflow-simulations/{simulation_id}/cancel/": EVERYBODY,
     "POST /workflow/workflow-suggestions/": _DESIGN,
     "GET /workflow/workflow-suggestions/": _SEE_DRAFTS,
+    "POST /workflow/workflow-suggestions/generate/": _DESIGN,
     "GET /workflow/workflow-suggestions/{suggestion_id}/": _SEE_DRAFTS,
     "POST /workflow/workflow-suggestions/{suggestion_id}/accept/": _DESIGN,
     "POST /workflow/workflow-suggestions/{suggestion_id}/reject/": _DESIGN,

@@ -47,6 +47,7 @@ from api.schemas.common import ProblemDocument
 from api.scim import routes as scim
 from service.administration.health import Health
 from service.attachments import draft_files
+from service.suggestions import generation
 
 _DESCRIPTION = """\
 Approval processes as durable Temporal workflows. Send `Authorization: Bearer TOKEN` with every call; `placet token
@@ -166,9 +167,15 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run the background jobs of the API: shadows, simulations, evidence packs, and files that were not sent in."""
+    """Run the background jobs of the API: shadows, simulations, evidence packs, unsent files, nightly suggestions."""
     context: ApiContext = app.state.context
-    works = (context.shadows.watch(), context.jobs.watch(), context.evidence.watch(), draft_files.watch(context))
+    works = (
+        context.shadows.watch(),
+        context.jobs.watch(),
+        context.evidence.watch(),
+        draft_files.watch(context),
+        generation.watch(context),
+    )
     watching = [asyncio.create_task(work) for work in works]
     try:
         yield

@@ -77,6 +77,11 @@ COMMANDS = (
         "Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors.",
     ),
     LazyCommand(
+        "suggest",
+        "cli.commands.suggest:suggest_command",
+        "Mine the past of processes, and store what it suggests to change in them.",
+    ),
+    LazyCommand(
         "doctor",
         "cli.commands.doctor:doctor_command",
         "Check this installation: database, engine, worker and processes. The exit code is 1 if a check fails.",

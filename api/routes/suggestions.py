@@ -9,9 +9,20 @@ from fastapi import APIRouter, Query
 from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
-from api.schemas.suggestions import ReviewBody, Source, Status, SuggestionBody, SuggestionView, SuggestionWhole
+from api.schemas.suggestions import (
+    GenerateBody,
+    GeneratedView,
+    ReviewBody,
+    Source,
+    Status,
+    SuggestionBody,
+    SuggestionView,
+    SuggestionWhole,
+)
 from placet.json_text import with_floats
 from service.suggestions import suggestions
+from service.suggestions.evaluation import Evaluator
+from service.suggestions.generation import generate
 
 router = APIRouter(prefix="/workflow/workflow-suggestions", tags=["suggestions"], route_class=PersonalRoute)
 
@@ -37,6 +48,16 @@ async def list_suggestions(  # noqa: PLR0917 - FastAPI passes them by name
     equal = {"status": status, "template": template, "suggestion_type": suggestion_type, "source": source}
     page = await context.database.read(suggestions.list_, limit=limit, cursor=cursor, equal=equal)
     return Listed(items=[SuggestionView.of(found) for found in page.items], next_cursor=page.next_cursor)
+
+
+@router.post("/generate/")
+async def generate_suggestions(context: Here, caller: Caller, body: GenerateBody | None = None) -> GeneratedView:
+    """Mine the past for suggestions. What is pending, or was rejected with the same evidence, is not made again.
+
+    For designers and admins.
+    """
+    order = (body or GenerateBody()).order()
+    return GeneratedView.of(await generate(Evaluator.of(context), order, by=caller.acted_by))
 
 
 @router.get("/{suggestion_id}/")

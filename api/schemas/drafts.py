@@ -34,7 +34,7 @@ class DraftBody(Body):
 
 
 class SaveBody(Body):
-    """A content, or a JSON Patch (RFC 6902: add, replace, remove, test) on what the draft held in `revision`."""
+    """A content, or a JSON Patch (RFC 6902) on what the draft held in `revision`."""
 
     revision: Revision
     content: Any = None

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.common import Body, Shown, View, shown
 from api.schemas.templates import FindingView
+from service.suggestions.generation import DAYS, LEAST_OCCURRENCES, MOST_DAYS, Generated, Order
 from service.suggestions.suggestions import Proposal, SuggestionWithDraft
 from storage.queries.definitions.definitions import VersionHeader
 
@@ -36,6 +37,18 @@ class SuggestionBody(Body):
             patch=patch,
             type=self.suggestion_type,
         )
+
+
+class GenerateBody(Body):
+    """Which past is mined: of how many days, how often anything has to occur, and of which process; without, of all."""
+
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = DAYS
+    min_occurrences: Annotated[int, Field(ge=1, le=1_000_000)] = LEAST_OCCURRENCES
+    template: Name | None = None
+
+    def order(self) -> Order:
+        """Return what is asked for."""
+        return Order(days=self.days, min_occurrences=self.min_occurrences, template=self.template)
 
 
 class ReviewBody(Body):
@@ -107,6 +120,32 @@ class SuggestionWhole(SuggestionView):
     def of(cls, found: SuggestionWithDraft) -> SuggestionWhole:
         """Show a suggestion with the changed blueprint."""
         return cls(**_facts(found), blueprint=found.row.blueprint)
+
+
+class LeftOutView(View):
+    """A process that could not be mined, and why."""
+
+    template: str
+    message: str
+
+
+class GeneratedView(View):
+    """The new suggestions. `refreshed` counts those that were pending and whose evidence was counted anew."""
+
+    created: int
+    items: list[SuggestionView]
+    refreshed: int
+    left_out: list[LeftOutView]
+
+    @classmethod
+    def of(cls, made: Generated) -> GeneratedView:
+        """Show what came of a run."""
+        return cls(
+            created=len(made.created),
+            items=[SuggestionView.of(found) for found in made.items],
+            refreshed=made.refreshed,
+            left_out=[LeftOutView(template=name, message=why) for name, why in made.left_out],
+        )
 
 
 def _facts(found: SuggestionWithDraft) -> dict[str, Any]:

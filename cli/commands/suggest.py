@@ -1,0 +1,60 @@
+"""`placet suggest`: mine the past of this installation's processes. It needs no engine."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from api.schemas.suggestions import GeneratedView
+from cli.database import migrated_database
+from cli.installation import require_installation
+from cli.terminal.event_loop import run
+from cli.terminal.options import Json, settings_with
+from cli.terminal.output import errors_as_messages, out, print_json, progress
+from placet.audit.admin_acts import OPERATOR
+from service.pool.pool import processes
+from service.simulations.simulator import Simulator
+from service.suggestions.evaluation import Evaluator
+from service.suggestions.generation import DAYS, LEAST_OCCURRENCES, MOST_DAYS, Generated, Order, generate
+from worker.settings import Settings
+
+
+def suggest_command(
+    days: Annotated[int, typer.Option(help="Of how many days the past is mined.", min=1, max=MOST_DAYS)] = DAYS,
+    min_occurrences: Annotated[
+        int, typer.Option(help="How often something has to have occurred.", min=1, max=1_000_000)
+    ] = LEAST_OCCURRENCES,
+    template: Annotated[str | None, typer.Option(help="The name of a process; without, all of them.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Mine the past of processes, and store what it suggests to change in them."""
+    settings = settings_with()
+    with errors_as_messages():
+        require_installation(settings)
+    made = run(_generate(settings, Order(days=days, min_occurrences=min_occurrences, template=template)))
+    for name, why in made.left_out:
+        progress(f"{name}: {why}")
+    if as_json:
+        print_json(GeneratedView.of(made).model_dump(mode="json"))
+        return
+    out.print(f"{len(made.created)} new suggestions, {made.refreshed} with newer evidence.", markup=False)
+    for row in made.created:
+        out.print(
+            f"{row.template} {row.version}: {row.title}\n  {row.description}\n"
+            f"  {row.suggestion_type}, confidence {row.confidence:.3f}, id {row.id}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+async def _generate(settings: Settings, order: Order) -> Generated:
+    async with migrated_database(settings) as database, processes(settings.limits) as pool:
+        evaluator = Evaluator(
+            database=database,
+            pool=pool,
+            simulator=Simulator(database=database, pool=pool),
+            clock=lambda: datetime.now(UTC),
+        )
+        return await generate(evaluator, order, by=OPERATOR)
