@@ -16,7 +16,7 @@ from insight.mining.miners.sla_target import sla_targets
 from insight.mining.miners.workload import workloads
 from insight.mining.patches import applied
 from insight.mining.process import Process
-from insight.mining.statistics import significance
+from insight.mining.statistics import significant
 from insight.mining.suggestion import Finding, Hypothesis
 from insight.mining.visits import Past, past_of
 from placet.definition.model import parse_or_none
@@ -33,13 +33,13 @@ def mine(blueprint: Mapping[str, Any], history: History, min_occurrences: int) -
     Only cases of the template that the blueprint is called are looked at; what is about a setting of the blueprint is
     asked of cases of its version alone. `min_occurrences` is the least number of occurrences that anything is
     concluded from; a test may need more. Among all findings of a run at most one in twenty is expected to be false
-    (`statistics.significance`). Raises BlueprintInvalid.
+    (`statistics.significant`). Raises BlueprintInvalid.
     """
     process = Process.of(blueprint)
     past = past_of(process, history)
     tested = [one for miner in MINERS for one in miner(past, max(1, min_occurrences))]
-    limit = significance([one.p_value for one in tested])
-    found = [one.finding for one in tested if one.finding is not None and one.p_value <= limit]
+    certain = significant([one.p_value for one in tested], [one.weight for one in tested])
+    found = [one.finding for one, sure in zip(tested, certain, strict=True) if one.finding is not None and sure]
     left_out = {one.subject[1] for one in found if one.kind == "auto_approval" and len(one.subject) == 2}
     return sorted(
         (one for one in found if not _says_less(one, left_out) and _fits(blueprint, one)),

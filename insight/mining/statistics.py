@@ -102,17 +102,21 @@ def quantile_above(ordered: Sequence[float], share: float, doubt: float = 0.025)
     return ordered[low - 1] if 1 <= low <= count else None
 
 
-def significance(p_values: Sequence[float], share: float = FALSE_DISCOVERIES) -> float:
-    """Return the largest p-value that is significant among all of these (Benjamini-Yekutieli); -1 where none is.
+def significant(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[bool]:
+    """Say which of these tests are significant among all of them (Benjamini-Yekutieli).
 
-    Whatever depends on what, at most this share of what is called significant is expected to be false. The weaker
-    procedure of Benjamini and Hochberg promises that for tests that rise and fall together; those of one stage's people
-    do not, since one person's long waits make the others' shorter by comparison.
+    Whatever depends on what, at most `FALSE_DISCOVERIES` of what is called significant is expected to be false. The
+    weaker procedure of Benjamini and Hochberg promises that for tests that rise and fall together; those of one stage's
+    people do not, since one person's long waits make the others' shorter by comparison. Weights, which have to be fixed
+    before the p-values are seen, give some tests more of the share than others (Genovese, Roeder and Wasserman, 2006).
     """
     count = len(p_values)
+    given = list(weights) if weights is not None else [1.0] * count
+    mean = math.fsum(given) / count if count else 1.0
+    weighted = [p_value * mean / weight for p_value, weight in zip(p_values, given, strict=True)]
     harmonic = math.fsum(1 / k for k in range(1, count + 1))
     limit = -1.0
-    for rank, p_value in enumerate(sorted(p_values), 1):
-        if p_value <= share * rank / (count * harmonic):
+    for rank, p_value in enumerate(sorted(weighted), 1):
+        if p_value <= FALSE_DISCOVERIES * rank / (count * harmonic):
             limit = p_value
-    return limit
+    return [p_value <= limit for p_value in weighted]

@@ -36,8 +36,10 @@ class Finding:
 class Hypothesis:
     """What a miner looked at: how probable the like would be if there were nothing, and what to suggest if there is.
 
-    Every one counts towards how much was looked at, also one whose effect is too small to suggest anything (None).
+    Every one counts towards how much was looked at, also one whose effect is too small to suggest anything (None), and
+    the more the greater its weight is, which is the same in every run.
     """
 
     p_value: float
     finding: Finding | None
+    weight: float = 1.0

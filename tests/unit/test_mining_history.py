@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from time import process_time
 from typing import Any
 
 from insight.mining.history import MOST_TEXTS, Case, FieldColumn, History, Task
+from insight.mining.mine import mine
+from tests.planted import planted, shifts
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
@@ -47,3 +51,32 @@ def test_a_task_of_an_unknown_case_is_left_out_and_a_case_counts_once() -> None:
     history = History.of([case(1), case(1)], [task, other])
     assert (len(history.cases), len(history.tasks)) == (1, 1)
     assert history.tasks.decided[0] - history.tasks.opened[0] == 3600
+
+
+def test_a_history_takes_few_bytes_and_mining_little_more() -> None:
+    part = planted(1, {"same end"}, 1_500)
+    tracemalloc.start()
+    history = History()
+    for number in range(4):
+        more = shifts(part, number)
+        for one in more.cases:
+            history.add_case(one)
+        for task in more.tasks:
+            history.add_task(task)
+        del more
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    mine(part.blueprint, history, 10)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(history.tasks) > 25_000
+    assert held / len(history.tasks) < 200  # bytes, with the share of its request
+    assert peak / len(history.tasks) < 350
+
+
+def test_mining_takes_a_few_microseconds_a_task() -> None:
+    part = planted(1, {"same end"}, 4_000)
+    history = part.history
+    begun = process_time()
+    mine(part.blueprint, history, 10)
+    assert (process_time() - begun) / len(history.tasks) < 60e-6

@@ -15,7 +15,7 @@ from insight.mining.statistics import (
     at_most,
     drawn_at_least,
     quantile_above,
-    significance,
+    significant,
     wilson,
 )
 
@@ -78,15 +78,26 @@ def test_the_bound_of_a_quantile_is_hardly_ever_below_it() -> None:
 
 
 def test_what_is_significant_depends_on_how_much_was_looked_at() -> None:
-    assert significance([0.04]) == 0.04
-    assert significance([0.04, 0.5]) == -1
-    assert significance([0.001, 0.9, 0.9]) == 0.001
-    assert significance([]) == -1
+    assert significant([0.04]) == [True]
+    assert significant([0.04, 0.5]) == [False, False]
+    assert significant([0.9, 0.001, 0.9]) == [False, True, False]
+    assert significant([]) == []
+    # Three tests: the harmonic number is 11/6, so that the steps are 0.0091, 0.0182 and 0.0273.
+    assert significant([0.010, 0.018, 0.5]) == [True, True, False]
+    assert significant([0.010, 0.019, 0.5]) == [False, False, False]
+
+
+def test_a_weight_gives_a_test_more_of_the_share_and_takes_it_from_the_others() -> None:
+    assert significant([0.015, 1.0, 1.0]) == [False, False, False]
+    assert significant([0.015, 1.0, 1.0], [3, 1, 1]) == [True, False, False]
+    assert significant([1.0, 0.008, 1.0], [3, 1, 1]) == [False, False, False]
+    assert significant([0.01, 0.02], [2, 2]) == significant([0.01, 0.02])
 
 
 @given(st.integers(0, 2**32))
 def test_of_many_tests_without_any_effect_hardly_one_is_significant(seed: int) -> None:
-    # Benjamini-Yekutieli: a run without effects finds anything in at most one of twenty cases; here far below.
+    # A run without effects finds anything in at most one of twenty cases; here far below.
     rng = random.Random(seed)
-    runs = [significance([rng.random() for _ in range(50)]) for _ in range(40)]
-    assert sum(limit >= 0 for limit in runs) <= 4
+    weights = [3.0] * 5 + [1.0] * 45
+    runs = [significant([rng.random() for _ in range(50)], weights) for _ in range(40)]
+    assert sum(map(any, runs)) <= 4

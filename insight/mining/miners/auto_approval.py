@@ -12,6 +12,7 @@ from insight.mining.visits import APPROVED, Past, Visits
 from placet.sentences import sentence
 
 LEAST_RATE = 0.95  # of approvals, which the lower bound has to exceed
+WEIGHT = 3.0  # of whole stages among all tests: there are few of them, and they are what most is gained by
 
 
 def auto_approvals(past: Past, min_occurrences: int) -> Iterator[Hypothesis]:
@@ -42,8 +43,9 @@ def _tested(past: Past, visits: Visits, chosen: range | list[int], rule: Rule | 
     lower, _ = wilson(approved, len(chosen))
     p_value = at_least(approved, len(chosen), LEAST_RATE)
     patch = _patch(past, visits.stage, rule) if lower > LEAST_RATE else None
+    weight = WEIGHT if rule is None else 1.0
     if patch is None:
-        return Hypothesis(p_value, None)
+        return Hypothesis(p_value, None, weight)
     values = {"stage": visits.stage, "share": f"{approved / len(chosen):.1%}", "lower": f"{lower:.1%}"}
     if rule is None:
         title = sentence("Approve what comes to stage {stage!r} without asking", **values)
@@ -76,7 +78,7 @@ def _tested(past: Past, visits: Visits, chosen: range | list[int], rule: Rule | 
         confidence=lower,
         evidence=evidence,
     )
-    return Hypothesis(p_value, finding)
+    return Hypothesis(p_value, finding, weight)
 
 
 def _patch(past: Past, stage: str, rule: Rule | None) -> Patch | None:
