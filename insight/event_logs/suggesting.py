@@ -1,0 +1,158 @@
+"""Suggest a blueprint out of an event log, and measure on later cases how well it fits.
+
+This is heavy work on what somebody sent: it runs in the pool of processes. What it is given and returns is pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from insight.event_logs.blueprint import blueprint_of
+from insight.event_logs.cases import unpacked
+from insight.event_logs.course import Course, course_of
+from insight.event_logs.discovery import ProcessFound, discover
+from insight.event_logs.fit import fit_of
+from insight.event_logs.labels import Seen, labels_of
+from insight.event_logs.refusal import in_file
+from insight.event_logs.stages import figures_of, quantile
+from placet.proofs import check
+from placet.proofs.findings import Finding, warning
+from placet.sentences import sentence
+
+EARLIER: Final = 0.7  # of the cases, by when they began: the blueprint is made of them, and measured on the others
+MOST_CASES: Final = 20_000  # that are looked at, evenly spread over the time of the log
+MOST_REPLAYED: Final = 4_000  # of the later ones
+FEWEST_CASES: Final = 10
+_OPEN_QUANTILE = 0.99  # of the waits: a case that has waited for less when the log ends may go on
+
+
+def suggest(
+    parts: Sequence[bytes],
+    seen: Mapping[str, Seen],
+    columns: Sequence[str],
+    *,
+    name: str,
+    owner: str | None,
+    min_occurrences: int,
+    cases: int,
+) -> dict[str, Any]:
+    """Return `{blueprint, findings, fit, stages, rules}` for the cases of these parts; raises InputInvalid.
+
+    `cases` is how many there are. The findings are those of the proofs, and what the blueprint leaves open.
+    """
+    step = max(1, -(-cases // MOST_CASES))
+    courses = list(_courses(parts, seen, step))
+    ended = max((course.ended for course in courses), default=0)
+    closed = _closed(courses, ended)
+    if len(closed) < FEWEST_CASES:
+        raise in_file(
+            sentence(
+                "a blueprint needs {fewest} cases that have ended, and there are {found}",
+                fewest=FEWEST_CASES,
+                found=len(closed),
+            )
+        )
+    cut = int(len(closed) * EARLIER)
+    earlier, later = closed[:cut], closed[cut:]
+    found = discover(earlier, columns, min_occurrences)
+    document = blueprint_of(found, name=name, owner=owner)
+    figures = figures_of(courses)
+    findings = [*check(document).findings, *_open(found, figures)]
+    if step > 1:
+        message = sentence("every {step}th of {cases:,} cases was looked at", step=step, cases=cases)
+        findings.append(warning("sampled_cases", "", message))
+    if len(closed) < len(courses):
+        message = sentence(
+            "{count} cases may still go on where the log ends; they are left out", count=len(courses) - len(closed)
+        )
+        findings.append(warning("open_cases", "", message))
+    replayed = later[:: max(1, -(-len(later) // MOST_REPLAYED))]
+    if len(replayed) < len(later):
+        message = sentence("{count:,} of {later:,} later cases were replayed", count=len(replayed), later=len(later))
+        findings.append(warning("sampled_replay", "", message))
+    return {
+        "blueprint": document,
+        "findings": [finding.described() for finding in findings],
+        "fit": fit_of(document, found, replayed).described(),
+        "stages": figures,
+        "rules": [
+            {
+                "stage": stage.name,
+                "condition": stage.branch.rule,
+                "variable": None if stage.branch.rule else stage.branch.variable,
+                "asked": stage.branch.asked,
+                "of": stage.branch.of,
+                "predicts_later": round(stage.branch.right, 4),
+            }
+            for stage in found.stages
+            if stage.branch is not None
+        ],
+        "made_from_cases": len(earlier),
+    }
+
+
+def _courses(parts: Iterable[bytes], seen: Mapping[str, Seen], step: int) -> Iterator[Course]:
+    labels = labels_of(seen)
+    number = 0
+    for part in parts:
+        for case in unpacked(part):
+            if number % step == 0:
+                yield course_of(case, labels)
+            number += 1
+
+
+def _closed(courses: Sequence[Course], ended: int) -> list[Course]:
+    """Return the cases without those that may still go on where the log ends.
+
+    A case that was rejected, or whose last stage often ends one, goes on no more.
+    """
+    waits = sorted(visit.at - visit.opened for course in courses for visit in course.visits)
+    if not waits:
+        return list(courses)
+    patience = quantile(waits, _OPEN_QUANTILE)
+    approved = [course for course in courses if course.outcome == "approved"]
+    last: dict[str, int] = {}
+    for course in approved:
+        last[course.visits[-1].stage] = last.get(course.visits[-1].stage, 0) + 1
+    ends = {stage for stage, count in last.items() if 20 * count >= len(approved)}
+    return [
+        course
+        for course in courses
+        if course.outcome == "rejected"
+        or (course.outcome == "approved" and course.visits[-1].stage in ends)
+        or ended - course.ended > patience
+    ]
+
+
+def _open(found: ProcessFound, figures: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Return what the log does not say, which a designer has to."""
+    findings = []
+    steps = {stage.name: f"/process_steps/{place}" for place, stage in enumerate(found.stages)}
+    for stage in found.choices.values():
+        if stage.branch is None:
+            continue
+        message = sentence(
+            "{asked:,} of {of:,} cases asked {stage!r}, and no attribute explains which; the requester says so in "
+            "{variable!r}, or give the decision a condition",
+            asked=stage.branch.asked,
+            of=stage.branch.of,
+            stage=stage.name,
+            variable=stage.branch.variable,
+        )
+        findings.append(warning("unexplained_branch", steps[stage.name], message))
+    for one in figures:
+        if one["machine"] and one["stage"] in steps:
+            message = sentence(
+                "half of the decisions of {stage!r} come within {seconds:.0f} seconds: a machine decides; make it a "
+                "condition or an action",
+                stage=one["stage"],
+                seconds=max(1.0, one["wait_hours"]["p50"] * 3600),
+            )
+            findings.append(warning("machine_stage", steps[one["stage"]], message))
+    for name, count in found.left_out.items():
+        message = sentence(
+            "{stage!r} decides {count:,} times, too seldom or never approving; it is left out", stage=name, count=count
+        )
+        findings.append(warning("left_out_stage", "", message))
+    return findings
