@@ -26,6 +26,7 @@ from api.routes import (
     conversation,
     costs,
     drafts,
+    event_logs,
     evidence,
     forecasts,
     health,
@@ -146,6 +147,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         tasks,
         receipts,
         evidence,
+        event_logs,
         admin_acts,
         people,
         actions,
@@ -157,7 +159,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         auth,
     ):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
-    for router in (attachments.router, attachments.uploads, auth.everybodys):
+    for router in (attachments.router, attachments.uploads, event_logs.uploads, auth.everybodys):
         app.include_router(router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     app.include_router(scim.router)
     app.include_router(health.router, prefix=BASE)
@@ -167,12 +169,13 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Run the background jobs of the API: shadows, simulations, evidence packs, unsent files, nightly suggestions."""
+    """Run the background jobs: shadows, simulations, evidence packs, event logs, unsent files, nightly suggestions."""
     context: ApiContext = app.state.context
     works = (
         context.shadows.watch(),
         context.jobs.watch(),
         context.evidence.watch(),
+        context.event_logs.watch(),
         draft_files.watch(context),
         generation.watch(context),
     )

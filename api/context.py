@@ -11,6 +11,7 @@ from opentelemetry.trace import TracerProvider
 
 from api.http.repeats import Repeats
 from service.context import Context
+from service.event_logs.jobs import EventLogJobs
 from service.evidence.jobs import EvidenceJobs
 from storage.queries.api_calls import Completion, Reservation, complete_all, key_of, reserve_all
 from storage.recording.group_commit import GroupCommit
@@ -42,6 +43,14 @@ class ApiContext(Context):
     def evidence(self) -> EvidenceJobs:
         """The evidence packs that this process makes."""
         return EvidenceJobs(self.database, self.files, self.secret, days=self.evidence_days, clock=self.clock)
+
+    event_log_bytes: int = 200_000_000
+    """How large an event log may be as it is sent."""
+
+    @cached_property
+    def event_logs(self) -> EventLogJobs:
+        """The event logs that this process reads."""
+        return EventLogJobs(self.database, self.pool, clock=self.clock)
 
     @cached_property
     def repeats(self) -> Repeats:

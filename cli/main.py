@@ -72,6 +72,11 @@ COMMANDS = (
         "Convert a DMN decision to a blueprint and print it. Elements that do not map are listed on standard error.",
     ),
     LazyCommand(
+        "import-log",
+        "cli.commands.event_logs:import_log_command",
+        "Import the event log of another system, from which a blueprint can be suggested.",
+    ),
+    LazyCommand(
         "simulate",
         "cli.commands.simulate:simulate_command",
         "Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors.",

@@ -22,23 +22,39 @@ _MOST_FIELDS = 20
 
 
 class UploadRoute(PersonalRoute):
-    """A route that takes a form with a file, as `multipart/form-data`; the file is in `request.state.upload`."""
+    """A route that takes a form with a file, as `multipart/form-data`; the file is in `request.state.upload`.
+
+    The form's texts are in `request.state.texts`, those of the names in `texts`.
+    """
+
+    texts: tuple[str, ...] = ()
+
+    def most_bytes(self, context: ApiContext) -> int:
+        """Return how large the file may be."""
+        return context.attachment_bytes
 
     async def _received(self, context: ApiContext, request: Request) -> tuple[Request, Any]:
         if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
             raise HTTPException(415, f"Send a form (multipart/form-data) with the file as {FIELD!r}.")
-        bounded = bounded_by(request, context.attachment_bytes + _FRAME_BYTES)
+        bounded = bounded_by(request, self.most_bytes(context) + _FRAME_BYTES)
         try:
             form = await bounded.form(max_files=1, max_fields=_MOST_FIELDS)
         except MultiPartException as error:
             raise InputInvalid.at(f"/{FIELD}", f"the form cannot be read: {error.message}") from error
         try:
             upload = await upload_in(form.get(FIELD))
+            texts = {name: _text(name, form.get(name)) for name in self.texts if name in form}
         except InputInvalid:
             await bounded.close()
             raise
-        request.state.upload = upload
-        return bounded, {"name": upload.name, "sha256": upload.sha256}
+        request.state.upload, request.state.texts = upload, texts
+        return bounded, {"name": upload.name, "sha256": upload.sha256, **texts}
+
+
+def _text(name: str, sent: Any) -> str:
+    if not isinstance(sent, str):
+        raise InputInvalid.at(f"/{name}", "send this part as a text, without a file name")
+    return sent
 
 
 async def upload_in(sent: Any) -> Upload:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Literal, cast
 
 from insight.event_logs.bounds import LONGEST_LINE, MOST_BYTES, PIECE
-from insight.event_logs.refusal import in_file
+from insight.event_logs.refusal import FILE, BeyondBound, in_file
 from placet.sentences import sentence
 
 Format = Literal["xes", "csv"]
@@ -52,8 +52,11 @@ class LogFile:
             raise in_file(sentence("the file cannot be unpacked: {error}", error=str(error)[:200])) from error
         self._read += len(piece)
         if self._read > self._most:
-            raise in_file(
-                sentence("the file unpacks to more than {most:,} bytes, which is the limit; divide it", most=self._most)
+            raise BeyondBound.at(
+                FILE,
+                sentence(
+                    "the file unpacks to more than {most:,} bytes, which is the limit; divide it", most=self._most
+                ),
             )
         return piece
 

@@ -119,22 +119,28 @@ class Replay:
 
     def takes_frequent_ways(self, course: Course) -> bool:
         """Say whether every choice that nothing explains took its frequent way."""
-        asked = {visit.stage for visit in course.visits}
         return all(
             stage.branch is None or (stage.name in asked) == stage.branch.frequent
+            for visits in course.rounds()
+            for asked in [{visit.stage for visit in visits}]
             for stage in self._found.choices.values()
+            # What comes after a rejection was not asked in any case.
+            if visits[-1].decision == "approve" or self._order[stage.name] <= self._order.get(visits[-1].stage, 0)
         )
 
     def run(self, course: Course) -> None:
         """Replay a case; raises _Deviates where the blueprint does something else."""
         if not course.visits:
             raise _Deviates("no_decision")
-        run = _Run(self._plan(_moment(course.began)), self._people, course, self._given(course))
         rounds = course.rounds()
+        values = dict(course.values)
+        run = _Run(self._plan(_moment(course.began)), self._people, course, self._given(values, rounds[0]))
         for number, visits in enumerate(rounds):
             if number:
-                again = self._again(rounds[number - 1], visits)
-                run.resubmit(course.resubmitted[number - 1], number, changed=again)
+                values |= course.changed[number - 1]
+                same = _returns_alone(rounds[number - 1], visits)
+                given = None if same else self._given(values, visits)
+                run.resubmit(course.resubmitted[number - 1], given, title=f"Case, changed {number}")
             asked: set[str] = set()
             for visit in visits:
                 self._decide(run, visit, asked)
@@ -166,13 +172,10 @@ class Replay:
         if run.state.outcome != course.outcome:
             raise _Deviates("other_outcome")
 
-    def _again(self, before: Sequence[Visit], following: Sequence[Visit]) -> bool:
-        """Say whether the requester changed something: a log that begins again says so, whatever it holds of that."""
-        return not (following and following[0].stage == before[-1].stage and len(before) > 1)
-
-    def _given(self, course: Course) -> dict[str, Any]:
-        given = {one.name: one.given(course.values.get(one.column)) for one in self._found.fields}
-        asked = {visit.stage for visit in course.rounds()[0]} if course.visits else set()
+    def _given(self, values: Mapping[str, str], visits: Sequence[Visit]) -> dict[str, Any]:
+        """Return the input of a round; whoever sends it chooses what nothing explains, as recorded."""
+        given = {one.name: one.given(values.get(one.column)) for one in self._found.fields}
+        asked = {visit.stage for visit in visits}
         given |= {variable: stage.name in asked for variable, stage in self._found.choices.items()}
         return {name: value for name, value in given.items() if value is not None}
 
@@ -226,14 +229,19 @@ class _Run:
             kind = "too_many_rounds" if visit.decision == "request_changes" else "stage_not_asked"
             raise _Deviates(kind, visit.stage) from error
 
-    def resubmit(self, at: int, number: int, *, changed: bool) -> None:
-        """Send the request again, with another title where something was changed."""
+    def resubmit(self, at: int, given: dict[str, Any] | None, *, title: str) -> None:
+        """Send the request again; without an input nothing is changed, and only the stage that returned it asks again.
+
+        A log that begins again was changed, whatever it holds of that: the title stands for it.
+        """
         if self.state.status != "pending":
             raise _Deviates("after_the_end")
         self._until(at)
-        title = f"Case, changed {number}" if changed else None
+        event = Resubmit(by=Actor(person=_REQUESTER), input=given, title=None if given is None else title)
         try:
-            self._apply(Resubmit(by=Actor(person=_REQUESTER), title=title))
+            self._apply(event)
+        except InputInvalid as error:
+            raise _Deviates("input_unfit") from error
         except PlacetError as error:
             raise _Deviates("stage_not_asked") from error
 
@@ -258,3 +266,8 @@ class _Run:
 
 def _moment(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def _returns_alone(before: Sequence[Visit], following: Sequence[Visit]) -> bool:
+    """Say whether a round goes on at the stage that returned the one before, so that nothing was changed."""
+    return len(before) > 1 and following[0].stage == before[-1].stage

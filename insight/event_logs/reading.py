@@ -12,7 +12,7 @@ from insight.event_logs.bounds import HEAD_EVENTS, LONGEST_VALUE, MOST_BYTES, MO
 from insight.event_logs.column_map import ColumnMap
 from insight.event_logs.csv_file import CsvReader
 from insight.event_logs.file import Format, LogFile, format_of, opened
-from insight.event_logs.refusal import in_file
+from insight.event_logs.refusal import BeyondBound, in_file
 from insight.event_logs.xes import OF_CASE, XesReader, picker
 from placet.sentences import sentence
 
@@ -125,13 +125,18 @@ def head_of(path: Path) -> Head:
 
     with opened(path, MOST_HEAD_BYTES) as file:
         reader = XesReader() if kind == "xes" else CsvReader()
-        for pairs in _pairs(reader, file):
-            if events >= HEAD_EVENTS:
-                whole = False
-                break
-            events += 1
-            for name, value in pairs:
-                note(name, value)
+        try:
+            for pairs in _pairs(reader, file):
+                if events >= HEAD_EVENTS:
+                    whole = False
+                    break
+                events += 1
+                for name, value in pairs:
+                    note(name, value)
+        except BeyondBound:
+            if not events:
+                raise
+            whole = False
     if not events:
         raise in_file("the file has no event")
     columns = {name: frozenset(values.get(name, ())) for name in reader.columns}
@@ -171,3 +176,8 @@ def _csv_rows(path: Path, columns: list[str | None], most: int) -> Rows:
                 order = {name: place for place, name in enumerate(reader.columns)}
                 places = [None if name is None else order[name] for name in columns]
             yield number, [fields[place] if place is not None and place < len(fields) else None for place in places]
+
+
+def moment_text(milliseconds: int) -> str:
+    """Write a moment of an event (RFC 3339, UTC)."""
+    return (_EPOCH + milliseconds * _MILLISECOND).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -14,6 +14,10 @@ _NEAR = 0.4  # the similarity from which a name is proposed
 _MOST_NAMED = 30
 
 
+class BeyondBound(InputInvalid):
+    """The file unpacks to more bytes than are read of it."""
+
+
 def in_file(message: str) -> InputInvalid:
     """Return the refusal of a file."""
     return InputInvalid.at(FILE, message)

@@ -13,9 +13,11 @@ from insight.event_logs.cases import unpacked
 from insight.event_logs.course import Course, course_of
 from insight.event_logs.discovery import ProcessFound, discover
 from insight.event_logs.fit import fit_of
+from insight.event_logs.history import history_of
 from insight.event_logs.labels import Seen, labels_of
 from insight.event_logs.refusal import in_file
 from insight.event_logs.stages import figures_of, quantile
+from insight.mining.mine import mine
 from placet.proofs import check
 from placet.proofs.findings import Finding, warning
 from placet.sentences import sentence
@@ -24,6 +26,7 @@ EARLIER: Final = 0.7  # of the cases, by when they began: the blueprint is made 
 MOST_CASES: Final = 20_000  # that are looked at, evenly spread over the time of the log
 MOST_REPLAYED: Final = 4_000  # of the later ones
 FEWEST_CASES: Final = 10
+_MOST_NAMED = 20
 _OPEN_QUANTILE = 0.99  # of the waits: a case that has waited for less when the log ends may go on
 
 
@@ -37,7 +40,7 @@ def suggest(
     min_occurrences: int,
     cases: int,
 ) -> dict[str, Any]:
-    """Return `{blueprint, findings, fit, stages, rules}` for the cases of these parts; raises InputInvalid.
+    """Return the blueprint, its findings and its fit, figures, rules and suggestions, for the cases of these parts; raises InputInvalid.
 
     `cases` is how many there are. The findings are those of the proofs, and what the blueprint leaves open.
     """
@@ -59,6 +62,13 @@ def suggest(
     document = blueprint_of(found, name=name, owner=owner)
     figures = figures_of(courses)
     findings = [*check(document).findings, *_open(found, figures)]
+    steps = [activity for activity, label in labels_of(seen).items() if label.kind == "step"]
+    if steps:
+        message = sentence(
+            "these activities decide nothing and are left out: {steps}; add actions or notifications for them",
+            steps=", ".join(steps[:_MOST_NAMED]),
+        )
+        findings.append(warning("left_out_steps", "", message))
     if step > 1:
         message = sentence("every {step}th of {cases:,} cases was looked at", step=step, cases=cases)
         findings.append(warning("sampled_cases", "", message))
@@ -88,8 +98,28 @@ def suggest(
             for stage in found.stages
             if stage.branch is not None
         ],
+        "suggestions": _mined(document, found, closed, min_occurrences),
         "made_from_cases": len(earlier),
     }
+
+
+def _mined(
+    document: Mapping[str, Any], found: ProcessFound, courses: Iterable[Course], least: int
+) -> list[dict[str, Any]]:
+    """Return what the miners find in the log about the blueprint, as JSON values."""
+    targets = {stage.name: stage.target_hours for stage in found.stages}
+    history = history_of(courses, found.fields, template=document["name"], version=document["version"], targets=targets)
+    return [
+        {
+            "suggestion_type": one.kind,
+            "title": one.title,
+            "description": one.description,
+            "patch": [dict(step) for step in one.patch],
+            "confidence": one.confidence,
+            "supporting_data": dict(one.evidence),
+        }
+        for one in mine(document, history, least)
+    ]
 
 
 def _courses(parts: Iterable[bytes], seen: Mapping[str, Seen], step: int) -> Iterator[Course]:

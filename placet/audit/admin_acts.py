@@ -21,7 +21,7 @@ WAYS: Final[tuple[Way, ...]] = get_args(Way)
 KINDS: Final = frozenset({
     "action_added", "action_changed",
     "draft_created", "draft_discarded", "draft_published", "draft_reopened", "draft_saved", "draft_submitted",
-    "evidence_ordered", "group_changed", "group_removed",
+    "event_log_deleted", "event_log_imported", "evidence_ordered", "group_changed", "group_removed",
     "key_rotated", "login_link_made", "messages_resent",
     "notification_template_changed", "notification_template_restored",
     "people_loaded", "person_added", "person_changed",

@@ -34,6 +34,7 @@ from storage.tables.approvals import (
     TaskCandidate,
 )
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
+from storage.tables.event_logs import EventLog, EventLogPart
 from storage.tables.evidence import EvidencePack
 from storage.tables.identity import BrowserSession, DirectoryGroup, LoginCode, Passkey, RateCount, StepUp
 from storage.tables.notifications import NotificationMessage, NotificationTemplate, WebhookEndpoint
@@ -186,6 +187,22 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             "template title source status confidence created_at",
             newest="created_at",
             few=("template", "status"),
+        ),
+    ),
+    _("Event logs"): (
+        _table(
+            EventLog,
+            _("Event logs of other systems"),
+            "name status cases events created_by created_at",
+            newest="created_at",
+            few=("created_by",),
+        ),
+        _table(
+            EventLogPart,
+            _("Cases of event logs"),
+            "log_id position cases events",
+            few=("log_id",),
+            hidden=("content",),
         ),
     ),
     _("Simulations"): (

@@ -22,6 +22,8 @@ WORDS: Final = {
     "draft_reopened": marked("Draft reopened"),
     "draft_saved": marked("Draft saved"),
     "draft_submitted": marked("Draft submitted"),
+    "event_log_deleted": marked("Event log deleted"),
+    "event_log_imported": marked("Event log imported"),
     "evidence_ordered": marked("Evidence pack ordered"),
     "group_changed": marked("Group changed"),
     "group_removed": marked("Group removed"),

@@ -1,0 +1,1 @@
+"""Event logs of other systems: previewed, kept, and made into blueprints."""

@@ -1,0 +1,301 @@
+"""A log with known rules becomes a blueprint with these rules, whose fit is measured on later cases."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from insight.event_logs.cases import CaseEvent, LoggedCase, parts_of, unpacked
+from insight.event_logs.course import course_of
+from insight.event_logs.fields import Field, fields_of
+from insight.event_logs.fit import KINDS
+from insight.event_logs.importing import Assembled, assemble, parts_in, preview, seen_of
+from insight.event_logs.labels import Label, Seen, labels_of
+from insight.event_logs.suggesting import suggest
+from insight.event_logs.tree import condition, grow, roundest
+from placet.errors import InputInvalid
+from placet.proofs import check
+from tests.event_logs import CSV_MAP, Row, as_csv, expense_rows, kept
+
+LATER = datetime(2025, 9, 1, 9, tzinfo=UTC)
+MAPPED = CSV_MAP | {"attributes": ["amount", "department"]}
+
+
+def assembled(folder: Path, rows: Sequence[Row], mapped: Mapping[str, Any] = MAPPED) -> tuple[Assembled, list[bytes]]:
+    to = folder / "parts"
+    found = assemble(str(kept(folder, as_csv(rows))), mapped, str(to))
+    return found, [part.content for part in parts_in(to)]
+
+
+def suggested(folder: Path, rows: Sequence[Row], mapped: Mapping[str, Any] = MAPPED, least: int = 10) -> dict[str, Any]:
+    log, parts = assembled(folder, rows, mapped)
+    return suggest(
+        parts,
+        seen_of(log.seen),
+        log.columns,
+        name="Expenses",
+        owner="user:olivia",
+        min_occurrences=least,
+        cases=log.cases,
+    )
+
+
+def test_a_log_becomes_the_blueprint_that_it_was_made_by(tmp_path: Path) -> None:
+    found = suggested(tmp_path, expense_rows(400))
+    document = found["blueprint"]
+    assert [step["stage_name"] for step in document["process_steps"]] == ["Manager", "CFO"]
+    conditions = {edge["condition"] for edge in document["graph_spec"]["edges"] if "condition" in edge}
+    assert conditions == {"amount > 5000"}
+    assert document["settings"] == {"on_change": "restart", "max_rounds": 2}
+    report = check(document)
+    assert report.ok, report.findings
+    assert not any(finding["severity"] == "error" for finding in found["findings"])
+    assert found["fit"]["cases"] == 120, "the later three tenths"
+    assert found["fit"]["reproduced"] == found["fit"]["reproduced_by_rule"] == 120
+    assert found["fit"]["deviations"] == []
+
+
+def test_deadlines_are_quantiles_of_the_waits(tmp_path: Path) -> None:
+    found = suggested(tmp_path, expense_rows(1_000))
+    manager = found["blueprint"]["process_steps"][0]["sla"]
+    # Waits are exponential with a mean of ten hours: the quantiles are 23 and 46 hours.
+    assert manager["target_hours"] == pytest.approx(23, rel=0.2)
+    assert manager["target_hours"] + manager["critical_hours"] == pytest.approx(46, rel=0.3)
+
+
+def test_what_the_later_cases_do_otherwise_is_counted_by_kind(tmp_path: Path) -> None:
+    """Later the CFO is asked above 9,000 only, two cases come without a manager, and one goes on after its end."""
+    changed = expense_rows(120, threshold=9_000, seed=2, begin=LATER)
+    later = [{**row, "case": f"later-{row['case']}"} for row in changed]
+    later = [r for r in later if not (r["case"] in {"later-r0", "later-r1"} and "Manager" in r["activity"])]
+    rejected = next(r for r in later if r["activity"] == "Rejected by Manager" and r["case"] == "later-r7")
+    later.append({**rejected, "activity": "Approved by CFO", "at": "2026-12-01T00:00:00Z"})
+    fit = suggested(tmp_path, [*expense_rows(280), *later])["fit"]
+    kinds = {one["kind"]: one["count"] for one in fit["deviations"]}
+    between = {
+        r["case"] for r in later if 5_000 < float(r["amount"]) <= 9_000 and r["activity"] == "Approved by Manager"
+    }
+    assert fit["cases"] == 120
+    assert fit["reproduced"] + sum(kinds.values()) == 120, "each case counts once"
+    assert kinds["does_not_end"] == pytest.approx(len(between), abs=6)
+    assert kinds.keys() <= KINDS.keys()
+    assert {"no_decision", "stage_skipped"} & kinds.keys()
+
+
+def test_a_branch_that_nothing_explains_is_a_choice_of_the_requester(tmp_path: Path) -> None:
+    amounts = random.Random(9)
+    rows = [{**row, "amount": str(amounts.randrange(100, 20_000))} for row in expense_rows(400)]
+    found = suggested(tmp_path, rows)
+    variables = {one["name"]: one for one in found["blueprint"]["variables"]}
+    assert variables["ask_cfo"] == {"name": "ask_cfo", "type": "boolean", "required": True, "title": "Ask CFO"}
+    assert "unexplained_branch" in {finding["code"] for finding in found["findings"]}
+    assert found["fit"]["reproduced"] == 120
+    assert found["fit"]["reproduced_by_rule"] < 120, "a choice explains nothing, and is not counted as if it did"
+    assert check(found["blueprint"]).ok
+
+
+def test_stages_that_decide_in_either_order_are_asked_side_by_side(tmp_path: Path) -> None:
+    chance = random.Random(3)
+    rows: list[Row] = []
+    for number in range(300):
+        both = ["Legal", "Security"]
+        chance.shuffle(both)
+        for hour, activity in enumerate(["Submitted", *(f"Approved by {stage}" for stage in both)]):
+            rows.append(
+                {
+                    "case": str(number),
+                    "activity": activity,
+                    "at": f"2025-{1 + number // 28:02}-{1 + number % 28:02}T{9 + hour:02}:00Z",
+                    "user": activity,
+                }
+            )
+    found = suggested(tmp_path, rows, CSV_MAP)
+    types = [node["type"] for node in found["blueprint"]["graph_spec"]["nodes"]]
+    assert types == ["trigger", "fork", "join", "approval", "approval", "terminator", "terminator"]
+    assert check(found["blueprint"]).ok
+    assert found["fit"]["reproduced"] == found["fit"]["cases"] == 90
+
+
+def test_a_machine_is_told_by_its_speed(tmp_path: Path) -> None:
+    rows = [
+        {"case": str(n), "activity": activity, "at": f"2025-{1 + n // 28:02}-{1 + n % 28:02}T{at}Z", "user": "STAFF"}
+        for n in range(200)
+        for activity, at in (
+            ("Submitted", "09:00:00"),
+            ("Approved by Rules", "09:00:20"),
+            ("Approved by Manager", "15:00:00"),
+        )
+    ]
+    found = suggested(tmp_path, rows, CSV_MAP)
+    assert {one["stage"]: one["machine"] for one in found["stages"]} == {"Rules": True, "Manager": False}
+    assert [f["pointer"] for f in found["findings"] if f["code"] == "machine_stage"] == ["/process_steps/0"]
+
+
+def test_rare_stages_and_logs_without_decisions_are_told(tmp_path: Path) -> None:
+    with pytest.raises(InputInvalid, match="no stage decides 5000 times"):
+        suggested(tmp_path, expense_rows(50), least=5_000)
+    rows = [{**row, "activity": "Paid"} for row in expense_rows(50)]
+    with pytest.raises(InputInvalid, match="no activity of the log is a decision"):
+        suggested(tmp_path, rows)
+    with pytest.raises(InputInvalid, match="needs 10 cases"):
+        suggested(tmp_path, expense_rows(3))
+
+
+@pytest.mark.parametrize(
+    ("activities", "expected"),
+    [
+        (
+            ["Declaration SUBMITTED by EMPLOYEE", "Declaration FINAL_APPROVED by SUPERVISOR",
+             "Declaration REJECTED by SUPERVISOR", "Declaration REJECTED by EMPLOYEE", "Declaration SAVED by EMPLOYEE",
+             "Payment Handled"],
+            ["start", "approve SUPERVISOR", "reject SUPERVISOR", "step", "draft", "step"],
+        ),
+        (
+            ["Create request", "Manager Approval", "CFO Approval", "Manager rejected", "Request rejected"],
+            ["start", "visit Manager Approval", "visit CFO Approval", "reject Manager Approval", "outcome_reject"],
+        ),
+        (["Submit", "Approve", "Reject"], ["start", "approve Approval", "reject Approval"]),
+        (["eingereicht", "Leitung genehmigt", "Leitung abgelehnt"], ["start", "approve Leitung", "reject Leitung"]),
+        (["Begin", "Check stock", "Send parcel"], ["start", "visit Check stock", "step"]),
+    ],
+)  # fmt: skip
+def test_the_names_of_activities_say_what_they_are(activities: list[str], expected: list[str]) -> None:
+    seen = {name: Seen(count=10, first=10 if n == 0 else 0) for n, name in enumerate(activities)}
+    found = labels_of(seen)
+    assert [f"{found[name].kind} {found[name].stage}".strip() for name in activities] == expected
+
+
+def case(*events: tuple[str, int], case_id: str = "c") -> LoggedCase:
+    return LoggedCase(case_id, tuple(CaseEvent(at, name, "p", None, {}) for name, at in events))
+
+
+LABELS = {
+    "submit": Label(kind="start"),
+    "yes": Label(kind="approve", stage="S"),
+    "no": Label(kind="reject", stage="S"),
+    "also": Label(kind="approve", stage="T"),
+    "look": Label(kind="visit", stage="V"),
+    "denied": Label(kind="outcome_reject"),
+}
+
+
+@pytest.mark.parametrize(
+    ("events", "decisions", "outcome"),
+    [
+        (["submit", "yes", "also"], ["S approve 1", "T approve 1"], "approved"),
+        (["submit", "no"], ["S reject 1"], "rejected"),
+        # What is followed by anything was no end: it was returned.
+        (["submit", "no", "submit", "yes"], ["S request_changes 1", "S approve 2"], "approved"),
+        (["submit", "no", "yes"], ["S request_changes 1", "S approve 2"], "approved"),
+        (["submit", "no", "submit"], ["S request_changes 1"], None),
+        (["submit", "look", "denied"], ["V reject 1"], "rejected"),
+        (["submit", "look", "yes"], ["V approve 1", "S approve 1"], "approved"),
+        (["submit"], [], None),
+    ],
+)
+def test_the_course_of_a_case_is_told_by_what_follows(
+    events: list[str], decisions: list[str], outcome: str | None
+) -> None:
+    course = course_of(case(*((name, 1_000 * at) for at, name in enumerate(events))), LABELS)
+    assert [f"{one.stage} {one.decision} {one.round}" for one in course.visits] == decisions
+    assert course.outcome == outcome
+    assert len(course.resubmitted) == len(course.changed)
+
+
+def test_a_stage_waits_since_it_was_assigned_or_since_the_event_before() -> None:
+    events = (
+        CaseEvent(0, "submit", "a", "complete", {}),
+        CaseEvent(500, "yes", "a", "schedule", {}),
+        CaseEvent(700, "yes", "a", "start", {}),
+        CaseEvent(900, "yes", "a", "complete", {}),
+        CaseEvent(950, "also", "a", "COMPLETE", {}),
+    )
+    course = course_of(LoggedCase("c", events), LABELS)
+    assert [(one.opened, one.at) for one in course.visits] == [(500, 900), (900, 950)]
+
+
+def test_cases_come_in_the_order_in_which_they_began_whatever_the_order_of_the_file(tmp_path: Path) -> None:
+    rows = expense_rows(60)
+    mixed = random.Random(5).sample(rows, len(rows))
+    log, parts = assembled(tmp_path, mixed)
+    cases = [one for part in parts for one in unpacked(part)]
+    assert [one.id for one in cases] == [f"r{n}" for n in range(60)]
+    assert all([e.at for e in one.events] == sorted(e.at for e in one.events) for one in cases)
+    assert (log.cases, log.events, log.people) == (60, len(rows), len({row["user"] for row in rows}))
+    assert cases[0].events[0].changed.keys() == {"amount", "department"}
+    assert cases[0].events[1].changed == {}, "what has not changed is not kept again"
+    assert [one.id for part in parts_of(iter(cases)) for one in unpacked(part.content)] == [one.id for one in cases]
+
+
+def test_a_wrong_column_shows_in_what_it_holds(tmp_path: Path) -> None:
+    rows = [{**row, "activity": f"a{n}"} for n, row in enumerate(expense_rows(400))]
+    with pytest.raises(InputInvalid) as refused:
+        assembled(tmp_path, rows)
+    assert refused.value.problems[0].pointer == "/map/activity"
+
+
+def test_a_preview_shows_columns_a_map_and_the_first_cases(tmp_path: Path) -> None:
+    told = preview(str(kept(tmp_path, as_csv(expense_rows(30)))), None)
+    assert told["proposed_map"] == told["map"] == MAPPED
+    assert told["whole"]
+    assert told["cases"] == 30
+    assert len(told["first_cases"]) == 5
+    assert told["first_cases"][0]["events"][0]["activity"] == "Submitted"
+    kinds = {one["activity"]: one["kind"] for one in told["activity_kinds"]}
+    assert kinds["Archived"] == "step"
+    assert kinds["Approved by CFO"] == "approve"
+
+
+FIELDS = (
+    Field(column="amount", name="amount", type="decimal", always=True),
+    Field(column="kind", name="kind", type="string", always=False),
+)
+
+
+def test_a_tree_writes_the_rule_that_was_planted() -> None:
+    chance = random.Random(7)
+    rows = [(Decimal(chance.randrange(1, 20_000)), chance.choice(["travel", "it", None])) for _ in range(600)]
+    both = [amount > 5_000 and kind == "it" for amount, kind in rows]
+    rule = condition(grow(FIELDS, rows, both))
+    assert rule in {
+        '(kind != null && kind == "it") && amount > 5000',
+        'amount > 5000 && (kind != null && kind == "it")',
+    }
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        ("4990.1", "5003.4", "5000"),
+        ("0.12", "0.19", "0.12"),
+        ("5000", "5001", "5000"),
+        ("-3", "4", "0"),
+        ("999", "1500", "1000"),
+    ],
+)
+def test_a_threshold_is_the_roundest_number_that_divides(low: str, high: str, expected: str) -> None:
+    assert roundest(Decimal(low), Decimal(high)) == Decimal(expected)
+
+
+def test_attributes_become_variables_that_conditions_can_name() -> None:
+    columns = ["case:Amount", "(case)_Amount", "in", "2nd", "flag", "Größe", "nothing"]
+    cases = [
+        {"case:Amount": "1", "(case)_Amount": "26.85120450862128", "in": "x", "2nd": "y", "flag": "True", "Größe": "L"},
+        {"case:Amount": "-2.5", "in": "3"},
+    ]
+    found = fields_of(columns, cases)
+    assert [(one.name, one.type, one.always) for one in found] == [
+        ("amount", "decimal", True),
+        ("amount_2", "decimal", False),
+        ("in_", "string", True),
+        ("field_2nd", "string", False),
+        ("flag", "boolean", False),
+        ("gr_e", "string", False),
+    ]
+    assert found[1].given("26.85120450862128") == "26.851205"
