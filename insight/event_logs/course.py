@@ -31,10 +31,10 @@ class Visit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Course:
-    """A case as the history of a request. `values` are the attributes that it began with.
+    """A case as the history of a request. `values` are its first attributes.
 
-    `resubmitted` are the moments at which it came again, one for each round after the first. `changed` are the
-    attributes that were new with each of these. `submitted` says whether it was sent in at all, or remained a draft.
+    `resubmitted` are the moments at which it came again, one for each round after the first, and `changed` what was new
+    then. `submitted` says whether it was sent in at all, or remained a draft.
     """
 
     case: str

@@ -40,9 +40,10 @@ def suggest(
     min_occurrences: int,
     cases: int,
 ) -> dict[str, Any]:
-    """Return the blueprint, its findings and its fit, figures, rules and suggestions, for the cases of these parts; raises InputInvalid.
+    """Return a blueprint out of the cases of these parts, its findings, its fit, and what miners suggest for it.
 
-    `cases` is how many there are. The findings are those of the proofs, and what the blueprint leaves open.
+    `cases` is how many there are. The findings are those of the proofs, and what the blueprint leaves open. Raises
+    InputInvalid.
     """
     step = max(1, -(-cases // MOST_CASES))
     courses = list(_courses(parts, seen, step))
@@ -98,7 +99,7 @@ def suggest(
             for stage in found.stages
             if stage.branch is not None
         ],
-        "suggestions": _mined(document, found, closed, min_occurrences),
+        "suggestions": _mined(document, found, courses, min_occurrences),
         "made_from_cases": len(earlier),
     }
 
