@@ -195,13 +195,11 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             _("Event logs of other systems"),
             "name status cases events created_by created_at",
             newest="created_at",
-            few=("created_by",),
         ),
         _table(
             EventLogPart,
             _("Cases of event logs"),
             "log_id position cases events",
-            few=("log_id",),
             hidden=("content",),
         ),
     ),
