@@ -38,9 +38,9 @@ class FinishView(View):
 
 
 class HeldOutView(View):
-    """How right forecasts were about `cases` later requests of which nothing was known when they were made.
+    """How right forecasts were about `cases` later requests of which nothing was known, each at several moments.
 
-    `coverage` is the share that finished within its interval; `brier` the mean squared error of `deadlines` chances to
+    `coverage` is the share that finished within the interval; `brier` the mean squared error of `deadlines` chances to
     miss a deadline (0 is best), null without deadlines.
     """
 

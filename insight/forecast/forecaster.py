@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 from typing import Literal
 
 from insight.forecast.calibration import Calibration, brier
@@ -72,14 +73,16 @@ class Example:
     allowed: float | None
 
 
-Examine = Callable[[PastCase], Example | None]
-"""Return how a past request stood at a moment that does not depend on what came later; None where that is unknown."""
+Examine = Callable[[PastCase], Sequence[Example]]
+"""Return how a past request stood at moments that do not depend on what came later, as often as it was open at one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """How right forecasts were about requests of which nothing was known: how many, and what share of the intervals
-    held; of the chances to miss a deadline, the number and the Brier score (None without deadlines).
+    """How right forecasts were about requests of which nothing was known.
+
+    How many requests, each forecast at several moments, and what share of the intervals held; of the chances to miss a
+    deadline, the number and the Brier score (None without deadlines).
     """
 
     cases: int
@@ -182,7 +185,7 @@ def learn(
     first, second = int(len(ends) * _LEARN), int(len(ends) * _LATER)
     middle, last = ([examine(by_id[one]) for _, one in part] for part in (ends[first:second], ends[second:]))
 
-    def calibrated(learned: int, later: Sequence[Example | None]) -> Calibrated | None:
+    def calibrated(learned: int, later: Sequence[Sequence[Example]]) -> Calibrated | None:
         delays = delays_at(cases, ends[learned - 1][0], calendar)
         if delays is None:
             return None
@@ -213,15 +216,14 @@ def delays_at(cases: Iterable[PastCase], moment: datetime, calendar: Calendar) -
     return Delays.of(waits, again) if any(wait.decision is not None for wait in waits) else None
 
 
-def held_to(calibrated: Calibrated, examples: Iterable[Example | None]) -> HeldOut | None:
+def held_to(calibrated: Calibrated, cases: Iterable[Sequence[Example]]) -> HeldOut | None:
     """Return how right forecasts are about requests whose end is known; None without any."""
+    known = [examples for examples in cases if examples]
     low, high = calibrated.ends.bounds(COVERAGE)
     inside: list[bool] = []
     chances: list[float] = []
     missed: list[bool] = []
-    for example in examples:
-        if example is None:
-            continue
+    for example in chain.from_iterable(known):
         outlook = calibrated.futures.of(example.plan, example.state, example.now)
         if outlook.ending:
             inside.append(low <= Distribution.of(outlook.ending).rank(example.ended) <= high)
@@ -234,15 +236,13 @@ def held_to(calibrated: Calibrated, examples: Iterable[Example | None]) -> HeldO
     if not inside:
         return None
     score = brier(chances, missed) if chances else None
-    return HeldOut(cases=len(inside), coverage=sum(inside) / len(inside), deadlines=len(chances), brier=score)
+    return HeldOut(cases=len(known), coverage=sum(inside) / len(inside), deadlines=len(chances), brier=score)
 
 
-def _calibrated(futures: Futures, later: Iterable[Example | None]) -> Calibrated | None:
+def _calibrated(futures: Futures, later: Iterable[Sequence[Example]]) -> Calibrated | None:
     ends: list[float] = []
     closings: list[float] = []
-    for example in later:
-        if example is None:
-            continue
+    for example in chain.from_iterable(later):
         outlook = futures.of(example.plan, example.state, example.now)
         if outlook.ending:
             ends.append(Distribution.of(outlook.ending).rank(example.ended))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,6 +22,8 @@ from simulation.world.answers import answers_for
 from simulation.world.world import World
 from storage.queries.requests.past import PastRequestRow, PastTaskRow
 
+_MOST_LOOKS = 12  # at one request
+
 
 def learn_from(plan: Plan, rows: Sequence[PastRequestRow], people: Directory) -> Forecaster | Literal["too_few"]:
     """Learn from the past of a version of a process; `people` is the directory as it is now."""
@@ -38,36 +39,40 @@ class _Past:
     rows: Mapping[str, PastRequestRow]
     read_directory: ReadDirectory
     cases: Sequence[PastCase] = field(init=False)
-    usual: Mapping[str, float] = field(init=False)  # waits by stage, in seconds of working time
+    step: float = field(init=False)  # between two moments of a request, in seconds of working time
 
     def __post_init__(self) -> None:
         self.cases = [_case(row) for row in self.rows.values()]
-        took: dict[str, list[float]] = defaultdict(list)
-        for case in self.cases:
-            for task in case.tasks:
-                if task.closed_at is not None:
-                    took[task.stage].append(working_seconds(self.plan.calendar, task.opened_at, task.closed_at))
-        self.usual = {stage: median(some) for stage, some in took.items()}
+        took = [
+            working_seconds(self.plan.calendar, row.started_at, case.finished_at)
+            for row, case in zip(self.rows.values(), self.cases, strict=True)
+            if case.finished_at is not None
+        ]
+        self.step = max(median(took) / 2, 1.0) if took else 1.0
 
-    def examine(self, case: PastCase) -> Example | None:
-        """Return a request as it stood when one of its tasks opened, or some time later if that was still open then.
+    def examine(self, case: PastCase) -> Sequence[Example]:
+        """Return a request as it stood from time to time, as if somebody had looked who knows nothing of it.
 
-        The time is drawn without looking at what came later. None where the core comes to another state than what is
-        stored: somebody handed a task over, an action took longer, or the input has changed since.
+        So a long one is seen more often than a short one, as among those that are open now. Moments are left out at
+        which the core comes to another state than what is stored: somebody handed a task over, an action took longer,
+        or the input has changed since.
         """
         row = self.rows[case.id]
-        draw = random.Random(case.id)  # noqa: S311 - the same moment each time
-        if case.finished_at is None or row.input is None or not case.tasks:
-            return None
-        chosen = draw.choice(case.tasks)
-        spent = draw.uniform(0, 2 * self.usual.get(chosen.stage, 0.0)) if draw.random() < 0.5 else 0.0
-        now = add_hours(self.plan.calendar, chosen.opened_at, spent)
-        if chosen.closed_at is None or (spent and chosen.closed_at <= now):
-            return None
-        try:
-            return self._stood(case, row, now)
-        except PlacetError:  # this version's blueprint does not take the input as it was stored
-            return None
+        if case.finished_at is None or row.input is None:
+            return ()
+        begin = random.Random(case.id).random()  # noqa: S311 - the same moments each time
+        found: list[Example] = []
+        for number in range(_MOST_LOOKS):
+            now = add_hours(self.plan.calendar, row.started_at, (begin + number) * self.step)
+            if now >= case.finished_at:
+                break
+            try:
+                stood = self._stood(case, row, now)
+            except PlacetError:  # this version's blueprint does not take the input as it was stored
+                return ()
+            if stood is not None:
+                found.append(stood)
+        return found
 
     def _stood(self, case: PastCase, row: PastRequestRow, now: datetime) -> Example | None:
         assert case.finished_at is not None and row.input is not None  # noqa: S101, PT018 - asked before
@@ -93,17 +98,16 @@ class _Past:
         if state.status != "pending" or {task.id for task in state.open_tasks} != were_open:
             return None
         task = due_first(state)
-        if task is None:
-            return None
+        due_at = task.due_at if task is not None else None
         calendar = self.plan.calendar
-        decided_at = next((one.decided_at for one in row.tasks if one.id == task.id), None)
+        decided_at = next((one.decided_at for one in row.tasks if task is not None and one.id == task.id), None)
         return Example(
             plan=self.plan,
             state=state,
             now=now,
             ended=working_seconds(calendar, now, case.finished_at),
             closed=working_seconds(calendar, now, decided_at) if decided_at is not None else None,
-            allowed=working_seconds(calendar, now, task.due_at) if task.due_at is not None else None,
+            allowed=working_seconds(calendar, now, due_at) if due_at is not None else None,
         )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.insight import mining
+from tests.bench.insight import forecasts, mining
 
-PARTS = (mining,)
+PARTS = (mining, forecasts)
 
 
 async def measure(home: Path) -> str:
