@@ -1,4 +1,7 @@
-"""The jobs that a worker process repeats: it notes its presence, follows up on departures, and deletes what is old."""
+"""The jobs that a worker process repeats.
+
+It notes its presence, follows up on departures, watches what SLAs measure, and deletes what is old.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from temporalio.client import Client
 
 from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
+from service.slas.monitoring import SlaMonitor
 from storage.database import Database
 from storage.queries import presence
 from storage.retention.retention import (
@@ -81,6 +85,21 @@ async def departure_job(database: Database, tell: Tell) -> AsyncIterator[None]:
         await tell_departures(database, tell, datetime.now(UTC))
 
     async with repeating(look, seconds=_LOOK_SECONDS):
+        yield
+
+
+_SLA_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def sla_job(database: Database, settings: Settings) -> AsyncIterator[None]:
+    """Judge what SLAs measure, while the block runs. Any number of processes may do this."""
+    monitor = SlaMonitor(database, again=timedelta(hours=settings.sla_again_hours))
+
+    async def look() -> None:
+        await monitor.look(datetime.now(UTC))
+
+    async with repeating(look, seconds=_SLA_SECONDS):
         yield
 
 

@@ -26,6 +26,7 @@ KINDS: Final = frozenset({
     "notification_template_changed", "notification_template_restored",
     "people_loaded", "person_added", "person_changed",
     "requests_cancelled", "requests_extended", "requests_moved", "sessions_ended",
+    "sla_added", "sla_breach_acknowledged", "sla_changed", "sla_removed",
     "suggestion_accepted", "suggestion_added", "suggestion_rejected", "suggestions_generated", "tasks_reassigned",
     "token_made", "token_revoked",
     "version_changed", "version_created", "version_deprecated", "version_published",

@@ -9,6 +9,7 @@ Labels = tuple[str, ...]
 
 # Seconds. 30 is the threshold of the alert, so it must be one of them.
 ESCALATION_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 3600.0)
+SLO_LABELS = ("workflow_name", "sla", "sla_id")
 CONFIDENCE_BUCKETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 # Seconds: from an action that only computes to one that takes an hour.
@@ -83,8 +84,32 @@ FAMILIES: tuple[Family, ...] = (
     Family(
         name="workflow_sla_percentage",
         kind="gauge",
-        help="Percentage of the executions in the SLO window that met their SLA, 0 to 100.",
+        help="Percentage of the executions in the SLO window that met their SLA, 0 to 100; a process's lowest.",
         labels=("workflow_name",),
+    ),
+    Family(
+        name="workflow_started_total",
+        kind="counter",
+        help="Requests that began, by their process.",
+        labels=("workflow_name",),
+    ),
+    Family(
+        name="workflow_slo_executions",
+        kind="gauge",
+        help="Executions in the window of an SLO that is switched on, by process and SLA.",
+        labels=SLO_LABELS,
+    ),
+    Family(
+        name="workflow_slo_breached_executions",
+        kind="gauge",
+        help="Executions in the window of an SLO that have exceeded its target.",
+        labels=SLO_LABELS,
+    ),
+    Family(
+        name="workflow_slo_target_percentage",
+        kind="gauge",
+        help="Percentage of the executions in its window that have to meet an SLO, 0 to 100.",
+        labels=SLO_LABELS,
     ),
     Family(
         name="workflow_simulation_total",

@@ -27,11 +27,13 @@ from placet.engine.recording import Recording
 from storage.prepared import Prepared
 from storage.queries.notifications.backlog import backlogs
 from storage.queries.requests.escalations import late_by
+from storage.queries.slas.gauges import slo_gauges
 from storage.recording.metric_families import BY_NAME, FAMILIES, Family, Labels
 from storage.tables.actions import ActionCatalog
 from storage.tables.approvals import ApprovalTask, DefinitionVersion
 
 EXECUTIONS = "workflow_execution_total"
+STARTED = "workflow_started_total"
 ACTIONS = ("action_execution_total", "action_execution_duration_seconds")
 ESCALATION_SECONDS = "workflow_escalation_duration_seconds"
 
@@ -148,7 +150,7 @@ def totals(connection: Connection) -> Totals:
     waits: dict[Labels, float] = {
         (channel,): backlog.waited(now).total_seconds() for channel, backlog in backlogs(connection, now).items()
     }
-    gauges: dict[str, dict[Labels, float]] = {
+    gauges: dict[str, dict[Labels, float]] = slo_gauges(connection, now) | {
         "workflow_notification_wait_seconds": waits,
         "workflow_pending_count": {(): sum(open_tasks.values())},
         "workflow_near_sla_breach_count": {(): open_tasks.get("warning", 0)},
@@ -175,6 +177,8 @@ def _of_kind(recording: Recording, kind: str) -> Changes:
     found: Changes = Counter()
     for name in BY_KIND.get(kind, ()):
         found.update(increment(name))
+    if kind == "started":
+        found.update(increment(STARTED, recording.template))
     if kind in _ENDS:
         found.update(increment(EXECUTIONS, recording.template_id, _ENDS[kind]))
     return found

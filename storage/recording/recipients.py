@@ -50,7 +50,7 @@ def personal_notifications(
         if notification.event in ASKING and (queue := _queue(recording, notification)) is not None
     }
     admins = (
-        _admins(connection) if any(n.to == ADMINS for _, notifications in recordings for n in notifications) else []
+        every_admin(connection) if any(n.to == ADMINS for _, notifications in recordings for n in notifications) else []
     )
     substitutes = others.deciding_substitutes(connection, asked, now) if asked else {}
     members = others.members(connection, queues, now)
@@ -110,7 +110,8 @@ def _queue(recording: Recording, notification: Notification) -> str | None:
     return task.queue if task is not None and task.status == "open" and task.assignee is None else None
 
 
-def _admins(connection: Connection) -> list[str]:
+def every_admin(connection: Connection) -> list[str]:
+    """Return the ids of all active admins."""
     admin = cast(col(StoredPerson.access), String).contains('"admin"')
     return list(
         connection.scalars(

@@ -33,6 +33,7 @@ from storage.recording import admin_acts
 from storage.recording.admin_acts import Chosen
 from storage.tables.admin_acts import AdminAct
 from storage.tables.notifications import NotificationMessage
+from storage.tables.slas import SlaBreach
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.integration.test_api_bpmn import DECISION
 from tests.pages import browser_of
@@ -80,6 +81,10 @@ ROUTES: dict[str, set[str] | str] = {
     "PUT /workflow/people/me/preferences/": ONES_OWN,
     "POST /workflow/action-catalog/": {"action_added"},
     "PUT /workflow/action-catalog/{action}/": {"action_changed"},
+    "POST /workflow/workflow-slas/": {"sla_added"},
+    "PUT /workflow/workflow-slas/{sla_id}/": {"sla_changed"},
+    "DELETE /workflow/workflow-slas/{sla_id}/": {"sla_removed"},
+    "POST /workflow/sla-breaches/{breach_id}/acknowledge/": {"sla_breach_acknowledged"},
     "POST /workflow/workflow-simulations/": NOTHING,
     "POST /workflow/workflow-simulations/{simulation_id}/cancel/": ONES_OWN,
     "PUT /workflow/notification-templates/{name}/": {"notification_template_changed"},
@@ -232,6 +237,25 @@ def test_every_route_of_scim_that_changes_something_leaves_an_act() -> None:
     assert SCIM.keys() == changing
 
 
+def put_breach(connection: Connection) -> None:
+    """Store a breach of an SLA."""
+    row = SlaBreach(
+        id="br_1",
+        sla_id="sla_1",
+        sla_name="Fast",
+        template="Expense approval",
+        request_id="r1",
+        visit=1,
+        severity="warning",
+        target_duration_seconds=60,
+        threshold_seconds=60,
+        actual_duration_seconds=90,
+        breached_at=NOW,
+        recorded_at=NOW,
+    )
+    connection.execute(insert(SlaBreach), [row.model_dump()])
+
+
 async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     watch, left = Watch(desk), set()
 
@@ -290,6 +314,14 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     await leaves("PUT /workflow/notification-templates/{name}/", "task_opened", body=words)
     restored = await desk.call("PUT", "/workflow/notification-templates/task_opened/", as_="adam", body={"restore": 0})
     await watch.leaves(restored, {"notification_template_restored"})
+    process = await desk.publish()
+    await watch.new()
+    fast = {"name": "Fast", "template": process, "target_duration_seconds": 60}
+    sla = await leaves("POST /workflow/workflow-slas/", body=fast)
+    await leaves("PUT /workflow/workflow-slas/{sla_id}/", sla["id"], body={**fast, "target_duration_seconds": 90})
+    await leaves("DELETE /workflow/workflow-slas/{sla_id}/", sla["id"])
+    await desk.database.write(put_breach)
+    await leaves("POST /workflow/sla-breaches/{breach_id}/acknowledge/", "br_1", body={})
     hook = await leaves("POST /workflow/webhooks/", body={"url": "https://93.184.216.34/hook"})
     await leaves("POST /workflow/webhooks/{webhook_id}/switch/", hook["id"], body={"active": False})
     assert (await desk.post(f"/workflow/webhooks/{hook['id']}/switch/", {"active": True}, as_="adam")).is_success

@@ -12,6 +12,7 @@ import yaml
 from tests.promtool import promtool, refused
 
 PROMETHEUS = Path(__file__).parents[2] / "deploy" / "prometheus"
+TESTS = ("rules_test.yml", "rules_slo_test.yml")
 
 
 def alerts() -> list[dict[str, Any]]:
@@ -26,7 +27,7 @@ def test_promtool_accepts_the_rules_and_the_configuration() -> None:
 
 
 def test_each_alert_fires_and_does_not_fire_as_its_unit_tests_say() -> None:
-    found = promtool("test", "rules", "rules_test.yml", cwd=PROMETHEUS)
+    found = promtool("test", "rules", *TESTS, cwd=PROMETHEUS)
     assert found.returncode == 0, found.stdout + found.stderr
 
 
@@ -37,17 +38,26 @@ def test_each_alert_fires_and_does_not_fire_as_its_unit_tests_say() -> None:
         ("[5m]))) > 3", "[5m]))) > 2"),  # failures
         ("[5m]))) > 3", "[5m]))) > 4"),
         ("[5m]))) > 30", "[5m]))) > 60"),  # slow escalations
+        (
+            "(workflow_slo_executions) >= 10)\n          <",
+            "(workflow_slo_executions) >= 9)\n          <",
+        ),  # too few to tell
+        ("(workflow_slo_executions) >= 10)\n          <", "(workflow_slo_executions) >= 11)\n          <"),
+        (">= 0.75 * (100", ">= 0.4 * (100"),  # the used share of a budget
+        ("[3d])) == 0", "[2d])) == 0"),  # how long nobody starts a process
+        ("[1d] offset 1w)) >= 7", "[1d] offset 1w)) >= 2"),
         ("for: 10m", "for: 0m"),
         ("_seconds) > 900", "_seconds) > 1800"),  # notices that wait
         ("histogram_quantile(0.95, max by (le) (increase", "histogram_quantile(0.5, max by (le) (increase"),
     ],
 )
 def test_the_unit_tests_notice_another_threshold(tmp_path: Path, threshold: str, other: str) -> None:
-    shutil.copy(PROMETHEUS / "rules_test.yml", tmp_path)
+    for file in TESTS:
+        shutil.copy(PROMETHEUS / file, tmp_path)
     rules = (PROMETHEUS / "rules.yml").read_text()
     assert threshold in rules
     (tmp_path / "rules.yml").write_text(rules.replace(threshold, other))
-    assert promtool("test", "rules", "rules_test.yml", cwd=tmp_path).returncode != 0
+    assert promtool("test", "rules", *TESTS, cwd=tmp_path).returncode != 0
 
 
 def test_the_three_alerts_bear_the_names_that_people_know() -> None:
@@ -58,7 +68,8 @@ def test_the_three_alerts_bear_the_names_that_people_know() -> None:
 def test_every_alert_is_tested_both_ways() -> None:
     cases = [
         case
-        for test in yaml.safe_load((PROMETHEUS / "rules_test.yml").read_text())["tests"]
+        for file in TESTS
+        for test in yaml.safe_load((PROMETHEUS / file).read_text())["tests"]
         for case in test.get("alert_rule_test", [])
     ]
     for alert in alerts():

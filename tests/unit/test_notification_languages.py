@@ -160,7 +160,7 @@ def test_times_durations_numbers_and_words_are_as_the_language_writes_them() -> 
     assert "  Amount: €1,250.00" in TemplateSet().compose("task_opened", given("task_opened", "en")).text
     missed = TemplateSet().compose("slo_breached", given("slo_breached"), "de")
     assert missed.subject.startswith("KRITISCH: ")
-    assert "Abstand: 4 Std. 3 Min. (16,9 %)" in missed.text
+    assert "Abstand: 4 Std. 3 Min. (14.600 s, 16,9 %)" in missed.text
     assert TemplateSet().compose("completed", given("completed"), "de").subject.startswith("Genehmigt: ")
 
 

@@ -42,6 +42,7 @@ from storage.tables.reading import ReadingMark, SavedView, Watch
 from storage.tables.receipts import ReceiptKey
 from storage.tables.request_drafts import DraftFile
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
+from storage.tables.slas import SlaBreach, SlaExecution, WorkflowSla
 from storage.tables.suggestions import NightlyRun, WorkflowSuggestion
 from web.views.words import marked as _
 
@@ -212,6 +213,27 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             few=("created_by",),
         ),
         _table(WorkflowSimulationRow, _("Rows of backtests and shadows"), "simulation_id position request_id changed"),
+    ),
+    _("Service levels"): (
+        _table(
+            WorkflowSla,
+            _("SLAs"),
+            "name template stage target_duration_seconds slo_target_percentage enabled",
+            newest="created_at",
+        ),
+        _table(
+            SlaBreach,
+            _("Breaches of SLAs"),
+            "sla_name severity request_id stage breached_at acknowledged_by",
+            newest="breached_at",
+            few=("request_id", "sla_id"),
+        ),
+        _table(
+            SlaExecution,
+            _("Executions that SLAs judge"),
+            "sla_id request_id visit began_at actual_seconds breached",
+            few=("request_id", "sla_id"),
+        ),
     ),
     _("Notifications"): (
         _table(Outbox, _("Notices"), "request_id seq event person status created_at", few=("request_id",)),

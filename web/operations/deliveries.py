@@ -16,6 +16,7 @@ EVENTS: Final = {
     "watched_ended": _("End of a watched request"),
     "superseded": _("No longer needed"),
     "slo_breached": _("Service level missed"),
+    "slo_warning": _("Service level at risk"),
 }
 """What a message is about, by its event, where that is no kind of entry."""
 CHANNELS: Final = {"mail": _("mail"), "chat": _("chat"), "sms": _("SMS"), "webhook": _("webhook")}

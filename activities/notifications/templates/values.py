@@ -158,6 +158,8 @@ def sample(event: str) -> TemplateContext:
     }
     if event == "completed":
         detail |= {"outcome": "approved", "signed_by": "Ada", "signed_reason": "I reviewed it"}
+    if event == "slo_warning":
+        detail |= {"sla": "Expenses within a day", "target_seconds": 86400, "actual_seconds": 60000}
     if event == "slo_breached":
         detail = {
             "severity": "critical",
