@@ -74,7 +74,8 @@ def _add_page(
         col(ApprovalRequest.erased_at),
     ).where(started >= since, col(ApprovalRequest.template) == template)
     if after is not None:
-        query = query.where((started < after.started_at) | ((started == after.started_at) & (ident < after.request_id)))
+        # The first condition is one that an index can begin at; the second alone would have it read from the newest on.
+        query = query.where(started <= after.started_at, (started < after.started_at) | (ident < after.request_id))
     rows = connection.execute(query.order_by(started.desc(), ident.desc()).limit(_AT_ONCE)).all()
     revised = _revised(connection, [row.id for row in rows if row.revision > 1 and row.erased_at is None])
     for row in rows:
