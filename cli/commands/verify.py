@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,7 @@ from cli.terminal.output import EXIT_FAILED, errors_as_messages, out, print_json
 from placet.audit.receipts import fault_of
 from placet.errors import NotFound, Unavailable
 from service.evidence.verifying import verify_evidence
+from service.slas.verifying import VerifiedSlas, verify_slas
 from service.verification import verify_many
 from storage.recording import admin_acts
 from storage.recording.admin_acts import VerifiedActs
@@ -29,19 +31,20 @@ _LONGEST_RECEIPT = 1_000_000  # bytes; a comment is the longest part of one
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """The findings about requests, the ids of requests that do not exist, and the chain of administrative acts.
+    """The findings about requests, the ids of requests that do not exist, the chain of administrative acts, and SLAs.
 
-    The latter is looked at where all requests are.
+    The latter two are looked at where all requests are.
     """
 
     requests: list[dict[str, Any]]
     unknown: list[str]
     acts: VerifiedActs | None
+    slas: VerifiedSlas | None
 
     @property
     def ok(self) -> bool:
         """Whether every chain holds."""
-        return all(found["ok"] for found in self.requests) and (self.acts is None or self.acts["ok"])
+        return all(found["ok"] for found in (*self.requests, self.acts, self.slas) if found is not None)
 
 
 async def verify(settings: Settings, requests: list[str]) -> Verified:
@@ -55,11 +58,12 @@ async def verify(settings: Settings, requests: list[str]) -> Verified:
             client = None
         verified = await verify_many(database, client, requests)
         acts = None if requests else await database.read(admin_acts.verify)
+        slas = None if requests else await verify_slas(database, datetime.now(UTC))
     results = [
         {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
         for request_id, found in verified.found
     ]
-    return Verified(requests=results, unknown=list(verified.unknown), acts=acts)
+    return Verified(requests=results, unknown=list(verified.unknown), acts=acts, slas=slas)
 
 
 def show(verified: Verified) -> None:
@@ -82,6 +86,10 @@ def show(verified: Verified) -> None:
     else:
         said = f"act {acts['first_bad_seq']} was changed after it was recorded, or does not follow the act before it"
     out.print(f"Administrative acts: {said}", markup=False, soft_wrap=True)
+    if (slas := verified.slas) is not None:
+        said = f"{slas['executions']} executions and {slas['breaches']} breaches are as the entries tell them"
+        for line in slas["faults"] or [said]:
+            out.print(f"SLAs: {line}", markup=False, soft_wrap=True)
 
 
 def _why(result: dict[str, Any]) -> list[str]:
@@ -195,6 +203,7 @@ def verify_command(
                 "unknown": unknown,
                 # Looked at where all is verified, not where requests are named.
                 **({} if verified.acts is None else {"admin_acts": verified.acts}),
+                **({} if verified.slas is None else {"slas": verified.slas}),
             }
         )
     else:

@@ -168,6 +168,12 @@ def totals(connection: Connection) -> Totals:
     return Totals(values=values, histograms=histograms)
 
 
+def exact(connection: Connection, name: str) -> dict[Labels, float]:
+    """Return the exact counts of a counter, which may be lower than what was shown once."""
+    query = select(col(MetricTotal.labels), col(MetricTotal.value)).where(col(MetricTotal.name) == name)
+    return {tuple(json.loads(row.labels)): row.value for row in connection.execute(query)}
+
+
 def open_by_state(connection: Connection) -> dict[str, int]:
     """Count the open tasks by SLA state."""
     return {row.sla_state: row.number for row in connection.execute(_OPEN)}

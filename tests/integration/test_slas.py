@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,14 +11,16 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlmodel import col
 
 from service.slas.monitoring import MOST_REMINDERS, SlaMonitor
+from service.slas.verifying import verify_slas
 from storage.database import Database
 from storage.queries.slas import breaches, definitions
-from storage.recording.metrics import totals
+from storage.recording.metrics import MetricTotal, totals
 from storage.tables.approvals import Outbox
+from storage.tables.slas import SlaBreach, SlaExecution
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.integration.recordings import NOW, Story
 from tests.integration.recordings import write as write_recording
@@ -490,3 +493,52 @@ async def test_the_gauges_show_the_lowest_slo_of_a_process_and_none_without_data
     assert values["workflow_slo_breached_executions"][labels] == 1
     assert values["workflow_slo_target_percentage"][labels] == 99
     assert values["workflow_started_total"] == {(office.process,): 2}
+
+
+# --- verifying ---
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_what_is_recomputed_from_the_entries_is_what_is_stored_and_counted(office: Office, seed: int) -> None:
+    draw = random.Random(seed)
+    await office.sla()
+    await office.sla(name="s", stage="Manager Approval", target_duration_seconds=3600, critical_threshold_seconds=5400)
+    stories = [begun(f"r{n}") for n in range(12)]
+    await office.record(*stories)
+    ends = sorted((NOW + draw.uniform(0.1, 9) * HOUR, n) for n in range(12))
+    for at, n in ends:
+        if draw.random() < 0.8:
+            await office.record(ended(stories[n], at))
+        if draw.random() < 0.5:
+            await office.look(at + draw.random() * HOUR)
+    await office.look(NOW + 20 * HOUR)
+    await office.look(NOW + 20 * HOUR)
+    found = await verify_slas(office.desk.database, NOW + 20 * HOUR)
+    assert found["faults"] == []
+    assert found["executions"] > len(ends)  # each request, and the visits to its stage
+    assert found["breaches"] == len(await office.breaches(f"{BREACHES}?limit=500"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (delete(SlaBreach), "has no breach (warning), and its entries have one"),
+        (update(SlaBreach).values(visit=7), "that its entries do not have"),
+        (update(SlaBreach).values(actual_duration_seconds=1), "of another duration"),
+        (update(SlaExecution).values(breached=False), "is stored otherwise than its entries tell it"),
+        (delete(SlaExecution), "was never judged"),
+        (delete(MetricTotal).where(col(MetricTotal.name) == breaches.TOTAL), "counts 0 breaches (warning)"),
+    ],
+)
+async def test_what_somebody_has_changed_is_found(office: Office, damage: Any, said: str) -> None:
+    await office.sla()
+    await office.record(begun())
+    await office.record(ended(begun(), NOW + 3 * HOUR))
+    await office.look(NOW + 4 * HOUR)
+    await office.look(NOW + 20 * HOUR)
+    assert (await verify_slas(office.desk.database, NOW + 20 * HOUR))["ok"]
+    with writing(office.desk.database) as session:
+        session.execute(damage)
+    found = await verify_slas(office.desk.database, NOW + 20 * HOUR)
+    assert not found["ok"]
+    assert said in " ".join(found["faults"])

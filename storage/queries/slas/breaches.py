@@ -190,6 +190,11 @@ def key_of(breach_id: str) -> str:
     return f"sla-breach:{breach_id}"
 
 
+def counted(connection: Connection) -> dict[str, float]:
+    """Return how many breaches the metric has counted, by severity, without those that were taken back."""
+    return {labels[0]: value for labels, value in metrics.exact(connection, TOTAL).items()}
+
+
 def totals(connection: Connection) -> dict[str, int]:
     """Count the breaches on record, by severity."""
     found: dict[str, int] = {"warning": 0, "critical": 0}

@@ -107,6 +107,12 @@ def enabled(connection: Connection) -> list[WorkflowSla]:
     return [WorkflowSla(**row._asdict()) for row in _ENABLED.rows(connection)]
 
 
+@of_rows
+def every(session: Session) -> list[WorkflowSla]:
+    """Return all definitions, oldest first."""
+    return list(session.scalars(select(WorkflowSla).order_by(col(WorkflowSla.created_at), col(WorkflowSla.id))))
+
+
 def note_judged(connection: Connection, sla_id: str, until: datetime) -> None:
     """Note that everything is judged that ended before a moment."""
     connection.execute(update(WorkflowSla).where(col(WorkflowSla.id) == sla_id).values(judged_until=until))

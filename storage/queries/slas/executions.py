@@ -19,7 +19,6 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry
 from storage.tables.slas import SlaExecution, WorkflowSla
 
 _ENDED = ("completed", "failed", "cancelled")
-_BROKEN_OFF = ("failed", "cancelled")
 _OF_KEY = ("sla_id", "request_id", "visit")
 
 
@@ -237,7 +236,7 @@ def _broken_off_stage(sla: WorkflowSla, since: datetime) -> Select[str]:
     )
     return select(col(ApprovalRequest.id)).where(
         col(ApprovalRequest.template) == sla.template,
-        col(ApprovalRequest.status).in_(_BROKEN_OFF),
+        col(ApprovalRequest.status).in_(_ENDED),
         col(ApprovalRequest.ended_at) > since,
         asked,
         ~_judged_at_all(sla),
