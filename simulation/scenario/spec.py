@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import jsonpatch
-from pydantic import AwareDatetime, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from placet.definition.assignees import person_id
 from placet.definition.fields import Model
@@ -27,6 +27,8 @@ MOST_NAMED = 500  # request ids in one spec
 
 class Operation(Model):
     """One operation of a JSON Patch (RFC 6902) on the blueprint."""
+
+    model_config = ConfigDict(populate_by_name=False)  # RFC 6902 has `from` alone
 
     op: Literal["add", "replace", "remove", "move", "copy", "test"]
     path: Annotated[str, Field(max_length=1000)]
@@ -135,7 +137,10 @@ def parse_spec(raw: object) -> SimulationSpec:
             "prices": Prices,
             "sample": Sample,
         }
-        fields = {place: tuple(model.model_fields) for place, model in inside.items()}
+        fields = {
+            place: tuple(field.alias or name for name, field in model.model_fields.items())
+            for place, model in inside.items()
+        }
         problems = tuple(
             aliases.problem_of(fault, raw, fields=fields)
             for fault in error.errors(include_url=False, include_context=False)

@@ -163,6 +163,7 @@ async def test_what_is_no_blueprint_is_kept_as_a_suggestion_and_cannot_be_accept
         ([{"op": "test", "path": "/version", "value": "9.9.9"}], "/patch/0"),
         ([{"op": "add", "path": "/x"}], "/patch/0"),
         ([{"op": "move", "path": "/x"}], "/patch/0"),
+        ([{"op": "move", "origin": "/owner", "path": "/x"}], "/patch/0/origin"),
         ([{"op": "move", "from": "/process_steps", "path": "/process_steps/0"}], "/patch/0"),
         ([{"op": "replace", "path": "", "value": 1}], "/patch"),
         ([{"op": "remove", "path": ""}], "/patch/0"),

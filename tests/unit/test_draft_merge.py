@@ -358,7 +358,8 @@ def test_a_patch_is_applied_to_the_revision_that_was_read() -> None:
     ("patch", "place"),
     [
         ({}, "/patch"),
-        ([{"op": "copy", "from": "", "path": "/a"}], "/patch/0/op"),
+        ([{"op": "reverse", "path": "/a"}], "/patch/0/op"),
+        ([{"op": "copy", "from": "/nothing", "path": "/a"}], "/patch/0"),
         ([{"op": "remove", "path": "/nothing"}], "/patch/0"),
         ([{"op": "replace", "path": "", "value": []}], "/content"),
         ([{"op": "add", "path": "/a"}] * 1001, "/patch"),
