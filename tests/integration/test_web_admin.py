@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 import pytest_asyncio
-from sqlalchemy import JSON, Boolean, Column, Connection, Float, Integer, Table, insert, select, text
+from sqlalchemy import JSON, Boolean, Column, Connection, Float, Integer, LargeBinary, Table, insert, select, text
 from sqlmodel import SQLModel
 
 import storage
@@ -75,6 +75,8 @@ def some(column: Column[Any], *, hidden: bool) -> Any:
         return 7
     if isinstance(column.type, Float):
         return 1.5
+    if isinstance(column.type, LargeBinary):
+        return SECRET.encode()
     if isinstance(column.type, JSON):
         return {"a": SECRET if hidden else "<b>bold</b>"}
     return SECRET if hidden else f"some/{column.name};<i>"
