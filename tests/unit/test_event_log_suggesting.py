@@ -15,6 +15,7 @@ from insight.event_logs.cases import CaseEvent, LoggedCase, parts_of, unpacked
 from insight.event_logs.course import course_of
 from insight.event_logs.fields import Field, fields_of
 from insight.event_logs.fit import KINDS
+from insight.event_logs.history import history_of
 from insight.event_logs.importing import Assembled, assemble, parts_in, preview, seen_of
 from insight.event_logs.labels import Label, Seen, labels_of
 from insight.event_logs.suggesting import suggest
@@ -299,3 +300,36 @@ def test_attributes_become_variables_that_conditions_can_name() -> None:
         ("gr_e", "string", False),
     ]
     assert found[1].given("26.85120450862128") == "26.851205"
+
+
+def test_miners_look_at_the_log_on_the_first_day_and_machines_are_not_people(tmp_path: Path) -> None:
+    rows = [
+        {"case": str(n), "activity": activity, "at": f"2025-{1 + n // 28:02}-{1 + n % 28:02}T{at}Z", "user": "STAFF"}
+        for n in range(330)
+        for activity, at in (
+            ("Submitted", "09:00:00"),
+            ("Approved by Rules", "09:00:20"),
+            ("Approved by Manager", "15:00:00"),
+        )
+    ]
+    found = suggested(tmp_path, rows, CSV_MAP)["suggestions"]
+    assert [one["title"] for one in found if one["suggestion_type"] == "auto_approval"] == [
+        "Approve what comes to stage 'Manager' without asking"
+    ]
+    assert found[0]["supporting_data"]["count"] == 330
+
+
+def test_a_history_has_rounds_waits_and_what_was_changed(tmp_path: Path) -> None:
+    log, parts = assembled(tmp_path, expense_rows(60))
+    labels = labels_of(seen_of(log.seen))
+    courses = [course_of(one, labels) for part in parts for one in unpacked(part)]
+    fields = fields_of(log.columns, (course.values for course in courses))
+    history = history_of(courses, fields, template="Expenses", version="1.0.0", targets={"Manager": 24.0})
+    assert len(history.cases) == 60
+    assert len(history.tasks) == sum(len(course.visits) for course in courses)
+    returned = history.tasks.decisions.find("request_changes")
+    rows = [row for row, decision in enumerate(history.tasks.decision) if decision == returned]
+    assert len(rows) == 6, "every tenth case"
+    assert {history.tasks.changes.known[history.tasks.changed[row]] for row in rows} == {("amount",)}
+    assert all(history.tasks.round[row] == 1 for row in rows)
+    assert history.tasks.due[0] - history.tasks.opened[0] == 24 * 3600

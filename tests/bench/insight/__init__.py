@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.bench.insight import forecasts, mining
+from tests.bench.insight import event_logs, forecasts, mining
 
-PARTS = (mining, forecasts)
+PARTS = (mining, forecasts, event_logs)
 
 
 async def measure(home: Path) -> str:

@@ -29,7 +29,7 @@ async def measure(home: Path) -> str:
     rows = [
         "### Event logs",
         "",
-        f"A made-up log of {EVENTS:,} events in some 317,000 cases. Processor time, and the largest memory of the process.",
+        f"A made-up log of {EVENTS:,} events in some 317,000 cases: processor time, and the most memory of a process.",
         "",
         "| file | size, MB | read, s | MB | read and assembled, s | MB | blueprint and fit, s | MB |",
         "|---|---|---|---|---|---|---|---|",
@@ -41,8 +41,8 @@ async def measure(home: Path) -> str:
         cells = [f"{one['seconds']:.1f} | {one['megabytes']:.0f}" for one in figures]
         if figures[1]["megabytes"] > MEGABYTES:
             raise SystemExit(f"{kind} took {figures[1]['megabytes']:.0f} MB, and {MEGABYTES} is the goal")
-        rows.append(f"| {kind} | {file.stat().st_size / 1e6:.0f} | {' | '.join(cells)} |")  # noqa: ASYNC240
-        file.unlink()  # noqa: ASYNC240
+        rows.append(f"| {kind} | {file.stat().st_size / 1e6:.0f} | {' | '.join(cells)} |")
+        file.unlink()
     return "\n".join(rows)
 
 
