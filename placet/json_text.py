@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from placet.errors import InputInvalid, Problem
 from placet.json_values import LONGEST_NAME, Place, pointer_at, storable, walk
+from placet.sentences import sentence
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
@@ -27,11 +28,19 @@ def read_json(body: bytes) -> Any:
             object_pairs_hook=_members,
         )
     except UnicodeDecodeError as error:
-        _refuse("", f"the body is not UTF-8 (byte {error.start}); encode it as UTF-8")
+        _refuse("", sentence("the body is not UTF-8 (byte {start}); encode it as UTF-8", start=error.start))
     except json.JSONDecodeError as error:
-        _refuse("", f"the body is not JSON: {error.msg} (line {error.lineno}, column {error.colno})")
+        _refuse(
+            "",
+            sentence(
+                "the body is not JSON: {msg} (line {lineno}, column {colno})",
+                msg=error.msg,
+                lineno=error.lineno,
+                colno=error.colno,
+            ),
+        )
     except RecursionError:
-        _refuse("", f"the body is nested deeper than {MAX_DEPTH} levels")
+        _refuse("", sentence("the body is nested deeper than {max_depth} levels", max_depth=MAX_DEPTH))
     _check(value)
     return value
 
@@ -65,37 +74,44 @@ def with_floats(value: Any) -> Any:
 
 def _fraction(text: str) -> Decimal:
     if len(text) > _MAX_DIGITS or not math.isfinite(float(text)):
-        _refuse("", f"the number {text[:40]} is too large; send it as text if it is meant")
+        _refuse("", sentence("the number {text} is too large; send it as text if it is meant", text=text[:40]))
     return Decimal(text)
 
 
 def _whole(text: str) -> int:
     if len(text) > _MAX_DIGITS:
-        _refuse("", f"the number {text[:40]}… is too large; send it as text if it is meant")
+        _refuse("", sentence("the number {text}… is too large; send it as text if it is meant", text=text[:40]))
     return int(text)
 
 
 def _refuse_constant(text: str) -> NoReturn:
-    _refuse("", f"{text} is not JSON; send a number or null")
+    _refuse("", sentence("{text} is not JSON; send a number or null", text=text))
 
 
 def _check(value: Any) -> None:
     """Refuse values that are too deep, too many, or hold text that no database can store."""
     for seen, (current, place, depth) in enumerate(walk(value), 1):
         if seen > MAX_VALUES:
-            _refuse("", f"the body holds more than {MAX_VALUES} values; send less")
+            _refuse("", sentence("the body holds more than {max_values} values; send less", max_values=MAX_VALUES))
         if depth > MAX_DEPTH:
-            _refuse("", f"the body is nested deeper than {MAX_DEPTH} levels")
+            _refuse("", sentence("the body is nested deeper than {max_depth} levels", max_depth=MAX_DEPTH))
         if isinstance(current, str):
             _check_text(current, place)
         elif isinstance(current, dict):
             if isinstance(current, _Repeating):
-                message = f"{current.repeated[:100]!r} is given twice; remove one of the two"
+                message = sentence(
+                    "{repeated!r} is given twice; remove one of the two", repeated=current.repeated[:100]
+                )
                 _refuse(pointer_at((place, current.repeated)), message)
             for key in current:
                 _check_text(key, place)
                 if len(key) > LONGEST_NAME:
-                    _refuse(pointer_at(place), f"a name is longer than {LONGEST_NAME} characters; shorten it")
+                    _refuse(
+                        pointer_at(place),
+                        sentence(
+                            "a name is longer than {longest_name} characters; shorten it", longest_name=LONGEST_NAME
+                        ),
+                    )
 
 
 def _check_text(text: str, place: Place) -> None:

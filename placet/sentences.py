@@ -7,7 +7,8 @@ its source, and puts the values into that. What the code says without values is 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any
 
 Say = Callable[[str], str]
@@ -39,15 +40,30 @@ class Sentence(str):
         return self.source, self.values, str(self)
 
 
-def sentence(source: str, **values: Any) -> str:
+def sentence(source: str, /, **values: Any) -> str:
     """Return the sentence that `source` makes of these values, in places such as `{name}`."""
     return Sentence(source, values)
+
+
+def as_sentence(text: str) -> str:
+    """Return a text of the product as a sentence, also one without values, so that it can stand inside another."""
+    return text if isinstance(text, Sentence) else Sentence(text, {})
 
 
 def joined(separator: str, texts: Sequence[str]) -> str:
     """Return texts in one, each of which can still be said in another language."""
     places = {f"part_{number}": text for number, text in enumerate(texts)}
     return Sentence(separator.join(f"{{{name}}}" for name in places), places)
+
+
+def either(texts: Sequence[str]) -> str:
+    """Return texts in one, of which any one is meant."""
+    return reduce(lambda some, other: sentence("{some} or {other}", some=some, other=other), texts)
+
+
+def every(texts: Sequence[str]) -> str:
+    """Return texts in one, which are all meant."""
+    return reduce(lambda some, other: sentence("{some} and {other}", some=some, other=other), texts)
 
 
 def shortened(text: str, length: int) -> str:
@@ -93,6 +109,11 @@ def read_sentence(given: Any, text: str) -> str:
         for name, value in given["values"].items()
     }
     return Sentence(str(given.get("source")), values, text)
+
+
+def sentences_in(texts: Iterable[str]) -> dict[str, Any]:
+    """Return what those of these texts that are sentences are made of, by the text itself, to be stored beside them."""
+    return {str(text): made for text in texts if (made := described(text)) is not None}
 
 
 def _plain(value: Any) -> Any:

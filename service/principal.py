@@ -10,7 +10,7 @@ from typing import Final, Literal, cast
 from placet.audit.admin_acts import ActedBy, Way
 from placet.engine.events import Actor, ActorType
 from placet.errors import NotPermitted
-from placet.sentences import sentence
+from placet.sentences import either, sentence
 from storage.queries.identity import tokens
 
 ACCESS: Final = ("requester", "approver", "designer", "auditor", "admin")
@@ -104,7 +104,7 @@ class Principal:
     def need(self, access: frozenset[str]) -> None:
         """Raise NotPermitted unless one of these is theirs."""
         if not self.access & access:
-            wanted = " or ".join(sorted(access))
+            wanted = either(sorted(access))
             whose = f"user:{self.person} does" if self.scopes is None else "this token's scopes do"
             raise NotPermitted(
                 sentence("This needs the access {wanted}, which {whose} not have.", wanted=wanted, whose=whose)

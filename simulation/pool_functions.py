@@ -18,6 +18,7 @@ from placet.errors import BlueprintInvalid
 from placet.plan.compiler import compile_plan, digest
 from placet.plan.plan import Child
 from placet.proofs import prove
+from placet.sentences import sentence
 from simulation.modes import backtest
 from simulation.modes.backtest import BacktestRow, Candidate, Case, backtest_all
 from simulation.modes.explore import BranchKey, explore, path_of_branch
@@ -90,7 +91,10 @@ def with_proofs(scenario: Scenario, simulation: SimulationResult) -> dict[str, A
     known = {error["pointer"] for error in result["validation_errors"]}
     errors = [f.described() for f in report.findings if f.severity == "error" and f.pointer not in known]
     result["validation_errors"] += errors
-    result["warnings"] += [f"{f.pointer}: {f.message}" for f in report.findings if f.severity == "warning"]
+    remarks = [one for one in report.findings if one.severity == "warning"]
+    result["warnings"] += [
+        sentence("{pointer}: {message}", pointer=one.pointer, message=one.message) for one in remarks
+    ]
     return result
 
 

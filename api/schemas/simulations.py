@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.common import Shown, View
 from service.simulations.simulations import SimulationWithRows
+from simulation.report.result import SENTENCES
 from storage.tables.simulations import WorkflowSimulation
 
 _LARGE = ("execution_path", "branch_explorations", "approval_chain", "rows", "timelines", "differences", "statistics")
@@ -41,7 +42,7 @@ class SimulationView(View):
         row, rows = found.row, found.rows
         looks = row.mode in {"backtest", "shadow"} and row.result is not None
         told = {"rows": [one.row for one in rows], "rows_left_out": found.count - len(rows)} if looks else {}
-        return cls(**{**(row.result or {}), **told, **_facts(row)})
+        return cls(**{**_told(row), **told, **_facts(row)})
 
 
 class SimulationLine(View):
@@ -63,8 +64,13 @@ class SimulationLine(View):
     @classmethod
     def of(cls, row: WorkflowSimulation) -> SimulationLine:
         """Show a stored simulation."""
-        small = {k: v for k, v in (row.result or {}).items() if k not in _LARGE}
+        small = {k: v for k, v in _told(row).items() if k not in _LARGE}
         return cls(**{**small, **_facts(row)})
+
+
+def _told(row: WorkflowSimulation) -> dict[str, Any]:
+    """Return what a result says; what its sentences are made of is for readers of other languages, on pages."""
+    return {key: value for key, value in (row.result or {}).items() if key != SENTENCES}
 
 
 def _facts(row: WorkflowSimulation) -> dict[str, Any]:

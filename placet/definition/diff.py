@@ -19,7 +19,7 @@ from semver import Version
 from placet.definition.model import ProcessDefinition, canonical
 from placet.errors import BlueprintInvalid, Problem
 from placet.nodes.registry import type_of
-from placet.sentences import sentence
+from placet.sentences import as_sentence, joined, sentence, shortened
 
 Level = Literal["none", "patch", "minor", "major"]
 _ORDER: tuple[Level, ...] = ("none", "patch", "minor", "major")
@@ -68,7 +68,7 @@ def classify(old: ProcessDefinition, new: ProcessDefinition) -> Change:
     ]
     patch = tuple(jsonpatch.make_patch(canonical(old), canonical(new)).patch)
     if not reasons and any(step["path"] != "/version" for step in patch):
-        reasons.append(ChangeReason(level="patch", pointer="", message="only the way it is written has changed"))
+        reasons.append(_reason("patch", "", "only the way it is written has changed"))
     level: Level = _ORDER[max((_ORDER.index(reason.level) for reason in reasons), default=0)]
     ordered = sorted(reasons, key=lambda reason: -_ORDER.index(reason.level))
     return Change(level=level, reasons=tuple(ordered), patch=patch)
@@ -104,7 +104,8 @@ def check_bump(old: ProcessDefinition, new: ProcessDefinition) -> Change:
     # A pre-release may carry the number that its release will have.
     if Version.parse(new.version).finalize_version() >= Version.parse(least):
         return change
-    why = "; ".join(reason.message for reason in change.reasons if reason.level == change.level)[:500]
+    said = [reason.message for reason in change.reasons if reason.level == change.level]
+    why = shortened(joined("; ", said), 500)
     message = (
         sentence(
             "{version} is too low: since {version_2} there is a {level} change ({why}); write {least} or higher",
@@ -131,7 +132,7 @@ def _whole(definition: ProcessDefinition) -> dict[str, Any]:
 
 
 def _reason(level: Level, pointer: str, message: str) -> ChangeReason:
-    return ChangeReason(level=level, pointer=pointer, message=message)
+    return ChangeReason(level=level, pointer=pointer, message=as_sentence(message))
 
 
 def _variables(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> Iterable[ChangeReason]:
@@ -139,26 +140,32 @@ def _variables(old: Sequence[dict[str, Any]], new: Sequence[dict[str, Any]]) -> 
     for name, (index, variable) in after.items():
         here = f"/variables/{index}"
         if name in before:
-            yield from _shape(f"variable {name!r}", before[name][1], variable, here)
+            yield from _shape(sentence("variable {name!r}", name=name), before[name][1], variable, here)
         elif variable.get("required") and variable.get("default") is None:
-            yield _reason("major", here, f"variable {name!r} is new and has to be given")
+            yield _reason("major", here, sentence("variable {name!r} is new and has to be given", name=name))
         else:
-            yield _reason("minor", here, f"variable {name!r} is new, and may be left out")
+            yield _reason("minor", here, sentence("variable {name!r} is new, and may be left out", name=name))
     for name, (index, _) in before.items():
         if name not in after:
-            yield _reason("major", f"/variables/{index}", f"variable {name!r} is gone")
+            yield _reason("major", f"/variables/{index}", sentence("variable {name!r} is gone", name=name))
 
 
 def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str) -> Iterable[ChangeReason]:
     if old["type"] != new["type"]:
-        yield _reason("major", f"{here}/type", f"{what} is {new['type']} where it was {old['type']}")
+        yield _reason(
+            "major",
+            f"{here}/type",
+            sentence("{what} is {type} where it was {was}", what=what, type=new["type"], was=old["type"]),
+        )
         return
     needed = [shape.get("required") and shape.get("default") is None for shape in (old, new)]
     if needed[0] != needed[1]:
-        level, word = ("major", "has to be given now") if needed[1] else ("minor", "may be left out now")
-        yield _reason(level, f"{here}/required", f"{what} {word}")  # type: ignore[arg-type]  # of these two
+        if needed[1]:
+            yield _reason("major", f"{here}/required", sentence("{what} has to be given now", what=what))
+        else:
+            yield _reason("minor", f"{here}/required", sentence("{what} may be left out now", what=what))
     elif old.get("default") != new.get("default"):
-        message = _change_text(f"the default of {what}", old.get("default"), new.get("default"))
+        message = _change_text(sentence("the default of {what}", what=what), old.get("default"), new.get("default"))
         yield _reason("minor", f"{here}/default", message)
     for name in (*_FLOORS, *_CEILINGS):
         if old.get(name) != new.get(name):
@@ -167,23 +174,23 @@ def _shape(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str)
     for name in ("pattern", "currency"):
         if old.get(name) != new.get(name):
             level = "minor" if new.get(name) is None else "major"
-            message = _change_text(f"the {name} of {what}", old.get(name), new.get(name))
+            message = _change_text(sentence("the {name} of {what}", name=name, what=what), old.get(name), new.get(name))
             yield _reason(level, f"{here}/{name}", message)  # type: ignore[arg-type]  # of these two
     if old.get("items") and new.get("items"):
-        yield from _shape(f"an item of {what}", old["items"], new["items"], f"{here}/items")
+        yield from _shape(sentence("an item of {what}", what=what), old["items"], new["items"], f"{here}/items")
     yield from _members(what, old.get("properties") or {}, new.get("properties") or {}, here)
     if any(old.get(name) != new.get(name) for name in _LOOKS):
-        yield _reason("patch", here, f"the texts about {what} have changed")
+        yield _reason("patch", here, sentence("the texts about {what} have changed", what=what))
 
 
 def _members(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: str) -> Iterable[ChangeReason]:
     for name in sorted(old.keys() | new.keys()):
-        at, member = f"{here}/properties/{name}", f"{name!r} of {what}"
+        at, member = f"{here}/properties/{name}", sentence("{name!r} of {what}", name=name, what=what)
         if name not in new:
-            yield _reason("major", at, f"{member} is gone")
+            yield _reason("major", at, sentence("{member} is gone", member=member))
         elif name not in old:
             level: Level = "major" if new[name].get("required") and new[name].get("default") is None else "minor"
-            yield _reason(level, at, f"{member} is new")
+            yield _reason(level, at, sentence("{member} is new", member=member))
         else:
             yield from _shape(member, old[name], new[name], at)
 
@@ -191,8 +198,11 @@ def _members(what: str, old: Mapping[str, Any], new: Mapping[str, Any], here: st
 def _bound(what: str, name: str, old: Any, new: Any, here: str) -> ChangeReason:
     tighter = _above if name in _FLOORS else _below
     narrows = new is not None and (old is None or tighter(new, old))
-    word = "takes less" if narrows else "takes more"
-    return _reason("major" if narrows else "minor", f"{here}/{name}", f"{what} {word}: {name} is {new}, and was {old}")
+    if narrows:
+        told = sentence("{what} takes less: {name} is {new}, and was {old}", what=what, name=name, new=new, old=old)
+    else:
+        told = sentence("{what} takes more: {name} is {new}, and was {old}", what=what, name=name, new=new, old=old)
+    return _reason("major" if narrows else "minor", f"{here}/{name}", told)
 
 
 def _above(new: Any, old: Any) -> bool:
@@ -219,12 +229,19 @@ def _choices(what: str, old: Sequence[Any] | None, new: Sequence[Any] | None, he
     gone = [text for text in known if text not in offered]
     more = [text for text in offered if text not in known]
     if new is not None and (old is None or gone):
-        why = f"no longer takes {', '.join(gone)}" if gone else "takes only some values now"
-        yield _reason("major", f"{here}/enum", f"{what} {why}")
+        if gone:
+            why = sentence("{what} no longer takes {gone}", what=what, gone=", ".join(gone))
+        else:
+            why = sentence("{what} takes only some values now", what=what)
+        yield _reason("major", f"{here}/enum", why)
     elif more or new is None:
-        yield _reason("minor", f"{here}/enum", f"{what} takes {', '.join(more) or 'any value'} as well")
+        yield _reason(
+            "minor",
+            f"{here}/enum",
+            sentence("{what} takes {more} as well", what=what, more=", ".join(more) or sentence("any value")),
+        )
     else:
-        yield _reason("patch", f"{here}/enum", f"the values of {what} are in another order")
+        yield _reason("patch", f"{here}/enum", sentence("the values of {what} are in another order", what=what))
 
 
 def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[ChangeReason]:
@@ -232,18 +249,26 @@ def _stages(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Cha
     for name, (index, step) in new.items():
         here = f"/process_steps/{index}"
         if name not in old:
-            yield _reason("minor", here, f"stage {name!r} is new")
+            yield _reason("minor", here, sentence("stage {name!r} is new", name=name))
             continue
         was = old[name][1]
         yield from _form(name, was.get("form"), step.get("form"), here)
         fields = sorted(key for key in step if step[key] != was[key] and key not in {"form", *_LOOKS})
         for key in fields:
-            yield _reason("minor", f"{here}/{key}", _change_text(f"{key} of stage {name!r}", was[key], step[key]))
+            yield _reason(
+                "minor",
+                f"{here}/{key}",
+                _change_text(sentence("{key} of stage {name!r}", key=key, name=name), was[key], step[key]),
+            )
         if any(was.get(key) != step.get(key) for key in _LOOKS):
-            yield _reason("patch", here, f"the texts about stage {name!r} have changed")
+            yield _reason("patch", here, sentence("the texts about stage {name!r} have changed", name=name))
     for name, (index, _) in old.items():
         if name not in new:
-            yield _reason("major", f"/process_steps/{index}", f"stage {name!r} is gone, also for tasks that wait in it")
+            yield _reason(
+                "major",
+                f"/process_steps/{index}",
+                sentence("stage {name!r} is gone, also for tasks that wait in it", name=name),
+            )
     kept = [[name for name in steps if name in old and name in new] for steps in (old, new)]
     if kept[0] != kept[1]:
         level: Level = "patch" if before.get("graph_spec") and after.get("graph_spec") else "minor"
@@ -255,40 +280,57 @@ def _form(stage: str, old: Any, new: Any, here: str) -> Iterable[ChangeReason]:
     if old == new:
         return
     if new is None:
-        yield _reason("major", f"{here}/form", f"stage {stage!r} has no form any more")
+        yield _reason("major", f"{here}/form", sentence("stage {stage!r} has no form any more", stage=stage))
     elif old is None:
         level: Level = "major" if new.get("required") else "minor"
-        yield _reason(level, f"{here}/form", f"stage {stage!r} has a form now")
+        yield _reason(level, f"{here}/form", sentence("stage {stage!r} has a form now", stage=stage))
     else:
         more = set(new.get("required", ())) - set(old.get("required", ()))
         level = "major" if more or set(old.get("properties", ())) - set(new.get("properties", ())) else "minor"
-        yield _reason(level, f"{here}/form", f"the form of stage {stage!r} has changed")
+        yield _reason(level, f"{here}/form", sentence("the form of stage {stage!r} has changed", stage=stage))
 
 
 def _graph(old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> Iterable[ChangeReason]:
     if old is None or new is None:
         if old != new:
-            word = "is drawn as a graph now" if new else "is a straight chain now"
-            yield _reason("minor", "/graph_spec", f"the process {word}")
+            drawn = "the process is drawn as a graph now" if new else "the process is a straight chain now"
+            yield _reason("minor", "/graph_spec", drawn)
         return
     before, after = _by(old["nodes"], "id"), _by(new["nodes"], "id")
     looks = False
     for name, (index, node) in after.items():
         here = f"/graph_spec/nodes/{index}"
         if name not in before:
-            yield _reason("minor", here, f"{node['type']} node {name!r} is new")
+            yield _reason("minor", here, sentence("{type} node {name!r} is new", type=node["type"], name=name))
             continue
         was = before[name][1]
         if was["type"] != node["type"]:
-            yield _reason("minor", f"{here}/type", f"node {name!r} is a {node['type']} where it was a {was['type']}")
+            yield _reason(
+                "minor",
+                f"{here}/type",
+                sentence(
+                    "node {name!r} is a {type} where it was a {was}",
+                    name=name,
+                    type=node["type"],
+                    was=was["type"],
+                ),
+            )
         else:
             for key in sorted(key for key in _bare(node) if node[key] != was[key]):
-                message = _change_text(f"{key} of {node['type']} node {name!r}", was[key], node[key])
+                message = _change_text(
+                    sentence("{key} of {type} node {name!r}", key=key, type=node["type"], name=name),
+                    was[key],
+                    node[key],
+                )
                 yield _reason("minor", f"{here}/{key}", message)
         looks = looks or (was != node and _bare(was) == _bare(node))
     for name, (index, node) in before.items():
         if name not in after:
-            yield _reason("minor", f"/graph_spec/nodes/{index}", f"{node['type']} node {name!r} is gone")
+            yield _reason(
+                "minor",
+                f"/graph_spec/nodes/{index}",
+                sentence("{type} node {name!r} is gone", type=node["type"], name=name),
+            )
     if _by_source(old["edges"]) != _by_source(new["edges"]):
         yield from _edges(old["edges"], new["edges"])
     elif old["edges"] != new["edges"] or list(before) != list(after) or looks:
@@ -305,20 +347,26 @@ def _edges(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -
     for key, (index, edge) in after.items():
         here = f"/graph_spec/edges/{index}"
         if key not in before:
-            yield _reason("minor", here, f"{_edge_text(edge)} is new{_when(edge)}")
+            yield _reason("minor", here, _new_edge(edge))
             continue
         was = before[key][1]
         for name in ("condition", "default"):
             if edge.get(name) != was.get(name):
-                message = _change_text(f"{name} of {_edge_text(edge)}", was.get(name), edge.get(name))
+                message = _change_text(
+                    sentence("{name} of {edge_text}", name=name, edge_text=_edge_text(edge)),
+                    was.get(name),
+                    edge.get(name),
+                )
                 yield _reason("minor", f"{here}/{name}", message)
     for key, (index, edge) in before.items():
         if key not in after:
-            yield _reason("minor", f"/graph_spec/edges/{index}", f"{_edge_text(edge)} is gone")
+            yield _reason("minor", f"/graph_spec/edges/{index}", sentence("{edge} is gone", edge=_edge_text(edge)))
     kept = [[key for key in edges if key in before and key in after] for edges in (before, after)]
     for source in dict.fromkeys(key[0] for key in kept[1]):
         if [key for key in kept[0] if key[0] == source] != [key for key in kept[1] if key[0] == source]:
-            yield _reason("minor", "/graph_spec/edges", f"the edges from {source!r} are in another order")
+            yield _reason(
+                "minor", "/graph_spec/edges", sentence("the edges from {source!r} are in another order", source=source)
+            )
 
 
 _Ends = tuple[str, str, str | None, int]
@@ -333,25 +381,33 @@ def _by_ends(edges: Sequence[Mapping[str, Any]]) -> dict[_Ends, tuple[int, Mappi
 
 
 def _edge_text(edge: Mapping[str, Any]) -> str:
-    on = f" on {edge['on']}" if edge.get("on") else ""
-    return f"the edge from {edge['from']!r} to {edge['to']!r}{on}"
+    if edge.get("on"):
+        return sentence(
+            "the edge from {source!r} to {target!r} on {result}",
+            source=edge["from"],
+            target=edge["to"],
+            result=edge["on"],
+        )
+    return sentence("the edge from {source!r} to {target!r}", source=edge["from"], target=edge["to"])
 
 
-def _when(edge: Mapping[str, Any]) -> str:
-    return f", where {edge['condition']}" if edge.get("condition") else ""
+def _new_edge(edge: Mapping[str, Any]) -> str:
+    if edge.get("condition"):
+        return sentence("{edge} is new, where {condition}", edge=_edge_text(edge), condition=edge["condition"])
+    return sentence("{edge} is new", edge=_edge_text(edge))
 
 
 def _change_text(what: str, old: Any, new: Any) -> str:
     """Describe the new and the old value, where both are short."""
     texts = [_words(value) for value in (new, old)]
     if any(len(text) > _LONGEST_VALUE for text in texts):
-        return f"{what} has changed"
-    return f"{what} is {texts[0]}, and was {texts[1]}"
+        return sentence("{what} has changed", what=what)
+    return sentence("{what} is {new}, and was {old}", what=what, new=texts[0], old=texts[1])
 
 
 def _words(value: Any) -> str:
     if value is None:
-        return "none"
+        return sentence("none")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
@@ -366,9 +422,9 @@ def _by_source(edges: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str
 def _ends(old: ProcessDefinition, new: ProcessDefinition) -> Iterable[ChangeReason]:
     before, after = _outcomes(old), _outcomes(new)
     for outcome in sorted(before - after):
-        yield _reason("major", "/graph_spec/nodes", f"no request ends {outcome!r} any more")
+        yield _reason("major", "/graph_spec/nodes", sentence("no request ends {outcome!r} any more", outcome=outcome))
     for outcome in sorted(after - before):
-        yield _reason("minor", "/graph_spec/nodes", f"requests can end {outcome!r} now")
+        yield _reason("minor", "/graph_spec/nodes", sentence("requests can end {outcome!r} now", outcome=outcome))
 
 
 def _outcomes(definition: ProcessDefinition) -> set[str]:
@@ -387,7 +443,9 @@ def _top(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Change
     settings = [side.get("settings") or {} for side in (before, after)]
     for key in sorted(settings[0].keys() | settings[1].keys()):
         if settings[0].get(key) != settings[1].get(key):
-            message = _change_text(f"{key} of the settings", settings[0].get(key), settings[1].get(key))
+            message = _change_text(
+                sentence("{key} of the settings", key=key), settings[0].get(key), settings[1].get(key)
+            )
             yield _reason("minor", f"/settings/{key}", message)
 
 

@@ -28,6 +28,7 @@ from placet.expressions.types import (
     Type,
     list_of,
 )
+from placet.sentences import either, joined, sentence
 
 _EQUALITY = {"_==_": "eq", "_!=_": "ne"}
 _ORDER = {"_<_": "lt", "_<=_": "le", "_>_": "gt", "_>=_": "ge"}
@@ -38,9 +39,9 @@ _MACROS = ("exists", "all", "exists_one", "filter", "map")
 _ORDERED = {"int", "decimal", "string", "date", "timestamp"}
 _KNOWN = (*_TEXT, *_MACROS, "size", "has", "now", "today", *FUNCTIONS)
 _HINTS = {
-    "date": 'write a date as date("2026-01-31")',
-    "timestamp": 'write a moment as timestamp("2026-01-31T09:00:00Z")',
-    "string": "put text in quotes",
+    "date": sentence('write a date as date("2026-01-31")'),
+    "timestamp": sentence('write a moment as timestamp("2026-01-31T09:00:00Z")'),
+    "string": sentence("put text in quotes"),
 }
 
 
@@ -54,7 +55,13 @@ def compile_condition(text: str, scope: Scope, *, expect: Type = BOOL) -> Expres
     if wanted.kind == "decimal" and checked.type.kind == "int":
         checked = _widened(checked)
     if checked.type != wanted:
-        refuse(text, 0, f"the expression gives {_a(checked.type)}; {_a(wanted)} is needed here")
+        refuse(
+            text,
+            0,
+            sentence(
+                "the expression gives {found}; {wanted} is needed here", found=_a(checked.type), wanted=_a(wanted)
+            ),
+        )
     return Expression(source=text, ast=checked.node)
 
 
@@ -67,8 +74,12 @@ def compile_expression(text: str, scope: Scope, *, kinds: Sequence[Kind] = ()) -
     if checked.type == NULL:
         refuse(text, 0, "null alone is no value; leave it out instead")
     if kinds and checked.type.kind not in kinds:
-        wanted = " or ".join(_a(Type(kind=kind)) for kind in kinds)
-        refuse(text, 0, f"the expression gives {_a(checked.type)}; {wanted} is needed here")
+        wanted = either([_a(Type(kind=kind)) for kind in kinds])
+        refuse(
+            text,
+            0,
+            sentence("the expression gives {found}; {wanted} is needed here", found=_a(checked.type), wanted=wanted),
+        )
     return Expression(source=text, ast=checked.node)
 
 
@@ -110,7 +121,7 @@ def _alike(left: _Checked, right: _Checked) -> tuple[_Checked, _Checked] | None:
 
 def _a(of: Type) -> str:
     text = str(of)
-    return f"an {text}" if text[0] in "aeiou" else f"a {text}"
+    return sentence("an {type}", type=text) if text[0] in "aeiou" else sentence("a {type}", type=text)
 
 
 class _Checker:
@@ -137,7 +148,12 @@ class _Checker:
     def of_type(self, syntax: Syntax, wanted: Type, where: str) -> _Checked:
         checked = self.value(syntax)
         if checked.type != wanted:
-            self.refuse(syntax.at, f"{where} needs {_a(wanted)}, this is {_a(checked.type)}")
+            self.refuse(
+                syntax.at,
+                sentence(
+                    "{where} needs {wanted}, this is {found}", where=where, wanted=_a(wanted), found=_a(checked.type)
+                ),
+            )
         return checked
 
     # Leaves
@@ -156,7 +172,14 @@ class _Checker:
             return _path(_node("name", self.scope[name], syntax.at, name=name))
         if name == REQUESTER_WORD:
             return _node("requester", REQUESTER_TYPE, syntax.at)
-        return self.refuse(syntax.at, f"unknown name {name!r}; {_choice(name, [*self.scope, *self.items], 'names')}")
+        return self.refuse(
+            syntax.at,
+            sentence(
+                "unknown name {name!r}; {choice}",
+                name=name,
+                choice=_choice(name, [*self.scope, *self.items], sentence("names")),
+            ),
+        )
 
     def listed(self, syntax: Syntax) -> _Checked:
         if not syntax.args:
@@ -167,7 +190,12 @@ class _Checker:
         for item in items:
             if item.type != items[0].type:
                 self.refuse(
-                    item.node["at"], f"a list holds one type: this is {_a(item.type)}, the first {_a(items[0].type)}"
+                    item.node["at"],
+                    sentence(
+                        "a list holds one type: this is {found}, the first {other}",
+                        found=_a(item.type),
+                        other=_a(items[0].type),
+                    ),
                 )
         return _node("list", list_of(items[0].type), syntax.at, items)
 
@@ -180,11 +208,25 @@ class _Checker:
             self.refuse(syntax.at, "this field belongs to nothing; write object.field")
         target = self.value(syntax.target)
         if target.type.kind != "object":
-            self.refuse(syntax.at, f"{_a(target.type)} has no fields, so no {syntax.name!r}; only objects do")
+            self.refuse(
+                syntax.at,
+                sentence(
+                    "{found} has no fields, so no {name!r}; only objects do",
+                    found=_a(target.type),
+                    name=syntax.name,
+                ),
+            )
         of = target.type.field(syntax.name)
         if of is None:
             fields = [name for name, _ in target.type.fields]
-            self.refuse(syntax.at, f"unknown field {syntax.name!r}; {_choice(syntax.name, fields, 'fields')}")
+            self.refuse(
+                syntax.at,
+                sentence(
+                    "unknown field {name!r}; {choice}",
+                    name=syntax.name,
+                    choice=_choice(syntax.name, fields, sentence("fields")),
+                ),
+            )
         return target, of
 
     # Calls
@@ -198,14 +240,14 @@ class _Checker:
         if name in _ARITHMETIC:
             return self.arithmetic(syntax)
         if name in _LOGIC:
-            sides = [self.of_type(arg, BOOL, f"{name.strip('_')}") for arg in args]
+            sides = [self.of_type(arg, BOOL, name.strip("_")) for arg in args]
             return _node(_LOGIC[name], BOOL, syntax.at, sides)
         if name == "!_":
             return _node("not", BOOL, syntax.at, [self.of_type(args[0], BOOL, "!")])
         if name == "-_":
             number = self.value(args[0])
             if not number.type.number:
-                self.refuse(syntax.at, f"- needs a number, this is {_a(number.type)}")
+                self.refuse(syntax.at, sentence("- needs a number, this is {found}", found=_a(number.type)))
             return _node("neg", number.type, syntax.at, [number])
         if name == "_?_:_":
             return self.conditional(syntax)
@@ -221,9 +263,14 @@ class _Checker:
         pair = _alike(left, right)
         if pair is None:
             kinds = sorted({left.type.kind, right.type.kind} & _HINTS.keys())
-            hint = f"; {', '.join(_HINTS[kind] for kind in kinds)}" if kinds else ""
             operator = syntax.name.strip("_").removeprefix("@")
-            self.refuse(syntax.at, f"{operator} mixes {_a(left.type)} and {_a(right.type)}{hint}")
+            message = sentence(
+                "{operator} mixes {left} and {right}", operator=operator, left=_a(left.type), right=_a(right.type)
+            )
+            if kinds:
+                hints = joined(", ", [_HINTS[kind] for kind in kinds])
+                message = sentence("{message}; {hints}", message=message, hints=hints)
+            self.refuse(syntax.at, message)
         return pair
 
     def equality(self, syntax: Syntax) -> _Checked:
@@ -245,7 +292,7 @@ class _Checker:
     def order(self, syntax: Syntax) -> _Checked:
         left, right = self.both(syntax)
         if left.type.kind not in _ORDERED:
-            self.refuse(syntax.at, f"{_a(left.type)} has no order; use == or !=")
+            self.refuse(syntax.at, sentence("{found} has no order; use == or !=", found=_a(left.type)))
         return _node(_ORDER[syntax.name], BOOL, syntax.at, [left, right])
 
     def arithmetic(self, syntax: Syntax) -> _Checked:
@@ -262,25 +309,44 @@ class _Checker:
         if op == "mod" and kind == "decimal":
             self.refuse(syntax.at, "% is for whole numbers only")
         if not (left.type.number or (op == "add" and kind in {"string", "list"})):
-            hint = "; write hoursBetween(earlier, later)" if (op, kind) == ("sub", "timestamp") else ""
-            self.refuse(syntax.at, f"{syntax.name.strip('_')} is not defined for {_a(left.type)}{hint}")
+            hint = sentence("; write hoursBetween(earlier, later)") if (op, kind) == ("sub", "timestamp") else ""
+            self.refuse(
+                syntax.at,
+                sentence(
+                    "{name} is not defined for {found}{hint}",
+                    name=syntax.name.strip("_"),
+                    found=_a(left.type),
+                    hint=hint,
+                ),
+            )
         return _node(op, left.type, syntax.at, [left, right])
 
     def conditional(self, syntax: Syntax) -> _Checked:
-        test = self.of_type(syntax.args[0], BOOL, "the test before ?")
+        test = self.of_type(syntax.args[0], BOOL, sentence("the test before ?"))
         left, right = (self.value(arg) for arg in syntax.args[1:])
         pair = _alike(left, right)
         if pair is None:
-            self.refuse(syntax.at, f"both sides of : need one type; these are {_a(left.type)} and {_a(right.type)}")
+            self.refuse(
+                syntax.at,
+                sentence(
+                    "both sides of : need one type; these are {found} and {other}",
+                    found=_a(left.type),
+                    other=_a(right.type),
+                ),
+            )
         return _node("if", pair[0].type, syntax.at, [test, *pair])
 
     def membership(self, syntax: Syntax) -> _Checked:
         needle, hay = (self.value(arg) for arg in syntax.args)
         if hay.type.kind != "list" or hay.type.item is None:
-            hint = {"string": "; write text.contains(part)", "object": "; write has(object.field)"}.get(
-                hay.type.kind, ""
+            hint = {
+                "string": sentence("; write text.contains(part)"),
+                "object": sentence("; write has(object.field)"),
+            }.get(hay.type.kind, "")
+            self.refuse(
+                syntax.at,
+                sentence("in needs a list on its right, this is {found}{hint}", found=_a(hay.type), hint=hint),
             )
-            self.refuse(syntax.at, f"in needs a list on its right, this is {_a(hay.type)}{hint}")
         if _holds_object(needle.type):
             self.refuse(syntax.at, "objects cannot be compared as a whole; use list.exists(x, x.field == ...)")
         if needle.type == INT and hay.type.item == DECIMAL:
@@ -288,15 +354,21 @@ class _Checker:
         elif needle.type == DECIMAL and hay.type.item == INT:
             hay = _widened(hay)
         elif needle.type != hay.type.item:
-            self.refuse(syntax.at, f"in mixes {_a(needle.type)} and {_a(hay.type)}; both need one type")
+            self.refuse(
+                syntax.at,
+                sentence("in mixes {found} and {other}; both need one type", found=_a(needle.type), other=_a(hay.type)),
+            )
         return _node("in", BOOL, syntax.at, [needle, hay])
 
     def indexed(self, syntax: Syntax) -> _Checked:
         target = self.value(syntax.args[0])
         if target.type.kind != "list" or target.type.item is None:
-            hint = "; write object.field" if target.type.kind == "object" else ""
-            self.refuse(syntax.at, f"only a list has items by number, this is {_a(target.type)}{hint}")
-        index = self.of_type(syntax.args[1], INT, "an index")
+            hint = sentence("; write object.field") if target.type.kind == "object" else ""
+            self.refuse(
+                syntax.at,
+                sentence("only a list has items by number, this is {found}{hint}", found=_a(target.type), hint=hint),
+            )
+        index = self.of_type(syntax.args[1], INT, sentence("an index"))
         return _path(_node("index", target.type.item, syntax.at, [target, index]))
 
     def function(self, syntax: Syntax) -> _Checked:
@@ -309,8 +381,9 @@ class _Checker:
             return self.sized(syntax)
         if target is None and name in {"now", "today"}:
             if syntax.args:
-                when = "time at" if name == "now" else "date on"
-                self.refuse(syntax.at, f"{name}() takes no arguments; it is the {when} which the node was entered")
+                if name == "now":
+                    self.refuse(syntax.at, "now() takes no arguments; it is the time at which the node was entered")
+                self.refuse(syntax.at, "today() takes no arguments; it is the date on which the node was entered")
             return _node(name, TIMESTAMP if name == "now" else DATE, syntax.at)
         if target is None and name == "has":
             if len(syntax.args) != 1:
@@ -321,8 +394,14 @@ class _Checker:
         if name in FUNCTIONS and not (target is not None and name in {"date", "timestamp"}):
             return self.call(syntax)
         if name in _KNOWN:
-            self.refuse(syntax.at, f"write {name}(x)" if target is not None else f"write x.{name}(...)")
-        return self.refuse(syntax.at, f"unknown function {name!r}; {_choice(name, _KNOWN, 'functions')}")
+            way = f"{name}(x)" if target is not None else f"x.{name}(...)"
+            self.refuse(syntax.at, sentence("write {way}", way=way))
+        return self.refuse(
+            syntax.at,
+            sentence(
+                "unknown function {name!r}; {choice}", name=name, choice=_choice(name, _KNOWN, sentence("functions"))
+            ),
+        )
 
     def call(self, syntax: Syntax) -> _Checked:
         name = syntax.name
@@ -339,29 +418,48 @@ class _Checker:
         name = syntax.name
         found = overload(name, [arg.type for arg in args])
         if found is None and name in {"date", "timestamp"} and [arg.type for arg in args] == [STRING]:
-            self.refuse(syntax.args[0].at, f"{name}() takes text only as quoted text; {_HINTS[name]}")
+            self.refuse(
+                syntax.args[0].at,
+                sentence("{name}() takes text only as quoted text; {hints}", name=name, hints=_HINTS[name]),
+            )
         if found is None:
             edges = dict.fromkeys(", ".join(map(str, one.takes)) for one in FUNCTIONS[name][:12])
-            given = ", ".join(str(arg.type) for arg in args) or "nothing"
-            self.refuse(syntax.at, f"{name}() does not take {given}; it takes: {' or '.join(edges)}")
+            given = ", ".join(str(arg.type) for arg in args) or sentence("nothing")
+            self.refuse(
+                syntax.at,
+                sentence(
+                    "{name}() does not take {given}; it takes: {edges}",
+                    name=name,
+                    given=given,
+                    edges=either(list(edges)),
+                ),
+            )
         if name == "round" and len(args) > 1:
             digits = args[1].node.get("value") if args[1].node["op"] == "literal" else None
             if not isinstance(digits, int) or not 0 <= digits <= MOST_DIGITS:
-                self.refuse(syntax.at, f"round() takes the digits after the point as a number from 0 to {MOST_DIGITS}")
+                self.refuse(
+                    syntax.at,
+                    sentence(
+                        "round() takes the digits after the point as a number from 0 to {most_digits}",
+                        most_digits=MOST_DIGITS,
+                    ),
+                )
         return _node("call", found.gives, syntax.at, args, function=name)
 
     def macro(self, syntax: Syntax, target: Syntax) -> _Checked:
         name, args = syntax.name, syntax.args
         if len(args) != 2 and not (name == "map" and len(args) == 3):
-            self.refuse(syntax.at, f"write list.{name}(x, expression over x)")
+            self.refuse(syntax.at, sentence("write list.{name}(x, expression over x)", name=name))
         over = self.value(target)
         if over.type.kind != "list" or over.type.item is None:
-            self.refuse(syntax.at, f"{name}() goes over a list, this is {_a(over.type)}")
+            self.refuse(
+                syntax.at, sentence("{name}() goes over a list, this is {found}", name=name, found=_a(over.type))
+            )
         if args[0].kind != "name" or not args[0].name.isidentifier():
-            self.refuse(args[0].at, f"the first argument of {name}() is a new name, such as x")
+            self.refuse(args[0].at, sentence("the first argument of {name}() is a new name, such as x", name=name))
         item = args[0].name
         if item in self.scope or item in self.items:
-            self.refuse(args[0].at, f"{item!r} is a name already; choose another one for the items")
+            self.refuse(args[0].at, sentence("{item!r} is a name already; choose another one for the items", item=item))
         self.items[item] = over.type.item
         try:
             if len(args) == 3:
@@ -373,13 +471,13 @@ class _Checker:
         if name == "map":
             return _node(name, list_of(body.type), syntax.at, [over, body], item=item)
         if body.type != BOOL:
-            self.refuse(args[1].at, f"{name}() needs a bool, this is {_a(body.type)}")
+            self.refuse(args[1].at, sentence("{name}() needs a bool, this is {found}", name=name, found=_a(body.type)))
         return _node(name, over.type if name == "filter" else BOOL, syntax.at, [over, body], item=item)
 
     def text(self, syntax: Syntax, target: Syntax) -> _Checked:
         name = syntax.name
         if len(syntax.args) != 1:
-            self.refuse(syntax.at, f"{name}() takes one argument")
+            self.refuse(syntax.at, sentence("{name}() takes one argument", name=name))
         sides = [self.of_type(target, STRING, f"{name}()"), self.of_type(syntax.args[0], STRING, f"{name}()")]
         if name == "matches":
             if syntax.args[0].kind != "string":
@@ -387,7 +485,7 @@ class _Checker:
             try:
                 compile_pattern(syntax.args[0].value)
             except PatternInvalid as error:
-                self.refuse(syntax.args[0].at, str(error))
+                self.refuse(syntax.args[0].at, error.args[0])
         return _node(name, BOOL, syntax.at, sides)
 
     def sized(self, syntax: Syntax) -> _Checked:
@@ -396,7 +494,9 @@ class _Checker:
             self.refuse(syntax.at, "size() takes one argument")
         subject = self.value(subjects[0])
         if subject.type.kind not in {"string", "list"}:
-            self.refuse(syntax.at, f"size() is for a string or a list, this is {_a(subject.type)}")
+            self.refuse(
+                syntax.at, sentence("size() is for a string or a list, this is {found}", found=_a(subject.type))
+            )
         return _node("size", INT, syntax.at, [subject])
 
     def has(self, syntax: Syntax) -> _Checked:
@@ -412,7 +512,7 @@ class _Checker:
         try:
             value = moments.write(read(argument.value))
         except ValueError as error:
-            self.refuse(argument.at, str(error))
+            self.refuse(argument.at, error.args[0])
         return _node("literal", of, syntax.at, value=value)
 
 
@@ -437,9 +537,11 @@ def _choice(wrong: str, names: Iterable[str], what: str) -> str:
     """Say which names there are, the likeliest first."""
     known = sorted(set(names))
     if not known:
-        return f"there are no {what} here"
+        return sentence("there are no {what} here", what=what)
     close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
-    meant = f"did you mean {close[0]!r}? " if close else ""
+    meant = sentence("did you mean {close!r}? ", close=close[0]) if close else ""
     most = 20 if what != "functions" else len(known)
-    more = f" and {len(known) - most} more" if len(known) > most else ""
-    return f"{meant}{what}: {', '.join(known[:most])}{more}"
+    listed = ", ".join(known[:most])
+    if len(known) > most:
+        listed = sentence("{listed} and {count} more", listed=listed, count=len(known) - most)
+    return sentence("{meant}{what}: {listed}", meant=meant, what=what, listed=listed)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from placet.expressions.functions import needs_zone
 from placet.expressions.types import NOW, REQUESTER, ZONE, Type, type_from
+from placet.sentences import sentence
 
 Node: TypeAlias = dict[str, Any]  # its shape is in the docstring of placet.expressions
 
@@ -86,7 +87,8 @@ def _types(node: Node) -> list[Type]:
 
 def place(source: str, at: int) -> str:
     """Return `line L, column C` for an offset."""
-    return "line {}, column {}".format(*position(source, at))
+    line, column = position(source, at)
+    return sentence("line {line}, column {column}", line=line, column=column)
 
 
 def position(source: str, at: int) -> tuple[int, int]:

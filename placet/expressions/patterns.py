@@ -19,6 +19,8 @@ from typing import NoReturn, TypeAlias
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
+from placet.sentences import sentence
+
 MAX_PATTERN = 500  # characters
 MAX_STATES = 1_000  # after {m,n} is written out
 _MAX_NESTING = 20
@@ -28,7 +30,7 @@ _DIGIT = (("0", "9"),)
 _WORD = (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z"))
 _SPACE = (("\t", "\n"), ("\f", "\r"), (" ", " "))
 _CLASSES = {"d": _DIGIT, "w": _WORD, "s": _SPACE}
-_TOO_LARGE = "the pattern is too large once its repetitions are written out"
+_TOO_LARGE = sentence("the pattern is too large once its repetitions are written out")
 _CONTROLS = {"n": "\n", "t": "\t", "r": "\r"}
 
 Ranges: TypeAlias = tuple[tuple[str, str], ...]
@@ -118,11 +120,13 @@ class Pattern:
 def compile_pattern(text: str) -> Pattern:
     """Return the compiled pattern. Raises PatternInvalid."""
     if len(text) > MAX_PATTERN:
-        raise PatternInvalid(f"the pattern has more than {MAX_PATTERN} characters")
+        raise PatternInvalid(sentence("the pattern has more than {max_pattern} characters", max_pattern=MAX_PATTERN))
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        raise PatternInvalid(f"pattern, character {error.start + 1}: half of a surrogate pair is no text") from None
+        raise PatternInvalid(
+            sentence("pattern, character {number}: half of a surrogate pair is no text", number=error.start + 1)
+        ) from None
     pattern = _Compiler(text).compile()
     try:
         _library(pattern.library_text)
@@ -163,11 +167,13 @@ class _Compiler:
         )
 
     def refuse(self, message: str) -> NoReturn:
-        raise PatternInvalid(f"pattern, character {self.at + 1}: {message}")
+        raise PatternInvalid(sentence("pattern, character {number}: {message}", number=self.at + 1, message=message))
 
     def state(self, chars: _Chars | None = None, edge: str = "") -> int:
         if len(self.states) >= MAX_STATES:
-            self.refuse(f"{_TOO_LARGE} (more than {MAX_STATES} states)")
+            self.refuse(
+                sentence("{too_large} (more than {max_states} states)", too_large=_TOO_LARGE, max_states=MAX_STATES)
+            )
         self.states.append(_State(chars=chars, edge=edge))
         return len(self.states) - 1
 
@@ -187,7 +193,7 @@ class _Compiler:
 
     def alternatives(self, depth: int) -> _Fragment:
         if depth > _MAX_NESTING:
-            self.refuse(f"more than {_MAX_NESTING} groups inside each other")
+            self.refuse(sentence("more than {max_nesting} groups inside each other", max_nesting=_MAX_NESTING))
         entry = self.state()
         exits: list[int] = []
         while True:
@@ -290,7 +296,7 @@ class _Compiler:
             self.library_text.append(")")
             return fragment
         if char in "*+?{":
-            self.refuse(f"{char} has nothing to repeat; a literal one is \\{char}")
+            self.refuse(sentence("{char} has nothing to repeat; a literal one is \\{char}", char=char))
         if char in "^$":
             self.library_text.append(f"(?:{char})")
             number = self.state(edge=char)
@@ -314,7 +320,10 @@ class _Compiler:
         char = _CONTROLS.get(char, char)
         if char.isalnum():
             self.refuse(
-                f"\\{char} is not supported; there are \\d \\w \\s \\D \\W \\S \\n \\t \\r and escaped punctuation"
+                sentence(
+                    "\\{char} is not supported; there are \\d \\w \\s \\D \\W \\S \\n \\t \\r and escaped punctuation",
+                    char=char,
+                )
             )
         return _Chars(ranges=((char, char),))
 

@@ -98,26 +98,30 @@ def _explained(source: str, report: str) -> str:
         return "line 1, column 1: the expression is nested more than 32 levels deep, or too long a sum; split it"
     found = _FAULT.search(report)
     if found is None:
-        return f"line 1, column 1: {report.splitlines()[0]}"
+        return sentence("line 1, column 1: {report}", report=report.splitlines()[0])
     line, column = int(found[1]), int(found[2])
     fault = found[3].removesuffix(" [INVALID_ARGUMENT]").partition(" expecting ")[0].removeprefix("Syntax error: ")
-    where = f"line {line}, column {column}: "
+    where = sentence("line {line}, column {column}: ", line=line, column=column)
     if "'<EOF>'" in fault:
-        return where + "the expression ends too early; complete it"
+        return where + sentence("the expression ends too early; complete it")
     if "invalid int literal" in fault:
-        return where + "a whole number has at most 64 bits; write a larger one with a decimal point, such as 1.0"
+        return where + sentence(
+            "a whole number has at most 64 bits; write a larger one with a decimal point, such as 1.0"
+        )
     if fault.startswith("reserved identifier"):
-        return where + f"{fault}; this word cannot be a name"
+        return where + sentence("{fault}; this word cannot be a name", fault=fault)
     lines = re.split(r"\r\n|\n|\r", source)
     text = lines[line - 1] if line <= len(lines) else ""
     word = re.match(r"\w+|[=&|]", text[max(column - 1, 0) :])
     before = re.search(r"(\w+)\s*$", text[: max(column - 1, 0)])
     if text[max(column - 2, 0) : column] == "<>":
-        return where + "'<>' is no operator; write !="
+        return where + sentence("'<>' is no operator; write !=")
     for candidate in (word[0] if word else "", before[1] if before else ""):
         if candidate in _WORDS:
-            return where + f"{candidate!r} is no operator; write {_WORDS[candidate]}"
-    return where + f"this is no CEL expression ({fault[:200]})"
+            return where + sentence(
+                "{candidate!r} is no operator; write {words}", candidate=candidate, words=_WORDS[candidate]
+            )
+    return where + sentence("this is no CEL expression ({fault})", fault=fault[:200])
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -165,7 +169,11 @@ class _ProtobufReader:
         at = self.positions.get(fields.get(2, [0])[0], 0)
         self.nodes += 1
         if self.nodes > MAX_NODES:
-            refuse(self.source, at, f"the expression has more than {MAX_NODES} parts; split it")
+            refuse(
+                self.source,
+                at,
+                sentence("the expression has more than {max_nodes} parts; split it", max_nodes=MAX_NODES),
+            )
         if 3 in fields:
             return self.constant(at, _fields(fields[3][0]))
         if 4 in fields:
@@ -204,7 +212,7 @@ class _ProtobufReader:
         try:
             number = read_decimal(written[1])
         except ValueError as error:
-            refuse(self.source, at, str(error))
+            refuse(self.source, at, error.args[0])
         # The sign belongs to the literal; of the parser's value only its sign bit is of use.
         return Syntax(kind="decimal", at=at, value=number.copy_negate() if double[7] & 0x80 else number)
 

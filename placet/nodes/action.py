@@ -45,6 +45,7 @@ from placet.nodes.base import (
 from placet.nodes.call_base import CallType, call_spec_of
 from placet.nodes.facts import FactsContext, NamedAction, NodeFacts
 from placet.plan.graph import ApproverSpec, CallSpec, Node, Stage
+from placet.sentences import sentence
 from placet.tasks.stages import close_stage, open_stage
 
 LONGEST_ACTION = timedelta(hours=24)  # of one attempt, in the slowest latency class
@@ -82,7 +83,11 @@ class ActionType(CallType[ActionNode]):
         spec = context.actions.get(definition.action)
         if spec is None:
             known = ", ".join(sorted(context.actions)[:20]) or "none"
-            message = f"there is no action {definition.action!r} in the catalog; there are: {known}"
+            message = sentence(
+                "there is no action {action!r} in the catalog; there are: {known}",
+                action=definition.action,
+                known=known,
+            )
             context.refuse(f"{here}/action", message)
         else:
             _require_parameters(context, definition, spec, here)
@@ -200,11 +205,15 @@ def _require_parameters(context: CompilerContext, definition: ActionNode, spec: 
         for name in definition.input:
             if name not in known:
                 names = ", ".join(known) or "none"
-                message = f"{definition.action!r} takes no {name!r}; it takes: {names}"
+                message = sentence(
+                    "{action!r} takes no {name!r}; it takes: {names}", action=definition.action, name=name, names=names
+                )
                 context.refuse(pointer_to(f"{here}/input", name), message)
     for name in spec.input_schema.get("required", ()):
         if name not in definition.input:
-            context.refuse(f"{here}/input", f"{definition.action!r} needs {name!r}; add it")
+            context.refuse(
+                f"{here}/input", sentence("{action!r} needs {name!r}; add it", action=definition.action, name=name)
+            )
 
 
 def _repetition(context: CompilerContext, definition: ActionNode, spec: ActionSpec | None) -> Stage | None:

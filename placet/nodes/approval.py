@@ -34,6 +34,7 @@ from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.assignee_expressions import choices
 from placet.plan.graph import ApproverSpec, Node, QuorumRule, SignRule, SlaLevel, Stage
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from placet.tasks.eligibility import decided_elsewhere
 from placet.tasks.quorum import reachable, stage_result
 from placet.tasks.stages import close_stage, open_stage
@@ -61,14 +62,18 @@ class ApprovalType(NodeType[ApprovalNode]):
         """Compile its stage; None where there is no such step."""
         found = context.step(definition.step)
         if found is None:
-            context.refuse(f"{here}/step", f"no process step has the stage_name {definition.step!r}; add one")
+            context.refuse(
+                f"{here}/step", sentence("no process step has the stage_name {step!r}; add one", step=definition.step)
+            )
             return None
         index, step = found
         edges = self.compile_edges(context, written)
         stage = stage_of(context, step, _approver_specs(context, step, f"/process_steps/{index}"))
         context.require_variables(definition.output, here)
         if definition.output and step.form is None:
-            message = f"stage {definition.step!r} has no form to take values from; give the step a form"
+            message = sentence(
+                "stage {step!r} has no form to take values from; give the step a form", step=definition.step
+            )
             context.refuse(f"{here}/output", message)
         output = dict(definition.output)
         return Node(id=definition.id, type=self.kind, edges=edges, stage=stage, output=output)
@@ -160,11 +165,23 @@ def migrate_stage(run: Run, node: Node, move: MigrationContext) -> None:
     here = pointer_to("/stages", before.name)
     found = homes(move.plan, node.id, before.name)
     if len(found) != 1:
-        why = "is at several nodes, but not at" if found else "does not exist; it is open at"
-        move.refuse(here, f"in that version stage {before.name!r} {why} node {node.id!r}")
+        message = (
+            sentence(
+                "in that version stage {name!r} is at several nodes, but not at node {node!r}",
+                name=before.name,
+                node=node.id,
+            )
+            if found
+            else sentence(
+                "in that version stage {name!r} does not exist; it is open at node {node!r}",
+                name=before.name,
+                node=node.id,
+            )
+        )
+        move.refuse(here, message)
         return
     if found[0] in move.moved.values():
-        move.refuse(here, f"two stages that are open would both be at node {found[0]!r}")
+        move.refuse(here, sentence("two stages that are open would both be at node {found!r}", found=found[0]))
         return
     move.moved[node.id] = found[0]
     stage = move.plan.nodes[found[0]].stage
@@ -183,18 +200,36 @@ def _unfit(run: Run, stage_run: StageRun, before: Stage, stage: Stage) -> Iterat
     """Say why the other version's rules do not fit a stage's seats and votes. The seats stay as they were filled."""
     name = repr(stage.name)
     if stage.order != before.order and len(stage_run.seats) > 1:
-        yield f"stage {name} asks its people {stage.order} in that version, and has begun to ask them {before.order}"
+        yield sentence(
+            "stage {name} asks its people {order} in that version, and has begun to ask them {before}",
+            name=name,
+            order=stage.order,
+            before=before.order,
+        )
     if not reachable(stage.need, stage_run.seats, stage_run.intended):
-        yield f"the quorum of stage {name} there can never be met by the {len(stage_run.seats)} seats that it opened"
+        yield sentence(
+            "the quorum of stage {name} there can never be met by the {count} seats that it opened",
+            name=name,
+            count=len(stage_run.seats),
+        )
     elif result := stage_result(run, stage_run, stage):
-        yield f"by the votes so far stage {name} would be {result} there at once; move it when the stage is settled"
+        yield sentence(
+            "by the votes so far stage {name} would be {result} there at once; move it when the stage is settled",
+            name=name,
+            result=result,
+        )
     if stage.repeat != "forbid":
         return
     for task in run.tasks_of(stage_run):
         if task.status == "open" and task.people:
             barred = [person for person in task.people if decided_elsewhere(run, person, stage_run.node)]
             if len(barred) == len(task.people):
-                yield f"user:{barred[0]} decided another stage, and may not decide {name} there; reassign {task.id}"
+                yield sentence(
+                    "user:{barred} decided another stage, and may not decide {name} there; reassign {task_id}",
+                    barred=barred[0],
+                    name=name,
+                    task_id=task.id,
+                )
 
 
 def _approver_specs(context: CompilerContext, step: Step, here: str) -> tuple[ApproverSpec, ...]:

@@ -29,6 +29,7 @@ from placet.json_pointer import pointer_to
 from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.graph import Edge, Frame, Node, Stage
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 
 # A field of what came back: its name, or a JSON Pointer to one further inside.
 Source = Annotated[str, Field(min_length=1, max_length=300)]
@@ -84,7 +85,7 @@ class CompilerContext:
         """Refuse an `output` that sets an undeclared variable; `here` is the pointer of its node."""
         for variable in output:
             if variable not in self.scope:
-                message = f"there is no variable {variable!r}; declare it, or set another"
+                message = sentence("there is no variable {variable!r}; declare it, or set another", variable=variable)
                 self.refuse(pointer_to(f"{here}/output", variable), message)
 
     def require_people(self, names: Sequence[str], pointer: str) -> None:
@@ -301,7 +302,7 @@ class NodeType(ABC, Generic[D]):
         elif chooses and not one.default:
             context.refuse(here, 'an edge of a decision needs a "condition", or "default": true')
         if one.on is not None and not self.has_results:
-            message = f'a {self.kind} node has no results; remove "on"'
+            message = sentence('a {kind} node has no results; remove "on"', kind=self.kind)
             context.refuse(f"{here}/on", message)
         return Edge(target=one.target, on=one.on, condition=compiled, default=one.default)
 

@@ -12,6 +12,7 @@ from placet.nodes.base import D, MigrationContext, NodeType, Value
 from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.graph import CallSpec, Node
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 
 
 class CallType(NodeType[D]):
@@ -53,13 +54,25 @@ class CallType(NodeType[D]):
         after, call_spec = move.plan.nodes.get(node.id), call_spec_of(node)
         why = None
         if after is None or after.type != node.type:
-            why = f"node {node.id!r} does not exist in that version, and its {self.noun} is running"
+            why = sentence(
+                "node {node_id!r} does not exist in that version, and its {noun} is running",
+                node_id=node.id,
+                noun=self.noun,
+            )
         elif call_spec_of(after).name != call_spec.name:
-            why = f"node {node.id!r} runs another {self.noun} in that version, and this one is running"
+            why = sentence(
+                "node {node_id!r} runs another {noun} in that version, and this one is running",
+                node_id=node.id,
+                noun=self.noun,
+            )
         elif call_spec_of(after).output != call_spec.output:
-            why = f"node {node.id!r} takes other values from its {self.noun} in that version, which is running"
+            why = sentence(
+                "node {node_id!r} takes other values from its {noun} in that version, which is running",
+                node_id=node.id,
+                noun=self.noun,
+            )
         if why is not None:
-            move.refuse(pointer_to("/nodes", node.id), f"{why}; move it when that has ended")
+            move.refuse(pointer_to("/nodes", node.id), sentence("{why}; move it when that has ended", why=why))
 
     def follow(self, run: Run, before: Node, old: Plan) -> None:
         """Change nothing: what runs is as it was started."""

@@ -22,6 +22,7 @@ from placet.nodes.base import (
 from placet.nodes.decision_tables import DecisionTable, table_edges
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Edge, Node
+from placet.sentences import sentence
 
 
 class DecisionNode(BaseNode):
@@ -51,7 +52,9 @@ class DecisionType(PassingType[DecisionNode]):
         places += [(f"{here}/table/default", table.default)] if table.default is not None else []
         for pointer, target in places:
             if target not in context.ids:
-                context.refuse(pointer, f"there is no node {target!r}; add it, or correct the id")
+                context.refuse(
+                    pointer, sentence("there is no node {target!r}; add it, or correct the id", target=target)
+                )
         return Node(id=definition.id, type=self.kind, edges=edges, hit_policy=table.hit_policy)
 
     def facts(self, definition: DecisionNode, context: FactsContext) -> NodeFacts:

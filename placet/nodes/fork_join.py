@@ -24,6 +24,7 @@ from placet.nodes.base import (
 )
 from placet.nodes.facts import FactsContext, NodeFacts
 from placet.plan.graph import Frame, Join, Node
+from placet.sentences import sentence
 
 
 class ForkNode(BaseNode):
@@ -126,14 +127,25 @@ class JoinType(PassingType[JoinNode]):
         fork = move.plan.nodes[join.fork] if join is not None else None
         here = pointer_to("/nodes", node.id)
         if join is None or fork is None or node.join is None:
-            move.refuse(here, f"join {node.id!r} does not exist in that version, and branches have arrived at it")
+            move.refuse(
+                here,
+                sentence(
+                    "join {node_id!r} does not exist in that version, and branches have arrived at it", node_id=node.id
+                ),
+            )
             return
         same = _translated(run.node(node.join.fork), fork, move.moved)
         arrived = tuple(sorted(same.get(index, -1) for index in run.joins[node.id].arrived))
         if len(set(arrived)) < len(arrived) or not set(arrived) <= set(join.edges):
-            move.refuse(here, f"branches that have arrived at join {node.id!r} do not lead to it there")
+            move.refuse(
+                here,
+                sentence("branches that have arrived at join {node_id!r} do not lead to it there", node_id=node.id),
+            )
         elif len(arrived) >= join.need:
-            message = f"enough branches have arrived at join {node.id!r} for that version; move it when it has gone on"
+            message = sentence(
+                "enough branches have arrived at join {node_id!r} for that version; move it when it has gone on",
+                node_id=node.id,
+            )
             move.refuse(here, message)
         else:
             run.joins[node.id] = JoinProgress(node=node.id, arrived=arrived)

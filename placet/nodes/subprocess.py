@@ -31,6 +31,7 @@ from placet.nodes.base import Answer, BaseNode, CompilerContext, Entered, NodeRe
 from placet.nodes.call_base import CallType, call_spec_of
 from placet.nodes.facts import NamedProcess
 from placet.plan.graph import CallSpec, Node
+from placet.sentences import sentence
 
 
 class SubprocessNode(BaseNode):
@@ -61,9 +62,10 @@ class SubprocessType(CallType[SubprocessNode]):
         named = self.named(definition).reference
         variables = context.children.get(named)
         if variables is None:
-            message = (
-                f"no process {named!r} is published that can run here, without this one inside; publish it, or name "
-                "another"
+            message = sentence(
+                "no process {named!r} is published that can run here, without this one inside; "
+                "publish it, or name another",
+                named=named,
             )
             context.refuse(f"{here}/template", message)
         else:
@@ -71,7 +73,10 @@ class SubprocessType(CallType[SubprocessNode]):
             places += [(pointer_to(f"{here}/output", to), name) for to, name in definition.output.items()]
             for pointer, name in places:
                 if name not in variables:
-                    context.refuse(pointer, f"{named!r} has no variable {name!r}; correct the name")
+                    context.refuse(
+                        pointer,
+                        sentence("{named!r} has no variable {name!r}; correct the name", named=named, name=name),
+                    )
         call_spec = CallSpec(name=named, input=filling, output=dict(definition.output))
         return Node(id=definition.id, type=self.kind, edges=edges, call_spec=call_spec)
 

@@ -37,6 +37,7 @@ from placet.nodes.facts import FactsContext, Named, NodeFacts
 from placet.plan.calendar_compiler import zone_offsets
 from placet.plan.graph import Node, WaitSpec
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 
 
 class WaitNode(BaseNode):
@@ -159,10 +160,17 @@ class WaitType(NodeType[WaitNode]):
         after, event = move.plan.nodes.get(node.id), run.waits[node.id].event
         why = None
         if after is None or after.type != node.type:
-            why = f"node {node.id!r} does not exist in that version, and the request waits at it"
+            why = sentence(
+                "node {node_id!r} does not exist in that version, and the request waits at it", node_id=node.id
+            )
         elif wait_spec_of(after).event != event:
-            other = wait_spec_of(after).event or "a time"
-            why = f"node {node.id!r} waits for {other} in that version, not for {event or 'a time'}"
+            other = wait_spec_of(after).event or sentence("a time")
+            why = sentence(
+                "node {node_id!r} waits for {other} in that version, not for {event}",
+                node_id=node.id,
+                other=other,
+                event=event or sentence("a time"),
+            )
         if why is not None:
             move.refuse(pointer_to("/nodes", node.id), why)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from placet.nodes.base import Frames
 from placet.nodes.registry import type_at
 from placet.plan.graph import Frame, Join, Node
+from placet.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +58,23 @@ def _walk(nodes: Mapping[str, Node], start: str) -> _BranchAnalysis:
             continue
         if node_type.gathers:
             if not frames:
-                found.refuse(name, f"no branch of a fork leads to the join {name!r}; add a fork, or remove the join")
+                found.refuse(
+                    name,
+                    sentence(
+                        "no branch of a fork leads to the join {name!r}; add a fork, or remove the join", name=name
+                    ),
+                )
                 continue
             arriving = found.arrivals.setdefault(name, {})
             fork = frames[-1].fork
             if any(frame.fork != fork for frame in arriving):
                 others = sorted({frame.fork for frame in arriving} | {fork})
                 found.refuse(
-                    name, f"branches of different forks ({', '.join(others)}) meet here; give each fork its own join"
+                    name,
+                    sentence(
+                        "branches of different forks ({others}) meet here; give each fork its own join",
+                        others=", ".join(others),
+                    ),
                 )
                 continue
             if (refused := _second(found, nodes, fork, name)) is not None:
@@ -89,22 +99,34 @@ def _second(found: _BranchAnalysis, nodes: Mapping[str, Node], fork: str, name: 
     every = declared is not None and declared.every
     one = found.closes.setdefault((fork, every), name)
     if one != name:
-        return f"the branches of {fork!r} already meet in {one!r}; use one join, or nest a fork"
+        return sentence(
+            "the branches of {fork!r} already meet in {one!r}; use one join, or nest a fork", fork=fork, one=one
+        )
     other = found.closes.get((fork, not every))
     joins = [nodes[one].join for one in (name, other) if one is not None]
     if other is None or any(join is not None and not join.every and join.need == 1 for join in joins):
         return None
-    return f"the branches of {fork!r} meet in {other!r} too; beside a join of every branch, the other needs any"
+    return sentence(
+        "the branches of {fork!r} meet in {other!r} too; beside a join of every branch, the other needs any",
+        fork=fork,
+        other=other,
+    )
 
 
 def _two_places(name: str, one: Frames, other: Frames) -> str:
     forks = [frame.fork for frame in (*one, *other) if (frame in one) != (frame in other)]
     fork = forks[0] if forks else name
     if one and other and len(one) == len(other):
-        return f"two branches of {fork!r} lead to {name!r}; bring them together in a join first, or give each its own"
-    return (
-        f"{name!r} is reached both inside and outside of a branch of {fork!r}; "
-        "a branch is left only through its join, or to a terminator"
+        return sentence(
+            "two branches of {fork!r} lead to {name!r}; bring them together in a join first, or give each its own",
+            fork=fork,
+            name=name,
+        )
+    return sentence(
+        "{name!r} is reached both inside and outside of a branch of {fork!r}; "
+        "a branch is left only through its join, or to a terminator",
+        name=name,
+        fork=fork,
     )
 
 
@@ -118,5 +140,12 @@ def _join(name: str, nodes: Mapping[str, Node], arrivals: Mapping[Frame, None], 
         return Join(fork=fork, edges=edges, need=len(nodes[fork].edges), every=True)
     need = len(edges) if declared.need == 0 else declared.need
     if need > len(edges):
-        found.refuse(name, f"{need} branches can never arrive here, only {len(edges)} lead to it; lower what it needs")
+        found.refuse(
+            name,
+            sentence(
+                "{need} branches can never arrive here, only {count} lead to it; lower what it needs",
+                need=need,
+                count=len(edges),
+            ),
+        )
     return Join(fork=fork, edges=edges, need=need)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from placet.errors import Busy, PlacetError, Problem, Unavailable
 from placet.sentences import sentence
 from service.simulations.simulator import Simulator, failed
-from simulation.report.result import problem_json
+from simulation.report.result import problem_json, with_sentences
 from simulation.scenario.spec import SimulationSpec
 from storage.database import Database
 from storage.queries.simulations import simulation_rows, simulations
@@ -195,6 +195,7 @@ def _finish(  # noqa: PLR0917 - what a simulation ends with
     error: str | None,
 ) -> None:
     rows = (result or {}).pop("rows", ())
+    result = None if result is None else with_sentences(result)
     if simulations.finish(connection, simulation_id, status=status, now=now, result=result, error=error) and rows:
         simulation_rows.put(connection, simulation_id, enumerate(rows, 1), revision=0)
 

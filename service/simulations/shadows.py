@@ -22,7 +22,7 @@ from service.pool.pool import ProcessPool
 from service.simulations.jobs import unfit
 from service.visibility import viewer_by_id
 from simulation.modes.shadow import Shadow
-from simulation.report.result import json_value
+from simulation.report.result import json_value, with_sentences
 from simulation.scenario.spec import parse_spec
 from storage.database import Database
 from storage.queries.simulations import shadows, simulation_rows, simulations
@@ -158,12 +158,16 @@ class Shadows:
         revision: int,
     ) -> int | None:
         """Store what a shadow has come to; returns the revision, or None where it is no longer this process's."""
-        if not shadows.keep(connection, simulation_id, by=self._me, result=result):
+        if not shadows.keep(connection, simulation_id, by=self._me, result=with_sentences(result)):
             return None
         return simulation_rows.put(connection, simulation_id, rows, revision=revision)
 
-    async def _end(self, simulation_id: str, status: str, **facts: Any) -> None:
-        await self._database.write(simulations.finish, simulation_id, status=status, now=self._clock(), **facts)
+    async def _end(
+        self, simulation_id: str, status: str, *, result: dict[str, Any] | None = None, error: str | None = None
+    ) -> None:
+        told = None if result is None else with_sentences(result)
+        now = self._clock()
+        await self._database.write(simulations.finish, simulation_id, status=status, now=now, result=told, error=error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

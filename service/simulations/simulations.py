@@ -17,7 +17,7 @@ from service.principal import Principal
 from service.simulations.jobs import HELD
 from service.simulations.simulator import failed
 from service.visibility import seen_request, sees_definition, viewer_of
-from simulation.report.result import json_value
+from simulation.report.result import json_value, with_sentences
 from simulation.scenario.load import template_of
 from simulation.scenario.spec import SimulationSpec, parse_spec
 from storage.queries.simulations import simulation_rows, simulations
@@ -70,7 +70,8 @@ async def create(
     elif spec.is_standing:
         await context.shadows.begin(row, patience=PATIENCE)
     elif spec.mode == "explore" and not later:
-        row.result = await jobs.answered(spec, requester=requester, viewer=viewer, simulation_id=row.id)
+        found = await jobs.answered(spec, requester=requester, viewer=viewer, simulation_id=row.id)
+        row.result = with_sentences(found)
         row.finished_at, row.status = context.now(), "failed" if failed(row.result) else "completed"
         await context.database.write(_store_ended, row)
     else:

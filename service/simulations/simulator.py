@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from temporalio.client import Client
 
 from placet.definition.model import parse_definition, parse_or_none
+from placet.sentences import sentence
 from service.pool.pool import ProcessPool
 from simulation import pool_functions
 from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, Case, hidden_warning, totals_of
@@ -172,10 +173,17 @@ class Simulator:
         warnings = hidden_warning(hidden)
         if left:
             warnings.append(
-                f"{left} requests were left out, because the backtest took more than {MOST_SECONDS:g} seconds"
+                sentence(
+                    "{left} requests were left out, because the backtest took more than {most_seconds:g} seconds",
+                    left=left,
+                    most_seconds=MOST_SECONDS,
+                )
             )
         if not requests and not hidden:
-            warnings.append(f"no request of {name!r} {'runs' if running else 'has ended'} yet")
+            if running:
+                warnings.append(sentence("no request of {name!r} runs yet", name=name))
+            else:
+                warnings.append(sentence("no request of {name!r} has ended yet", name=name))
         return {
             "mode": spec.mode,
             "template": name,

@@ -28,6 +28,7 @@ from placet.errors import InputInvalid
 from placet.nodes.registry import type_at
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
+from placet.sentences import sentence
 from simulation.report.comparison import TimelineEvent, lines_of, side_by_side
 from simulation.report.costs import Prices, price, usage_in, with_catalog
 from simulation.report.result import json_value, milliseconds
@@ -55,7 +56,11 @@ Tell = Callable[[dict[str, Any]], None]
 
 def hidden_warning(count: int) -> list[str]:
     """Return a warning about requests that the caller may not see, if there are any."""
-    return [f"{count} requests are left out because you may not see them; auditors and admins see all"] if count else []
+    if not count:
+        return []
+    return [
+        sentence("{count} requests are left out because you may not see them; auditors and admins see all", count=count)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +171,7 @@ class Candidate:
             given = accept_input(plan, self._known(case.given))
         except InputInvalid as error:
             places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
-            return plan, None, f"the input does not fit: {places}"
+            return plan, None, sentence("the input does not fit: {places}", places=places)
         opening = opening_for(
             plan,
             self.people,

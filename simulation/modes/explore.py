@@ -10,6 +10,7 @@ from typing import Any
 
 from placet.audit.reasons import why_of
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from simulation.report.costs import actions_of
 from simulation.report.result import (
     Branch,
@@ -228,7 +229,9 @@ def _branches(
         note(branch, trace)
     if required_values:
         named = ", ".join(sorted(required_values)[:20])
-        assumption_warnings.append(f"on the branches, these values were assumed as each branch needs them: {named}")
+        assumption_warnings.append(
+            sentence("on the branches, these values were assumed as each branch needs them: {named}", named=named)
+        )
     return branches, search, witnesses, preempted
 
 
@@ -319,39 +322,46 @@ def trace_warnings(trace: Trace) -> Iterator[str]:
     """List the warnings about a trace."""
     if trace.state.status == "failed":
         why = next((why_of(e.detail) for e in reversed(trace.entries) if e.kind == "failed"), "")
-        yield f"the process fails: {why}"
+        yield sentence("the process fails: {why}", why=why)
     if trace.stopped == "waiting":
-        yield "the request waits forever: nobody decides its open tasks"
+        yield sentence("the request waits forever: nobody decides its open tasks")
     elif trace.stopped == "horizon":
-        yield f"the request is still open after {trace.duration.days} days"
+        yield sentence("the request is still open after {days} days", days=trace.duration.days)
     elif trace.stopped == "entries":
-        yield f"the simulation was stopped after {len(trace.entries)} entries"
+        yield sentence("the simulation was stopped after {count} entries", count=len(trace.entries))
     elif trace.stopped == "unknown":
-        yield f"what happens next is not known: {trace.why}"
+        yield sentence("what happens next is not known: {why}", why=trace.why)
     for entry in trace.entries:
         if entry.kind == "approver_missing":
-            yield f"{entry.stage}: {why_of(entry.detail)}"
+            yield sentence("{stage}: {why}", stage=entry.stage, why=why_of(entry.detail))
     for applied in trace.applied_events:
         if applied.refused:
-            yield f"{type(applied.event).__name__.lower()} was refused: {applied.refused}"
+            yield sentence(
+                "{name} was refused: {refused}", name=type(applied.event).__name__.lower(), refused=applied.refused
+            )
 
 
 def _cut(search: RouteSearch, preempted: int) -> Iterator[str]:
     """List the warnings about what was left out of the exploration, and why."""
     if search.stopped_at is not None:
-        yield f"only the first {search.stopped_at} branches were explored; there are more"
+        yield sentence(
+            "only the first {stopped_at} branches were explored; there are more", stopped_at=search.stopped_at
+        )
     if search.cut_loops:
         names = ", ".join(sorted(search.cut_loops))
-        yield f"loops back to {names} were followed {MOST_VISITS} times and then cut"
+        yield sentence(
+            "loops back to {names} were followed {most_visits} times and then cut", names=names, most_visits=MOST_VISITS
+        )
     if search.cut_long:
-        yield f"{search.cut_long} routes were too long and were cut"
+        yield sentence("{cut_long} routes were too long and were cut", cut_long=search.cut_long)
     if search.unknown:
         names = ", ".join(dict.fromkeys(search.unknown[:20]))
-        yield f"no input that takes {names} was found in time, and none was proven impossible"
+        yield sentence("no input that takes {names} was found in time, and none was proven impossible", names=names)
     if search.time_dependent:
-        yield (
-            f"{search.time_dependent} routes depend on the time at which a node is reached, and are not taken by a "
-            'request that begins now; set "starts_at" to explore another time'
+        yield sentence(
+            "{time_dependent} routes depend on the time at which a node is reached, and are not taken by a "
+            'request that begins now; set "starts_at" to explore another time',
+            time_dependent=search.time_dependent,
         )
     if preempted:
-        yield f"{preempted} outcomes cannot occur: an earlier result already decides them"
+        yield sentence("{preempted} outcomes cannot occur: an earlier result already decides them", preempted=preempted)

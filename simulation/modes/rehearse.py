@@ -23,6 +23,7 @@ from activities.action_runner import QUEUE_SUFFIX
 from placet.engine import machine
 from placet.engine.events import Opening
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from simulation.modes.explore import explore, simulation_of, trace_warnings
 from simulation.report.result import SimulationResult, chain_of, json_value, milliseconds, path_of
 from simulation.run.bounds import Bound, bound_of
@@ -113,8 +114,15 @@ async def rehearse(
     warnings = [*prepared.warnings, *trace_warnings(trace)]
     if rehearsal.limit_reached is not None:
         reached = rehearsal.limit_reached.limit / timedelta(days=1)
-        warnings.append(f"{rehearsal.limit_reached.why}, to day {reached:.1f}, and was stopped there")
-        warnings += (f"expected after that: {told}" for told in trace_warnings(rehearsal.rehearsed.simulated.trace))
+        warnings.append(
+            sentence(
+                "{why}, to day {reached:.1f}, and was stopped there", why=rehearsal.limit_reached.why, reached=reached
+            )
+        )
+        warnings += (
+            sentence("expected after that: {told}", told=told)
+            for told in trace_warnings(rehearsal.rehearsed.simulated.trace)
+        )
     warnings += [
         f"{child.request_id}: {told}"
         for child in rehearsal.inner
@@ -131,7 +139,9 @@ async def rehearse(
             "a script to compare both"
         )
     if rehearsal.differences:
-        warnings.append(f"the workflow differs from the core in {len(rehearsal.differences)} places")
+        warnings.append(
+            sentence("the workflow differs from the core in {count} places", count=len(rehearsal.differences))
+        )
     return await asyncio.to_thread(
         simulation_of,
         "rehearse",

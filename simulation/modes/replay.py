@@ -18,6 +18,7 @@ from temporalio.worker import Replayer
 from placet.audit.chain import voids_decision
 from placet.directory import Directory
 from placet.errors import PlacetError
+from placet.sentences import sentence, shortened
 from simulation.modes.backtest import Case
 from simulation.modes.explore import simulation_of, trace_warnings
 from simulation.report.comparison import ComparedLine, lines_of, side_by_side
@@ -66,7 +67,12 @@ async def check_history(client: Client | None, request_id: str) -> HistoryCheck:
     except RPCError as error:
         if error.status == RPCStatusCode.NOT_FOUND:
             return HistoryCheck(ok=None, why="the engine no longer has its history")
-        return HistoryCheck(ok=None, why=f"the engine could not be reached: {error.message}"[:_LONGEST_FAILURE])
+        return HistoryCheck(
+            ok=None,
+            why=shortened(
+                sentence("the engine could not be reached: {message}", message=error.message), _LONGEST_FAILURE
+            ),
+        )
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     failure = result.replay_failure
@@ -109,12 +115,15 @@ def what_if(
     warnings += warnings_of(simulated, scenario.script)
     if people.assumed:
         names = ", ".join(f"{person} in {stage}" for stage, person in sorted(people.assumed))
-        warnings.append(f"no recorded decision, assumed to approve: {names}")
+        warnings.append(sentence("no recorded decision, assumed to approve: {names}", names=names))
     if isinstance(answered, RecordedAnswers) and answered.assumed:
         nodes = ", ".join(sorted(answered.assumed))
         warnings.append(
-            f"the input differs from the recorded one, and the recorded result was assumed: {nodes}; to change it, "
-            'add a line to the script with "do": "answer"'
+            sentence(
+                "the input differs from the recorded one, and the recorded result was assumed: {nodes}; to change it, "
+                'add a line to the script with "do": "answer"',
+                nodes=nodes,
+            )
         )
     rows = side_by_side(was, now_lines)
     return simulation_of(

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from placet.audit.chain import moment
 from placet.definition.model import parse_definition
+from placet.sentences import sentence
 from simulation import pool_functions
 from simulation.modes.backtest import BacktestRow, Candidate, Case, hidden_warning, totals_of
 from simulation.pool_functions import CarryOut
@@ -101,7 +102,7 @@ class Shadow:
         """Return the result so far as JSON values, without the rows."""
         rows = [one.row for one in self.followed.values() if one.row is not None]
         version = self._candidate.blueprint.version if self._candidate is not None else self.spec.version
-        more = f"there are more than {self.spec.limit} requests; later ones are not followed"
+        more = sentence("there are more than {limit} requests; later ones are not followed", limit=self.spec.limit)
         return {
             "mode": "shadow",
             "template": self.template,

@@ -5,7 +5,7 @@ Times inside a simulation are milliseconds after its start (`…_ms`), because i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,10 @@ from placet.audit.chain import Entry, moment
 from placet.audit.reasons import readable_detail, why_of
 from placet.engine.state import Task
 from placet.errors import Problem
+from placet.sentences import read_sentence, sentences_in
 from simulation.run.driver import AppliedEvent, Trace
+
+SENTENCES = "sentences"  # the field of a stored result that says what its texts are made of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +228,22 @@ def worst_sla(trace: Trace) -> str:
     """Return the worst SLA state of the tasks of a trace."""
     order = ("ok", "warning", "breached")
     return max((t.sla_state for t in trace.state.tasks), key=order.index, default="ok")
+
+
+def with_sentences(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a result to be stored: `sentences` says what its findings and warnings are made of, for other languages.
+
+    Stored text is plain; whoever reads it takes the sentence of a text by `told_sentence`.
+    """
+    findings = [one["message"] for one in result.get("validation_errors") or ()]
+    made = sentences_in([*findings, *(result.get("warnings") or ())])
+    return {**result, SENTENCES: made} if made else result
+
+
+def told_sentence(result: Mapping[str, Any], text: str) -> str:
+    """Return the sentence that a text of a result is; the plain text where nothing is stored about it."""
+    made = result.get(SENTENCES)
+    return read_sentence(made.get(text), text) if isinstance(made, Mapping) and type(text) is str else text
 
 
 def problem_json(problem: Problem, *, code: str = "schema") -> dict[str, Any]:

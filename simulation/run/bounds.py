@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from placet.audit.chain import Entry
 from placet.engine.flow import MOST_VISITS
+from placet.sentences import sentence
 from simulation.run.driver import Trace
 from simulation.world.world import SimulatedRun
 
@@ -36,8 +37,9 @@ def bound_of(simulated: SimulatedRun) -> Bound | None:
     found = [*_loops(simulated, timedelta(0))]
     moments = sorted(set(_moments(simulated, timedelta(0))))
     if len(moments) > MOST_MOMENTS:
-        why = (
-            f"something happens at more than {MOST_MOMENTS:,} points in time; the rehearsal followed the first of them"
+        why = sentence(
+            "something happens at more than {most_moments:,} points in time; the rehearsal followed the first of them",
+            most_moments=MOST_MOMENTS,
         )
         found.append(Bound(limit=moments[MOST_MOMENTS - 1], stopped="moments", why=why))
     bound = min(found, key=lambda b: b.limit, default=None)
@@ -59,7 +61,7 @@ def _loops(simulated: SimulatedRun, offset: timedelta) -> Iterator[Bound]:
         place = _place(entry)
         rounds[place] += 1
         if place and rounds[place] > MOST_ROUNDS:
-            why = f"the process has an endless loop through {place!r}; the rehearsal followed"
+            why = sentence("the process has an endless loop through {place!r}; the rehearsal followed", place=place)
             limit = offset + entry.at - trace.started_at
             yield Bound(limit=limit, stopped="loop", why=f"{why} {MOST_ROUNDS} rounds")
             break

@@ -18,6 +18,7 @@ from placet.errors import BlueprintInvalid, InputInvalid, Problem
 from placet.expressions.types import NOW, REQUESTER, ZONE
 from placet.nodes.registry import type_at
 from placet.plan.plan import Plan
+from placet.sentences import sentence
 from simulation.report.costs import Prices, cost_of, with_catalog
 from simulation.report.prediction import (
     LEAST_HISTORY,
@@ -64,12 +65,16 @@ class PreparedScenario:
             if raw:
                 shown = ", ".join(f"{name} = {raw[name]!r}"[:200] for name in sorted(raw))
                 self.warnings.append(
-                    f'no input was given; this sample was assumed: {shown}; set "input" to use another'
+                    sentence(
+                        'no input was given; this sample was assumed: {shown}; set "input" to use another', shown=shown
+                    )
                 )
         self.given: dict[str, Any] = accept_input(self.plan, raw)
         self._check_script()
         if self.people.get(scenario.requester) is None:
-            self.warnings.append(f"the requester user:{scenario.requester} is not in the directory")
+            self.warnings.append(
+                sentence("the requester user:{requester} is not in the directory", requester=scenario.requester)
+            )
 
     def _check_script(self) -> None:
         """Raise InputInvalid where a script line names a stage, action or event that the process does not have."""
@@ -195,7 +200,10 @@ class PreparedScenario:
         """
         self._children += 1
         if self._children > MOST_CHILDREN:
-            told = f"more than {MOST_CHILDREN:,} sub-processes, nested ones included; the simulation stopped there"
+            told = sentence(
+                "more than {most_children:,} sub-processes, nested ones included; the simulation stopped there",
+                most_children=MOST_CHILDREN,
+            )
             self.warnings += [told] if told not in self.warnings else []
             return None
         scenario = self.scenario
@@ -347,9 +355,9 @@ def script_names(plan: Plan, do: str) -> dict[str, str]:
 
 def _unknown_name(name: str, noun: str, names: Mapping[str, str]) -> str:
     near = get_close_matches(name, [*names, *names.values()], n=1)
-    listed = ", ".join(map(repr, list(names)[:20])) or "none"
-    meant = f"did you mean {near[0]!r}?" if near else f"it has {listed}"
-    return f"this process has no {noun} {name!r}; {meant}"
+    listed = ", ".join(map(repr, list(names)[:20])) or sentence("none")
+    meant = sentence("did you mean {near!r}?", near=near[0]) if near else sentence("it has {listed}", listed=listed)
+    return sentence("this process has no {noun} {name!r}; {meant}", noun=noun, name=name, meant=meant)
 
 
 def _seconds(seconds: float | None) -> timedelta | None:

@@ -13,7 +13,7 @@ from placet.definition.assignees import person_id
 from placet.definition.fields import Model
 from placet.definition.limits import excess
 from placet.errors import InputInvalid
-from placet.sentences import sentence
+from placet.sentences import sentence, shortened
 from simulation.report.costs import Prices
 from simulation.scenario import aliases
 from simulation.scenario.approver_model import Sample
@@ -90,8 +90,11 @@ class SimulationSpec(Model):
         people = ("script", "input", "requester", "decide_after_hours", "starts_at")
         ignored = people if self.compares else ("request_ids",)
         named = [f'"{name}"' for name in ignored if name in self.model_fields_set]
-        why = "people act as recorded" if self.compares else "it simulates one request"
-        return [f"{', '.join(named)}: ignored in mode {self.mode}, because {why}"] if named else []
+        if not named:
+            return []
+        why = sentence("people act as recorded") if self.compares else sentence("it simulates one request")
+        told = ", ".join(named)
+        return [sentence("{named}: ignored in mode {mode}, because {why}", named=told, mode=self.mode, why=why)]
 
     @property
     def compares(self) -> bool:
@@ -172,7 +175,10 @@ def patched(blueprint: Any, patch: tuple[Operation, ...]) -> Any:
             changed = jsonpatch.apply_patch(changed, [one], in_place=True)
         except (jsonpatch.JsonPatchException, jsonpatch.JsonPointerException, TypeError, KeyError) as error:
             raise InputInvalid.at(
-                f"/patch/{number}", f"this operation cannot be applied to the blueprint: {error}"[:500]
+                f"/patch/{number}",
+                shortened(
+                    sentence("this operation cannot be applied to the blueprint: {error}", error=str(error)), 500
+                ),
             ) from None
         if operation.op == "copy" and (too_much := excess(changed)) is not None:
             raise InputInvalid.at(f"/patch/{number}", too_much.message)

@@ -13,6 +13,7 @@ from typing import Any
 
 from placet.engine.events import Decide
 from placet.json_pointer import parts_of
+from placet.sentences import sentence
 from simulation.scenario.samples import put_value
 from simulation.scenario.script import ScriptLine
 from simulation.world.world import SimulatedRun
@@ -34,15 +35,27 @@ class Assumption:
 
     def told(self) -> str:
         """Return the warning."""
-        where = f"in the sub-process of {self.within!r}, " if self.within is not None else ""
-        sets = f", which sets {self.variable!r}," if self.variable is not None else ""
-        value = "assumed to be missing" if self.value is None else f"assumed to be {_short(self.value)}"
-        remedy = (
-            f"set it by a line of the script: {self.line}"
-            if self.within is None
-            else "a script cannot set it; simulate that process on its own"
+        where = sentence("in the sub-process of {within!r}, ", within=self.within) if self.within is not None else ""
+        sets = sentence(", which sets {variable!r},", variable=self.variable) if self.variable is not None else ""
+        value = (
+            sentence("assumed to be missing")
+            if self.value is None
+            else sentence("assumed to be {short}", short=_short(self.value))
         )
-        return f"{where}at node {self.node!r} the field {self.field!r}{sets} was {value}; {remedy}"
+        remedy = (
+            sentence("set it by a line of the script: {line}", line=self.line)
+            if self.within is None
+            else sentence("a script cannot set it; simulate that process on its own")
+        )
+        return sentence(
+            "{where}at node {node!r} the field {field!r}{sets} was {value}; {remedy}",
+            where=where,
+            node=self.node,
+            field=self.field,
+            sets=sets,
+            value=value,
+            remedy=remedy,
+        )
 
 
 def assumptions_of(
@@ -62,7 +75,8 @@ def assumptions_of(
 def warnings_of(simulated: SimulatedRun, script: Sequence[ScriptLine]) -> list[str]:
     """Return the warnings about assumed values."""
     told = list(dict.fromkeys(assumption.told() for assumption in assumptions_of(simulated, script)))
-    more = [f"{len(told) - MOST_WARNINGS} more values were assumed"] if len(told) > MOST_WARNINGS else []
+    left = len(told) - MOST_WARNINGS
+    more = [sentence("{count} more values were assumed", count=left)] if left > 0 else []
     return [*told[:MOST_WARNINGS], *more]
 
 

@@ -17,6 +17,7 @@ from placet.errors import Problem
 from placet.expressions.templates import expression_of
 from placet.json_pointer import parts_of, pointer_to
 from placet.nodes.registry import type_of
+from placet.sentences import sentence
 from simulation.world.world import SimulatedRun
 
 MOST_ERRORS = 100  # of one simulation
@@ -142,15 +143,28 @@ def _place(definition: ProcessDefinition, numbers: Mapping[str, int], call: Chec
 
 
 def _sentence(call: CheckedCall, breach: Problem) -> str:
-    where = f"in the sub-process, at its node {call.node!r}, " if call.within is not None else ""
+    where = sentence("in the sub-process, at its node {node!r}, ", node=call.node) if call.within is not None else ""
     if breach.pointer.startswith("/input"):
-        remedy = "the action would refuse it; pass a value that its input_schema accepts"
-        return f"{where}action {call.action!r} is given {breach.pointer}: {breach.message}; {remedy}"
-    if breach.pointer.startswith("/script"):
-        return (
-            f"{breach.message}; action {call.action!r} may not return it; give an output that its output_schema accepts"
+        remedy = sentence("the action would refuse it; pass a value that its input_schema accepts")
+        return sentence(
+            "{where}action {action!r} is given {pointer}: {message}; {remedy}",
+            where=where,
+            action=call.action,
+            pointer=breach.pointer,
+            message=breach.message,
+            remedy=remedy,
         )
-    return (
-        f"{where}no sample output fits the output_schema of action {call.action!r}: {breach.pointer}: "
-        f'{breach.message}; give the schema "examples", or set the output by a line of the script with "do": "answer"'
+    if breach.pointer.startswith("/script"):
+        return sentence(
+            "{message}; action {action!r} may not return it; give an output that its output_schema accepts",
+            message=breach.message,
+            action=call.action,
+        )
+    return sentence(
+        "{where}no sample output fits the output_schema of action {action!r}: {pointer}: {message}; "
+        'give the schema "examples", or set the output by a line of the script with "do": "answer"',
+        where=where,
+        action=call.action,
+        pointer=breach.pointer,
+        message=breach.message,
     )

@@ -23,11 +23,12 @@ from workflows.failures import as_error, as_failure
 
 ROOT = Path(__file__).parents[2]
 ROOMS = ("placet", "service", "storage", "simulation", "insight", "workflows", "activities")
-# What an imported file holds is told in English: its messages are for whoever knows BPMN. Migrations speak to nobody.
 # Other rooms speak to operators and the log.
 TOLD_TO_READERS = ("placet/", "service/", "simulation/", "insight/", "storage/queries/")
 VALIDATED = ("placet/definition/", "placet/nodes/")  # where pydantic makes problems of a ValueError
-LEFT_OUT = ("placet/definition/bpmn", "storage/migrations")
+LEFT_OUT = ("storage/migrations",)  # which speak to nobody
+# What the import of a BPMN or DMN file says of an element, and why it refuses one.
+IMPORTED = {"mapped", "assumed", "lost", "lose_inside", "Unclear", "_refuse", "refuse"}
 _PLACES = re.compile(r"\{\w+(?:![rs])?(?::[^}]*)?\}")
 # Words that stand in sentences as values, and names of links: they are translated where they are found.
 VALUES = {
@@ -61,8 +62,10 @@ def calls(tree: ast.Module, *, valued: bool) -> Iterator[tuple[ast.expr, ast.AST
             yield from ((one, inside[node]) for one in node.args[1:2])
         elif name == "Problem":
             yield from ((one.value, inside[node]) for one in node.keywords if one.arg == "message")
-        elif name in {"error", "warning"} and isinstance(called, ast.Name) and len(node.args) > 2:
+        elif name in {"error", "warning", "_reason"} and isinstance(called, ast.Name) and len(node.args) > 2:
             yield node.args[2], inside[node]
+        elif name in IMPORTED and node.args:
+            yield node.args[-1], inside[node]
 
 
 def _is_error(name: str) -> bool:

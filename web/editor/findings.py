@@ -60,7 +60,7 @@ def report_of(content: Content, analysis: Analysis, base: str, wording: Wording)
         else "",
         findings=tuple(_line(content, one, base, wording) for one in analysis.findings),
         before=analysis.before,
-        changes=() if analysis.change is None else tuple(reason.message for reason in analysis.change.reasons),
+        changes=tuple(wording.tell(one.message) for one in analysis.change.reasons) if analysis.change else (),
         least=analysis.least_version,
     )
 

@@ -8,11 +8,13 @@ from datetime import timedelta
 from typing import Any
 
 from placet.definition.variables import Variable
+from simulation.report.result import told_sentence
 from web.languages import Wording
+from web.simulations.timelines import Step
 from web.views import words
 from web.views.values import Fact, facts_of
 
-_MOST = 200  # ways, or steps of a course, that are shown
+MOST_SHOWN = 200  # ways, or steps of a course, that are shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,14 +29,6 @@ class Way:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CourseStep:
-    """One step of a rehearsed request: how long after its start, and what happens."""
-
-    after: str
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Trial:
     """What came of it."""
 
@@ -42,7 +36,7 @@ class Trial:
     summary: str
     warnings: tuple[str, ...]
     branches: tuple[Way, ...]
-    lines: tuple[CourseStep, ...]
+    lines: tuple[Step, ...]
 
 
 def trial_of(
@@ -51,8 +45,13 @@ def trial_of(
     variables: Sequence[Variable],
     titles: Mapping[str, str],
     wording: Wording,
+    *,
+    steps: Sequence[Step] = (),
 ) -> Trial:
-    """Return the result of a simulation as it is shown beside a draft; `titles` are those of the nodes."""
+    """Return the result of a simulation as it is shown beside a draft; `titles` are those of the nodes.
+
+    `steps` are those of its course, which are shown where it has no branches.
+    """
     say = wording.say
     title = say("Every way through the draft") if mode == "explore" else say("A rehearsal")
     if result is None:
@@ -60,17 +59,12 @@ def trial_of(
             title=title, summary=say("It is not done yet. Try again in a moment."), warnings=(), branches=(), lines=()
         )
     errors = [
-        str(one.get("message", one)) if isinstance(one, Mapping) else str(one)
+        wording.tell(told_sentence(result, one["message"] if isinstance(one, Mapping) else str(one)))
         for one in result.get("validation_errors") or ()
     ]
-    ways = tuple(_way(one, variables, titles, wording) for one in (result.get("branch_explorations") or ())[:_MOST])
-    steps = (
-        ()
-        if ways
-        else tuple(
-            CourseStep(after=_span(one.get("after_ms"), wording), text=str(one.get("what") or one.get("kind")))
-            for one in (result.get("execution_path") or ())[:_MOST]
-        )
+    warnings = [wording.tell(told_sentence(result, one)) for one in result.get("warnings") or ()]
+    ways = tuple(
+        _way(one, variables, titles, wording) for one in (result.get("branch_explorations") or ())[:MOST_SHOWN]
     )
     if ways:
         summary = wording.say_number("{count} way leads to an end.", "{count} ways lead to an end.", len(ways)).format(
@@ -81,10 +75,10 @@ def trial_of(
         summary = say("It ends: {outcome}").format(outcome=words.result(say, str(outcome)) if outcome else "…")
     return Trial(
         title=title,
-        summary=errors[0] if errors and not steps else summary,
-        warnings=(*errors[1:], *(str(one) for one in result.get("warnings") or ())),
+        summary=errors[0] if errors and (ways or not steps) else summary,
+        warnings=(*errors[1:], *warnings),
         branches=ways,
-        lines=steps,
+        lines=() if ways else tuple(steps),
     )
 
 

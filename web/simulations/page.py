@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from service.principal import Principal
 from service.visibility import viewer_of
+from simulation.report.result import told_sentence
 from storage.queries.simulations import simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
 from web.languages import Wording
@@ -154,8 +155,8 @@ def read_simulation(
         requester=names(str(result["requester"])) if result.get("requester") else "",
         given=given_of(result.get("input") or row.question.get("input") or {}),
         figures=tuple(figures_of(row.mode, result, wording)),
-        warnings=tuple(str(one) for one in result.get("warnings") or ()),
-        faults=_faults(result.get("validation_errors") or (), wording),
+        warnings=tuple(told_sentence(result, one) for one in result.get("warnings") or ()),
+        faults=_faults(result, wording),
         groups=groups_of(row.id, result.get("branch_explorations") or (), wording),
         steps=() if timelines else steps_of(connection, path[:_MOST_STEPS], wording),
         steps_left=0 if timelines else max(0, len(path) - _MOST_STEPS),
@@ -221,12 +222,12 @@ _FAULTY: Final = {
 """What the faults below a pointer are called; the rest is about the blueprint."""
 
 
-def _faults(found: Sequence[Mapping[str, Any]], wording: Wording) -> tuple[FaultGroup, ...]:
+def _faults(result: Mapping[str, Any], wording: Wording) -> tuple[FaultGroup, ...]:
     groups: dict[str, list[Fault]] = {}
-    for one in found:
+    for one in result.get("validation_errors") or ():
         pointer = str(one.get("pointer") or "")
         part = next(part for part in _FAULTY if not part or pointer == part or pointer.startswith(f"{part}/"))
-        groups.setdefault(part, []).append(_fault(one))
+        groups.setdefault(part, []).append(_fault(result, one))
     return tuple(
         FaultGroup(heading=wording.say(heading), faults=tuple(groups[part]))
         for part, heading in _FAULTY.items()
@@ -234,11 +235,11 @@ def _faults(found: Sequence[Mapping[str, Any]], wording: Wording) -> tuple[Fault
     )
 
 
-def _fault(one: Mapping[str, Any]) -> Fault:
+def _fault(result: Mapping[str, Any], one: Mapping[str, Any]) -> Fault:
     witness = one.get("witness")
     return Fault(
         place=str(one.get("pointer") or ""),
-        message=str(one.get("message") or ""),
+        message=told_sentence(result, one.get("message") or ""),
         witness=given_of(witness) if isinstance(witness, Mapping) else (),
     )
 

@@ -21,6 +21,7 @@ from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.scope import Scope
 from placet.definition.bpmn.remarks import ImportRemarks
 from placet.errors import BlueprintInvalid, Problem
+from placet.sentences import sentence
 
 SET = "set_variables"  # the action that sets variables, or does nothing where nothing is said
 _MOST_NODES = 480
@@ -115,7 +116,7 @@ class Build:
     def node(self, ident: str, kind: str, name: str = "", **facts: Any) -> str:
         """Add a node with an id like that of the file and return it; raises BlueprintInvalid for too many."""
         if len(self.nodes) >= _MOST_NODES:
-            message = f"the process becomes more than {_MOST_NODES} nodes; split it"
+            message = sentence("the process becomes more than {most_nodes} nodes; split it", most_nodes=_MOST_NODES)
             raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),))
         plain = re.sub(r"[^A-Za-z0-9_.:-]", "_", ident)[:80].lstrip(".:-") or "node"
         unique, number = plain, 1
@@ -144,7 +145,7 @@ class Build:
     def step(self, part: Part) -> dict[str, Any]:
         """Add a stage that is named as a task is; raises BlueprintInvalid where there are too many."""
         if len(self.steps) >= _MOST_STEPS:
-            message = f"the process becomes more than {_MOST_STEPS} stages; split it"
+            message = sentence("the process becomes more than {most_steps} stages; split it", most_steps=_MOST_STEPS)
             raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),))
         names = {step["stage_name"] for step in self.steps}
         title = part.name or part.id[:200]
@@ -169,7 +170,9 @@ class Build:
             number += 1
             free = f"{name[:58]}_{number}"
         if len(self.scope.kinds) >= _MOST_VARIABLES:
-            message = f"the process has more than {_MOST_VARIABLES} variables; split it"
+            message = sentence(
+                "the process has more than {most_variables} variables; split it", most_variables=_MOST_VARIABLES
+            )
             raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),))
         self.scope.declare(free, facts.get("type", "string"))
         self.declared[free] = facts
@@ -179,7 +182,14 @@ class Build:
     def along(self, flow: Flow) -> None:
         """Record that an edge of the blueprint follows a flow."""
         if flow.id:
-            self.account.mapped(flow.id, f"it leads from {flow.source.removesuffix('.out')!r} to {flow.target!r}")
+            self.account.mapped(
+                flow.id,
+                sentence(
+                    "it leads from {source!r} to {target!r}",
+                    source=flow.source.removesuffix(".out"),
+                    target=flow.target,
+                ),
+            )
 
     def stage_of(self, part: Part) -> ImportedStage | None:
         """Return the stage that was made last of a task."""

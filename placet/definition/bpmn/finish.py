@@ -11,6 +11,7 @@ from placet.definition.bpmn.elements.form_fields import form_schema
 from placet.definition.bpmn.elements.stage_properties import take_properties
 from placet.nodes.registry import NODE_TYPES
 from placet.proofs import Report, check
+from placet.sentences import sentence
 
 _RETURNED = "returned"
 _UNDECIDED = "undecided"  # of a request for which no condition holds, where another engine would stop with an error
@@ -161,13 +162,20 @@ def _cut(build: Build, edge: dict[str, Any]) -> None:
     if rejected:
         build.account.assumed(
             edge["via"],
-            f"a rejection ends the request; to have it go back to {shown!r}, approvers request changes instead",
+            sentence(
+                "a rejection ends the request; to have it go back to {shown!r}, approvers request changes instead",
+                shown=shown,
+            ),
         )
     else:
         build.account.lost(
             edge["via"],
-            f"a process has no loops without a bound, so it does not go back to {shown!r}: the request ends as "
-            f"{_RETURNED} here",
+            sentence(
+                "a process has no loops without a bound, so it does not go back to {shown!r}: "
+                "the request ends as {returned} here",
+                shown=shown,
+                returned=_RETURNED,
+            ),
         )
 
 
@@ -218,7 +226,9 @@ def _supply(build: Build, name: str) -> None:
     if filling and (reader is None or any(stage.part.id in before for stage in filling)):
         build.filled.add(name)
     elif name in build.readers and name not in build.declared:
-        build.account.assumed(build.readers[name], f"the file does not say who fills in {name!r}: the requester does")
+        build.account.assumed(
+            build.readers[name], sentence("the file does not say who fills in {name!r}: the requester does", name=name)
+        )
 
 
 def _variables(build: Build) -> list[dict[str, Any]]:
@@ -267,7 +277,11 @@ def _make_whole(build: Build, variables: list[dict[str, Any]]) -> None:
         if (codes.keys() & {"gap", "dead_branch"} or not edges) and all("condition" in edge for edge in edges):
             build.edge(node["id"], build.end(_UNDECIDED), default=True)
             build.account.assumed(
-                node["id"], f"where no condition holds, the request ends as {_UNDECIDED}; the file's engine would stop"
+                node["id"],
+                sentence(
+                    "where no condition holds, the request ends as {undecided}; the file's engine would stop",
+                    undecided=_UNDECIDED,
+                ),
             )
 
 

@@ -22,6 +22,7 @@ from placet.definition.bpmn.finish import finish
 from placet.definition.bpmn.prepare import prepare
 from placet.definition.bpmn.remarks import ElementRemark, ImportRemarks
 from placet.definition.bpmn.walk import Walk
+from placet.sentences import sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def import_bpmn(
     for other in file.processes:
         if other is not process:
             account.lost(other.id, "a file becomes one blueprint; import this one on its own")
-            account.lose_inside(other.id, f"it lies in {other.id!r}, which is not imported")
+            account.lose_inside(other.id, sentence("it lies in {other_id!r}, which is not imported", other_id=other.id))
     build = Build(
         flat=flatten(process),
         account=account,

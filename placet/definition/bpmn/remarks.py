@@ -12,6 +12,7 @@ from typing import Literal
 from xml.etree.ElementTree import Element
 
 from placet.definition.bpmn.file.reader import flow_id
+from placet.sentences import as_sentence, joined, sentence, shortened
 
 Became = Literal["mapped", "assumed", "lost"]
 _GRAVE: dict[Became, int] = {"mapped": 0, "assumed": 1, "lost": 2}
@@ -45,6 +46,10 @@ class _Line:
     name: str
     around: int | None  # the line of the element that it lies in
     notes: dict[tuple[Became, str], None] = field(default_factory=dict)
+
+    def note(self, kind: Became, says: str) -> None:
+        """Keep a remark, once; several are told in one, each in the reader's language."""
+        self.notes[kind, as_sentence(says)] = None
 
     @property
     def told(self) -> Became | None:
@@ -91,7 +96,7 @@ class ImportRemarks:
             if line.around in inside:
                 inside.add(index)
                 if line.told is None:
-                    line.notes["lost", says] = None
+                    line.note("lost", says)
 
     def told(self, ident: str) -> bool:
         """Say whether an element has a remark."""
@@ -100,7 +105,7 @@ class ImportRemarks:
     def left(self) -> tuple[ElementRemark, ...]:
         """Return every element once: its worst kind counts, and all of its remarks are kept."""
         return tuple(
-            ElementRemark(kind=kind, element=line.tag, id=line.id, name=line.name, says=says[:_LONGEST])
+            ElementRemark(kind=kind, element=line.tag, id=line.id, name=line.name, says=shortened(says, _LONGEST))
             for line in self._lines
             for kind, says in [self._said(line)]
         )
@@ -108,35 +113,35 @@ class ImportRemarks:
     def _said(self, line: _Line) -> tuple[Became, str]:
         if line.told is not None:
             order = sorted(line.notes, key=lambda note: -_GRAVE[note[0]])
-            return line.told, "; ".join(text for _, text in order)
+            return line.told, joined("; ", [text for _, text in order])
         found = _unsaid(line.tag)
         if found is not None:
             return found
         if line.around is not None:
             around = self._lines[line.around]
-            return self._said(around)[0], f"part of {around.tag} {around.id!r}"
-        return "lost", "a blueprint has nothing of its kind"
+            return self._said(around)[0], sentence("part of {tag} {around_id!r}", tag=around.tag, around_id=around.id)
+        return "lost", sentence("a blueprint has nothing of its kind")
 
     def _note(self, kind: Became, ident: str, says: str) -> None:
         line = self._by_id.get(ident)
         if line is not None:
-            line.notes[kind, says] = None
+            line.note(kind, says)
 
 
 def _unsaid(tag: str) -> tuple[Became, str] | None:
     """Return the remark for a kind of element without a remark of its own."""
     if tag in _DRAWN:
-        return "lost", "a note for readers of the drawing; it has no effect on the process"
+        return "lost", sentence("a note for readers of the drawing; it has no effect on the process")
     if tag in _DATA:
-        return "lost", "data objects are not taken over; conditions read variables"
+        return "lost", sentence("data objects are not taken over; conditions read variables")
     if tag in _DECLARED:
-        return "mapped", "its content is taken over where it is referred to"
+        return "mapped", sentence("its content is taken over where it is referred to")
     if tag in _TALK:
-        return "lost", "no messages go between pools: only the process itself is in the blueprint"
+        return "lost", sentence("no messages go between pools: only the process itself is in the blueprint")
     if tag == "sequenceFlow":
-        return "lost", "no edge of the blueprint passes here"
+        return "lost", sentence("no edge of the blueprint passes here")
     if tag == "lane":
-        return "lost", "nobody is asked because of this lane"
+        return "lost", sentence("nobody is asked because of this lane")
     if tag.endswith(("Task", "Event", "Gateway", "Activity")) or tag in {"task", "subProcess", "transaction"}:
-        return "lost", "no edge of the blueprint leads here"
+        return "lost", sentence("no edge of the blueprint leads here")
     return None

@@ -10,6 +10,7 @@ from placet.definition.bpmn.elements import events, gateways, services, tasks
 from placet.definition.bpmn.elements.branches import BranchMerge, frames_inside, meeting_of
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.words import says, slug
+from placet.sentences import sentence
 
 TASKS = {"userTask", "manualTask", "task"}
 SERVICES = {"serviceTask", "sendTask", "scriptTask", "businessRuleTask"}
@@ -130,10 +131,16 @@ class Walk:
         if fork.closing is None:
             return self.arrive(context, part, outcome)
         if any(one.branch < 0 for one in context):
-            build.account.assumed(part.id, f"its branch counts as arrived at {fork.closing!r}, which waits for it")
+            build.account.assumed(
+                part.id,
+                sentence("its branch counts as arrived at {closing!r}, which waits for it", closing=fork.closing),
+            )
             return self.reach(fork.closing, context)
         build.account.assumed(
-            part.id, f"the other branches end too, for {fork.closing!r} would wait for this one for ever"
+            part.id,
+            sentence(
+                "the other branches end too, for {closing!r} would wait for this one for ever", closing=fork.closing
+            ),
         )
         return build.end(outcome, part.name, ident=part.id)
 
@@ -268,12 +275,22 @@ class Walk:
         if inner.closing != part.id:
             outer = next(fork for fork in forks if fork.closing == part.id)
             build.account.assumed(
-                part.id, f"the branches of {inner.part.id!r} end together before one of them counts as arrived here"
+                part.id,
+                sentence(
+                    "the branches of {id!r} end together before one of them counts as arrived here", id=inner.part.id
+                ),
             )
             if inner.closing is None and inner.leads_to in {None, part.id}:
                 inner.leads_to = part.id
                 return self.arrive(context, part, _DONE)
-            build.account.lost(part.id, f"branches of {inner.part.id!r} and {outer.part.id!r} cross; they meet earlier")
+            build.account.lost(
+                part.id,
+                sentence(
+                    "branches of {inner!r} and {outer!r} cross; they meet earlier",
+                    inner=inner.part.id,
+                    outer=outer.part.id,
+                ),
+            )
             return (
                 build.made[part.id, context]
                 if (part.id, context) in build.made
@@ -283,7 +300,7 @@ class Walk:
             )
         if inner.join is None:
             inner.join = build.node(part.id, "join", part.name, need="all")
-            build.account.mapped(part.id, f"the branches of {inner.part.id!r} come together here")
+            build.account.mapped(part.id, sentence("the branches of {id!r} come together here", id=inner.part.id))
             join, outer_context = inner.join, inner.context
             outs = build.flat.outs.get(part.id, [])
             via = outs[0].id if len(outs) == 1 else None
@@ -307,7 +324,9 @@ class Walk:
         if caught is not None:
             return caught
         if faulty and not any(frame.branch < 0 for frame in context):
-            build.account.mapped(part.id, f"the request ends here as {outcome}, whatever else goes on")
+            build.account.mapped(
+                part.id, sentence("the request ends here as {outcome}, whatever else goes on", outcome=outcome)
+            )
             return build.made.setdefault((part.id, context), build.end(outcome, part.name, ident=part.id))
         if part.events and not faulty:
             build.account.lost(part.id, "its message is not sent; the end itself is kept")
@@ -319,7 +338,9 @@ class Walk:
         depth = next((n for n in range(len(context), 0, -1) if context[n - 1].branch < 0), 0)
         if not depth:
             outcome = says(part.name) or slug(part.name, _DONE)
-            build.account.mapped(part.id, f"the request ends here as {outcome}, whatever else goes on")
+            build.account.mapped(
+                part.id, sentence("the request ends here as {outcome}, whatever else goes on", outcome=outcome)
+            )
             return build.made.setdefault((part.id, context), build.end(outcome, part.name, ident=part.id))
         build.account.mapped(part.id, "its sub-process ends here, whatever else goes on in it")
         forks = [build.forks[frame.name] for frame in context[depth:]]
@@ -341,7 +362,7 @@ class Walk:
 
 def _end_of(context: Context, outcome: str) -> str:
     if not context:
-        return f"the request ends here as {outcome}"
+        return sentence("the request ends here as {outcome}", outcome=outcome)
     if context[-1].branch < 0:
-        return "its sub-process ends here"
-    return "its branch ends here; the request goes on in the others"
+        return sentence("its sub-process ends here")
+    return sentence("its branch ends here; the request goes on in the others")

@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeAlias
 from urllib.parse import unquote, urldefrag, urljoin
 
 from placet.json_pointer import parts_of
+from placet.sentences import sentence
 
 MOST_EXPANSIONS = 5_000  # subschemas that apply to one value, each as often as it is come to
 LONGEST_CHAIN = 50  # subschemas that lead to one another and apply to one value
@@ -105,7 +106,11 @@ class Graph:
                 pending.append((number, one, below))
                 pending += [(inner, each, None) for inner, each, _ in below if (inner, id(each)) not in known]
                 if len(known) + len(pending) > MOST_PAIRS:
-                    _refuse_value(f"more than {MOST_PAIRS} of its parts would have to be looked at")
+                    _refuse_value(
+                        sentence(
+                            "more than {most_pairs} of its parts would have to be looked at", most_pairs=MOST_PAIRS
+                        )
+                    )
                 continue
             own = _own(self._nodes[number], one, weights)
             costs = [(known[inner, id(each)], times) for inner, each, times in below]
@@ -114,7 +119,7 @@ class Graph:
                 told=own.told + sum(c.told * times for c, times in costs),
             )
             if cost.visits > MOST_VISITS:
-                _refuse_value(f"it would take more than {MOST_VISITS} steps")
+                _refuse_value(sentence("it would take more than {most_visits} steps", most_visits=MOST_VISITS))
         return known[0, id(value)]
 
 
@@ -288,8 +293,11 @@ class _SchemaReader:
         states = 1 + pattern_states(pattern)
         self._states += states
         if self._states > MOST_STATES:
-            message = f"the patterns have more than {MOST_STATES} states once their repetitions are written out"
-            raise TooCostly(f"{message}; repeat less", path)
+            message = sentence(
+                "the patterns have more than {most_states} states once their repetitions are written out",
+                most_states=MOST_STATES,
+            )
+            raise TooCostly(sentence("{message}; repeat less", message=message), path)
         return states
 
     def _targets(self, reference: str, base: str, path: Path, *, dynamic: bool) -> Iterator[int]:
@@ -305,8 +313,11 @@ class _SchemaReader:
             yield len(self._nodes) - 1
             return
         if not known:
-            message = f"{reference[:200]!r} leads to no place in this schema; other documents are never fetched"
-            raise TooCostly(f"{message}, so put what it means under $defs", path)
+            message = sentence(
+                "{reference!r} leads to no place in this schema; other documents are never fetched",
+                reference=reference[:200],
+            )
+            raise TooCostly(sentence("{message}, so put what it means under $defs", message=message), path)
         for one, where in known:
             yield self._number(one, where)
 
@@ -342,11 +353,16 @@ def _expansions(nodes: list[_Node]) -> None:
                 counted[number] = 1 + sum(counted[inner] for inner in node.same) * (2 if node.again else 1)
                 chains[number] = 1 + max((chains[inner] for inner in node.same), default=0)
                 if counted[number] > MOST_EXPANSIONS:
-                    message = f"its references and combinations come to more than {MOST_EXPANSIONS} subschemas"
-                    raise TooCostly(f"{message} for one value; use fewer $ref", node.path)
+                    message = sentence(
+                        "its references and combinations come to more than {most_expansions} subschemas",
+                        most_expansions=MOST_EXPANSIONS,
+                    )
+                    raise TooCostly(sentence("{message} for one value; use fewer $ref", message=message), node.path)
                 if chains[number] > LONGEST_CHAIN:
-                    message = f"more than {LONGEST_CHAIN} subschemas lead to one another"
-                    raise TooCostly(f"{message} for one value; use fewer $ref", node.path)
+                    message = sentence(
+                        "more than {longest_chain} subschemas lead to one another", longest_chain=LONGEST_CHAIN
+                    )
+                    raise TooCostly(sentence("{message} for one value; use fewer $ref", message=message), node.path)
             elif number not in counted:
                 if number in open_now:
                     continue
@@ -354,8 +370,10 @@ def _expansions(nodes: list[_Node]) -> None:
                 pending.append((number, True))
                 for inner in node.same:
                     if inner in open_now:
-                        message = "this leads back to itself for the same value, so it would never end"
-                        raise TooCostly(f"{message}; go into a property or an item first", node.path)
+                        message = sentence("this leads back to itself for the same value, so it would never end")
+                        raise TooCostly(
+                            sentence("{message}; go into a property or an item first", message=message), node.path
+                        )
                     pending.append((inner, False))
 
 
@@ -436,4 +454,5 @@ def _joined(base: str, reference: str) -> str:
 
 
 def _refuse_value(why: str) -> NoReturn:
-    raise TooCostly(f"this is too much for its schema: {why}; send less, or ask for a simpler form")
+    message = sentence("this is too much for its schema: {why}; send less, or ask for a simpler form", why=why)
+    raise TooCostly(message)

@@ -89,7 +89,7 @@ def value_problems(schema: dict[str, Any], value: Any, pointer: str) -> tuple[Pr
     except InputInvalid as error:
         return error.problems
     except TooCostly as error:
-        return (Problem(pointer=pointer, message=str(error)),)
+        return (Problem(pointer=pointer, message=error.args[0]),)
     if validator.compiled.is_valid(value):
         return ()
     if cost.told > MOST_TOLD:
@@ -140,4 +140,5 @@ def _validator(text: str) -> _Validator:
 
 
 def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0][:_LONGEST_MESSAGE]
+    """Return what an error says: of our own the sentence, of the library's the first line."""
+    return error.args[0] if isinstance(error, TooCostly) else str(error).splitlines()[0][:_LONGEST_MESSAGE]

@@ -168,7 +168,7 @@ class Shape(BaseModel):
         try:
             return None if bound is None else typed(self, _READ[self.type](self, bound))
         except ValueError as error:
-            raise ValueError(sentence("{fact}: {error}", fact=fact, error=error)) from None
+            raise ValueError(sentence("{fact}: {error}", fact=fact, error=error.args[0])) from None
 
     def _stated_values_fit(self) -> None:
         if None not in (self.lowest, self.highest) and self.lowest > self.highest:

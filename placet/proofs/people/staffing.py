@@ -234,7 +234,9 @@ class _StageStaffing:
             certain = self.definite and len(same) == len(own)
             # Where it only happens to some, the shorthand goes on to the next above.
             if same and (certain or not self.stage.to_the_top):
-                message = f"{target} are people who have this stage's tasks already; name somebody above"
+                message = sentence(
+                    "{target} are people who have this stage's tasks already; name somebody above", target=target
+                )
                 level = error if certain else warning
                 yield level("escalation_to_oneself", place, message, witness={"requester": same[0]})
 

@@ -18,6 +18,7 @@ from placet.proofs.solver.fits import fits
 from placet.proofs.solver.formula import Formulas, Value
 from placet.proofs.solver.samples import sample_input
 from placet.proofs.solver.symbols import CONTEXT_VARIABLES, Declarations, Symbol, SymbolPart, Term, Unreadable, value_of
+from placet.sentences import sentence
 
 # z3 counts its own work, so that the same question is given up at the same point on every machine; the time is a
 # second line of defence. One question may cost about a second, all questions of one prover about ten.
@@ -142,7 +143,7 @@ class Prover:
             if not self._satisfiable(solver):
                 return None
         except z3.Z3Exception as fault:
-            raise Undecided(f"the solver gave up: {fault}") from None
+            raise Undecided(sentence("the solver gave up: {fault}", fault=str(fault))) from None
         raise Undecided("the solver's answers lie outside of what it knows exactly")
 
     def _confirms(self, candidate: dict[str, Any], confirmed: Callable[[dict[str, object]], bool]) -> bool:
@@ -167,7 +168,7 @@ class Prover:
         # z3 counts for the whole context, from its beginning on.
         self._spent = next((int(value) for key, value in solver.statistics() if key == "rlimit count"), self._spent)
         if answer == z3.unknown:
-            raise Undecided(f"the solver gave up ({solver.reason_unknown()})")
+            raise Undecided(sentence("the solver gave up ({reason})", reason=solver.reason_unknown()))
         return bool(answer == z3.sat)
 
     def _wishes(self, parts: list[SymbolPart]) -> list[list[Term]]:

@@ -33,14 +33,19 @@ def change_findings(draft: Draft, reach: Reach | None) -> list[Finding]:
 
 def _depended_on(draft: Draft) -> list[Finding]:
     """Refuse immaterial variables that the process depends on: a change of them changes what was approved."""
-    reads = {name: f"a condition of {a.source!r}" for a in draft.edges if a.condition for name in a.condition.names}
+    reads = {
+        name: sentence("a condition of {source!r}", source=a.source)
+        for a in draft.edges
+        if a.condition
+        for name in a.condition.names
+    }
     for node in draft.nodes.values():
         reads |= {name: f"what {node.id!r} computes" for c in node.computes for name in c.expression.names}
     for step in draft.definition.process_steps:
         for approver in step.approvers:
             text = approver if isinstance(approver, str) else getattr(approver, "who", None)
             if text is not None and (root := parse_assignee(text).root).given:
-                reads[root.name] = f"an approver of {step.stage_name!r}"
+                reads[root.name] = sentence("an approver of {stage_name!r}", stage_name=step.stage_name)
     witness = sample_input(draft.definition.variables)
     return [
         error(

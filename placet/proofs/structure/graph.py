@@ -155,11 +155,11 @@ def _edges(node: DraftNode) -> Iterator[Finding]:
                 yield error("wrong_edge", f"{edge.pointer}/default", message)
     if node.chooses:
         defaults = [a for a in node.edges if a.default and a.text is None]
-        yield from _twice(node, defaults, "defaults")
+        yield from _twice(node, defaults, sentence("defaults"))
     elif node.results:
         yield from _results(node)
     elif not node.splits:
-        yield from _twice(node, [a for a in node.edges if a.on is None and a.text is None], "plain edges")
+        yield from _twice(node, [a for a in node.edges if a.on is None and a.text is None], sentence("plain edges"))
 
 
 def _results(node: DraftNode) -> Iterator[Finding]:
@@ -175,7 +175,7 @@ def _results(node: DraftNode) -> Iterator[Finding]:
     for result in node.results:
         # A plain edge stands for what is hoped for.
         taken = [a for a in node.edges if a.on == result or (a.on is None and result in node.plain)]
-        yield from _twice(node, taken, f"edges for {result!r}")
+        yield from _twice(node, taken, sentence("edges for {result!r}", result=result))
     if node.edges and not node.cut and not any(a.on in {None, *node.plain} for a in node.edges):
         what = sentence("an approval") if node.step is not None else repr(node.plain[0])
         message = sentence(
@@ -189,7 +189,12 @@ def _results(node: DraftNode) -> Iterator[Finding]:
 
 def _twice(node: DraftNode, edges: list[DraftEdge], what: str) -> Iterator[Finding]:
     for edge in edges[1:]:
-        message = f"{node.id!r} has {len(edges)} {what}, and only the first is ever taken; keep one"
+        message = sentence(
+            "{node_id!r} has {count} {what}, and only the first is ever taken; keep one",
+            node_id=node.id,
+            count=len(edges),
+            what=what,
+        )
         level = warning if edge.target == edges[0].target else error
         yield level("overlap", edge.pointer, message)
 

@@ -17,7 +17,7 @@ from placet.proofs.draft import Draft, DraftEdge, DraftNode
 from placet.proofs.findings import Finding, warning
 from placet.proofs.people.approvers import names_of
 from placet.proofs.structure.graph import components
-from placet.sentences import sentence
+from placet.sentences import every, joined, sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,11 +40,15 @@ class AssignedVariables:
     def why(self, node: str, names: frozenset[str]) -> str:
         """Say which of the variables missing at a node are set by others, and by which: text to add to a message."""
         told = [
-            f"{name!r} is set by {' and '.join(map(repr, self.setters[name][:5]))}, which not every path here passes"
+            sentence(
+                "{name!r} is set by {setters}, which not every path here passes",
+                name=name,
+                setters=every([repr(one) for one in self.setters[name][:5]]),
+            )
             for name in sorted(self.missing(node, names))
             if name in self.setters
         ]
-        return f" ({'; '.join(told)})" if told else ""
+        return sentence(" ({told})", told=joined("; ", told)) if told else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from placet.nodes.facts import NamedAction, NamedProcess
 from placet.nodes.registry import type_of
 from placet.plan.plan import Child
 from placet.proofs.findings import Finding, error
-from placet.sentences import sentence
+from placet.sentences import either, sentence
 
 # What the value of an expression is as JSON: decimals, dates and moments are written as text.
 _WRITTEN = {
@@ -80,7 +80,9 @@ def interface_findings(
             for variable, source in node_type.output(node).items():
                 if variable in variables:
                     place = pointer_to(f"{here}/output", variable)
-                    yield from _output(f"the form of {stage}", form, variables[variable], source, place)
+                    yield from _output(
+                        sentence("the form of {stage}", stage=stage), form, variables[variable], source, place
+                    )
         elif isinstance(named, NamedAction) and (spec := (actions or {}).get(named.name)) is not None:
             yield from _action(named, spec, here, scope, variables)
         elif isinstance(named, NamedProcess) and (child := (children or {}).get(named.reference)) is not None:
@@ -113,12 +115,12 @@ def _value(
         kind = _kind(expressions.get(text))
         allowed = _json_types(schema)
         if kind is not None and allowed is not None and not _overlap({_WRITTEN[kind]}, allowed):
-            told = f"this is {_article(kind)}, passed on as {_WRITTEN[kind]}"
+            told = sentence("this is {article}, passed on as {written}", article=_article(kind), written=_WRITTEN[kind])
             message = sentence(
                 "{told}, and {name!r} takes {names} here; compute one",
                 told=told,
                 name=spec.name,
-                names=" or ".join(sorted(allowed)),
+                names=either(sorted(allowed)),
             )
             yield error("types", f"{place}/expr", message)
     elif next(computed_in(value, place), None) is None:
@@ -160,7 +162,7 @@ def _output(giver: str, schema: Any, variable: Variable, source: str, place: str
             "{giver} returns {names} here, and {name!r} is declared as {type}; take another field, "
             "or declare another type",
             giver=giver,
-            names=" or ".join(sorted(returned)),
+            names=either(sorted(returned)),
             name=variable.name,
             type=variable.type,
         )
@@ -233,7 +235,7 @@ def _kind(expression: Expression | None) -> str | None:
 
 
 def _article(kind: str) -> str:
-    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
+    return sentence("an {type}", type=kind) if kind[0] in "aeiou" else sentence("a {type}", type=kind)
 
 
 def _json_types(schema: Mapping[str, Any]) -> set[str] | None:

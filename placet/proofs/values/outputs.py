@@ -73,7 +73,10 @@ def _returned(draft: Draft, called: NamedAction, pointer: str) -> Iterator[_Decl
             there = template is not None
             place = f"{pointer}/input{pointer_of(edge)}" if there else pointer_to(f"{pointer}/output", name)
             yield _DeclaredValue(
-                pointer=place, template=template, variable=shapes[name], purpose=f"the variable {name!r}"
+                pointer=place,
+                template=template,
+                variable=shapes[name],
+                purpose=sentence("the variable {name!r}", name=name),
             )
 
 
@@ -81,7 +84,7 @@ def _given(called: NamedProcess, child: Child, pointer: str) -> Iterator[_Declar
     for variable in child.plan.variables:
         if variable.name in called.input and expression_of(called.input[variable.name]) is not None:
             place = pointer_to(f"{pointer}/input", variable.name)
-            purpose = f"{variable.name!r} of {child.plan.name!r}"
+            purpose = sentence("{variable_name!r} of {name!r}", variable_name=variable.name, name=child.plan.name)
             template = called.input[variable.name]
             yield _DeclaredValue(pointer=place, template=template, variable=variable, purpose=purpose, given=True)
 

@@ -11,11 +11,12 @@ from service.drafts.draft import Draft
 from service.simulations import simulations
 from web.editor.findings import variables_of
 from web.editor.sketch import sketch_of
-from web.editor.trial import Trial, trial_of
+from web.editor.trial import MOST_SHOWN, Trial, trial_of
 from web.forms.shapes import fields_of, read_input
 from web.routes.common import Here, WebContext, entries_of, judged, shown
 from web.routes.editor.common import DraftId, around, headed
 from web.security import PageRoute
+from web.simulations.timelines import steps_of
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/drafts", route_class=PageRoute)
@@ -51,7 +52,9 @@ async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
     surroundings, _ = await around(here, draft)
     graph = sketch_of(draft.content, visitor.wording.say, surroundings.named)
     titles = {node.id: node.title for node in graph.nodes}
-    trial = trial_of(mode, found.row.result, variables, titles, visitor.wording)
+    path = ((found.row.result or {}).get("execution_path") or ())[:MOST_SHOWN]
+    steps = await here.context.database.read(steps_of, path, visitor.wording)
+    trial = trial_of(mode, found.row.result, variables, titles, visitor.wording, steps=steps)
     return await _page(request, here, visitor, draft, given, trial=trial)
 
 

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element
 from placet.definition.bpmn.file.reader import parse
 from placet.definition.bpmn.file.words import slug
 from placet.errors import BlueprintInvalid, Problem
+from placet.sentences import sentence
 
 _SPACE = re.compile(r"https?://www\.omg\.org/spec/DMN/[^}]*")
 _POLICIES = {
@@ -116,7 +117,11 @@ def read_dmn(*contents: bytes) -> DmnDecisions:
         try:
             root = parse(content)
         except BlueprintInvalid as error:
-            message = f"DMN file {number + 1}: {error.message}" if len(contents) > 1 else error.message
+            message = (
+                sentence("DMN file {number}: {message}", number=number + 1, message=error.message)
+                if len(contents) > 1
+                else error.message
+            )
             raise BlueprintInvalid(message, problems=(Problem(pointer="/dmn", message=message),)) from None
         if dmn_tag(root) != "definitions":
             refuse(None, "this is no DMN file: its root is not `definitions` of http(s)://www.omg.org/spec/DMN/…")
@@ -127,7 +132,12 @@ def read_dmn(*contents: bytes) -> DmnDecisions:
             if dmn_tag(element) == "decision":
                 decision = _decision(element)
                 if decision.id in found.decisions:
-                    refuse(decision.name, f"the id {decision.id!r} is used twice; give each decision its own")
+                    refuse(
+                        decision.name,
+                        sentence(
+                            "the id {decision_id!r} is used twice; give each decision its own", decision_id=decision.id
+                        ),
+                    )
                 found.decisions[decision.id] = decision
     for decision in found.decisions.values():
         for name in (decision.variable, decision.name, *(column.text for column in decision.outputs)):
@@ -138,7 +148,7 @@ def read_dmn(*contents: bytes) -> DmnDecisions:
 
 def refuse(name: str | None, why: str) -> NoReturn:
     """Raise BlueprintInvalid that names DMN, and the decision."""
-    message = f"the DMN decision {name!r} cannot be taken over: {why}" if name else why
+    message = sentence("the DMN decision {name!r} cannot be taken over: {why}", name=name, why=why) if name else why
     raise BlueprintInvalid(message, problems=(Problem(pointer="/dmn", message=message),))
 
 
@@ -186,12 +196,15 @@ def _table(table: Element, decision: DmnDecision) -> DmnDecision:
             values = tuple(next(_texts(one), "") for one in row if dmn_tag(one) == "outputEntry")
             rules.append(DmnRule(id=row.get("id", ""), tests=tests, outputs=values))
     if len(rules) > MOST_RULES:
-        refuse(decision.name, f"it has {len(rules)} rules, and {MOST_RULES} can be imported")
+        refuse(
+            decision.name,
+            sentence("it has {count} rules, and {most_rules} can be imported", count=len(rules), most_rules=MOST_RULES),
+        )
     if not outputs:
         refuse(decision.name, "its table has no output")
     for number, rule in enumerate(rules, 1):
         if len(rule.tests) != len(inputs) or len(rule.outputs) != len(outputs):
-            refuse(decision.name, f"rule {number} has not one entry for each input and output")
+            refuse(decision.name, sentence("rule {number} has not one entry for each input and output", number=number))
     return DmnDecision(
         id=decision.id,
         name=decision.name,
@@ -239,14 +252,26 @@ def main_decision(rules: DmnDecisions, wanted: str | None) -> DmnDecision:
         found = rules.find(wanted)
         if found is None:
             refuse(
-                None, f"the DMN file has no decision {wanted!r}; there are: {_named(list(rules.decisions.values()))}"
+                None,
+                sentence(
+                    "the DMN file has no decision {wanted!r}; there are: {named}",
+                    wanted=wanted,
+                    named=_named(list(rules.decisions.values())),
+                ),
             )
         return found
     required = {one for decision in rules.decisions.values() for one in decision.requires}
     last = [decision for decision in rules.decisions.values() if decision.id not in required]
     if len(last) != 1:
         named = _named(last) or "none"
-        refuse(None, f'the DMN file has {len(last)} decisions that stand alone ({named}); say which with "decision"')
+        refuse(
+            None,
+            sentence(
+                'the DMN file has {count} decisions that stand alone ({named}); say which with "decision"',
+                count=len(last),
+                named=named,
+            ),
+        )
     return last[0]
 
 

@@ -15,6 +15,7 @@ from placet.definition.bpmn.file.parser import read_term, read_test
 from placet.definition.bpmn.file.reader import Part, attribute, children, texts
 from placet.definition.bpmn.file.scope import ValueKind
 from placet.definition.bpmn.file.terms import Term, Unclear
+from placet.sentences import sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -45,7 +46,9 @@ def decide(walk: Walk, part: Part, context: Context) -> str | None:
     decision = build.rules.find(wanted) if wanted else None
     if decision is None:
         named = f" {wanted!r}" if wanted else ""
-        build.account.lost(part.id, f"its rules{named} are in a DMN file of their own; send that along as dmn")
+        build.account.lost(
+            part.id, sentence("its rules{named} are in a DMN file of their own; send that along as dmn", named=named)
+        )
         return None
     variable = attribute(part.element, "resultVariable") or next(
         (found for one in children(part.element, "calledDecision") if (found := one.get("resultVariable"))), None
@@ -66,7 +69,9 @@ def decide(walk: Walk, part: Part, context: Context) -> str | None:
         entry = table_nodes(build, result, target, following, ident=part.id if step is steps[0] else step.id)
         following = _always(entry)
     build.made[part.id, context] = entry
-    build.account.mapped(part.id, f"the DMN decision {decision.name!r} stands in its place")
+    build.account.mapped(
+        part.id, sentence("the DMN decision {decision_name!r} stands in its place", decision_name=decision.name)
+    )
     return entry
 
 
@@ -75,7 +80,7 @@ def table_nodes(build: Build, decision: DmnDecision, target: DmnTarget, onward: 
     try:
         return _nodes(build, decision, target, onward, ident)
     except Unclear as error:
-        refuse(decision.name, str(error))
+        refuse(decision.name, error.why)
 
 
 def _nodes(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onward, ident: str) -> str:
@@ -89,7 +94,7 @@ def _nodes(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onwar
         return _table(build, _ranked(build.rules, decision), target, onward, ident)
     if policy in {"COLLECT", "RULE ORDER", "OUTPUT ORDER"}:
         return _collected(build, _ranked(build.rules, decision), target, onward, ident)
-    raise Unclear(f"its hit policy {policy} is not known")
+    raise Unclear(sentence("its hit policy {policy} is not known", policy=policy))
 
 
 def _always(node: str) -> Onward:
@@ -162,7 +167,7 @@ def _table(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onwar
                 row[number] = cell
         cells.append(row)
     if len(inputs) > _MOST_INPUTS:
-        raise Unclear(f"it asks for more than {_MOST_INPUTS} things")
+        raise Unclear(sentence("it asks for more than {most_inputs} things", most_inputs=_MOST_INPUTS))
     node = build.node(ident, "decision", decision.name)
     ends: dict[str, str] = {}
 
@@ -181,19 +186,20 @@ def _table(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onwar
         rows.append(
             {"when": [row.get(column) for column in range(len(inputs))], "to": leads(rule.outputs), "via": rule.id}
         )
-        build.account.mapped(rule.id, f"rule {number} of the table")
+        build.account.mapped(rule.id, sentence("rule {number} of the table", number=number))
     otherwise = leads(tuple(column.otherwise for column in decision.outputs))
     if not rows or not inputs:
         build.edge(node, rows[0]["to"] if rows else otherwise, default=True)
     else:
         policy = _PLAIN.get(decision.policy, "first")
         build.nodes[node]["table"] = {"hit_policy": policy, "inputs": inputs, "rules": rows, "default": otherwise}
-    build.account.mapped(decision.id, f"a decision table that takes {_taking(decision)}")
+    build.account.mapped(decision.id, sentence("a decision table that takes {taking}", taking=_taking(decision)))
     return node
 
 
 def _taking(decision: DmnDecision) -> str:
-    return {"UNIQUE": "the one rule that fits", "ANY": "any rule that fits"}.get(decision.policy, "the first that fits")
+    told = {"UNIQUE": sentence("the one rule that fits"), "ANY": sentence("any rule that fits")}
+    return told.get(decision.policy, sentence("the first that fits"))
 
 
 def _cell(build: Build, column: Column, text: str) -> tuple[Any, str | None]:
@@ -327,7 +333,7 @@ def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: O
         term = _read(build.rules, rule.outputs[0])
         value = build.scope.expression(term, "number" if kind == "SUM" else None)
         _reads(build, [term])
-        build.account.mapped(rule.id, f"part {number} of what is computed")
+        build.account.mapped(rule.id, sentence("part {number} of what is computed", number=number))
         if kind:
             parts.append(f"({condition} ? {value if kind == 'SUM' else '1'} : 0)")
         else:

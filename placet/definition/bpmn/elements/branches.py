@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from placet.definition.bpmn.build import Arrival, BranchFrame, Build, Fork
 from placet.definition.bpmn.file.reader import Flow, Part
+from placet.sentences import every, sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -112,12 +113,20 @@ def _outcome(build: Build, fork: Fork, arrivals: list[Arrival]) -> str:
     if not _alternatives(arrivals):
         final = order[0] if order[0] == "rejected" else "completed"
         build.account.assumed(
-            fork.part.id, f"its branches end as {' and '.join(outcomes)}; once all have, the request ends as {final}"
+            fork.part.id,
+            sentence(
+                "its branches end as {outcomes}; once all have, the request ends as {final}",
+                outcomes=every(outcomes),
+                final=final,
+            ),
         )
         return build.end(final)
     build.account.assumed(
         fork.part.id,
-        f"the branches have different outcomes; the request ends with the first of {', '.join(order)} that occurred",
+        sentence(
+            "the branches have different outcomes; the request ends with the first of {order} that occurred",
+            order=", ".join(order),
+        ),
     )
     flags = {outcome: build.fresh(f"ended_{outcome}", type="boolean") for outcome in order[:-1]}
     for leaf in leaves:

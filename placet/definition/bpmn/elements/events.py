@@ -11,6 +11,7 @@ from placet.definition.bpmn.elements.people import variable_of
 from placet.definition.bpmn.file.reader import Flow, Part, texts
 from placet.definition.bpmn.file.terms import moment_of
 from placet.definition.bpmn.file.words import hours_from_now, slug
+from placet.sentences import sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -45,28 +46,33 @@ def _waits(build: Build, part: Part) -> dict[str, Any]:
     if _TIMER in part.events or "conditionalEventDefinition" in part.events:
         text = next(texts(part.element, "timeDuration", "timeDate", "timeCycle", "condition"), "")[:200]
         build.account.lost(
-            part.id, f"{text or 'what it waits for'} is not taken over; the event {name!r} is waited for instead"
+            part.id,
+            sentence(
+                "{text} is not taken over; the event {name!r} is waited for instead",
+                text=text or sentence("what it waits for"),
+                name=name,
+            ),
         )
-    build.account.mapped(part.id, f"it waits until the event {name!r} is reported")
+    build.account.mapped(part.id, sentence("it waits until the event {name!r} is reported", name=name))
     return {"event": name}
 
 
 def _timed(build: Build, part: Part) -> dict[str, Any] | None:
     hours = _hours(part)
     if hours is not None:
-        build.account.mapped(part.id, f"it waits for {hours:g} hours")
+        build.account.mapped(part.id, sentence("it waits for {hours:g} hours", hours=hours))
         return {"hours": hours}
     text = next(texts(part.element, "timeDate"), "")
     moment = moment_of(text.strip().lstrip("=").strip().strip("\"'")) if text else None
     if moment is not None:
-        build.account.mapped(part.id, f"it waits until {moment.value}")
+        build.account.mapped(part.id, sentence("it waits until {until}", until=moment.value))
         return {"until": f'{moment.op}("{moment.value}")'}
     variable = variable_of(text) if text else None
     if variable is None:
         return None
     name = build.scope.declare(variable, "datetime")
     build.read[name] = None
-    build.account.mapped(part.id, f"it waits until {name}")
+    build.account.mapped(part.id, sentence("it waits until {until}", until=name))
     return {"until": name}
 
 
@@ -83,7 +89,9 @@ def thrown(build: Build, part: Part) -> None:
         build.account.mapped(part.id, "the link is followed")
     elif part.events:
         what = ", ".join(event.removesuffix("EventDefinition") for event in part.events)
-        build.account.lost(part.id, f"its {what} is not sent; add an action where somebody has to be notified")
+        build.account.lost(
+            part.id, sentence("its {what} is not sent; add an action where somebody has to be notified", what=what)
+        )
     else:
         build.account.mapped(part.id, "the request goes on")
 
@@ -121,17 +129,22 @@ def _deadline(walk: Walk, event: Part, step: dict[str, Any], *, taken: bool, exp
     cycle = _cycle(event)
     if not event.interrupting and cycle is not None and "reminders" not in step:
         step["reminders"] = {"every_hours": cycle}
-        build.account.assumed(event.id, f"its people are reminded every {cycle:g} hours; its edge is not taken")
+        build.account.assumed(
+            event.id, sentence("its people are reminded every {cycle:g} hours; its edge is not taken", cycle=cycle)
+        )
         return taken
     if hours is None or taken:
         build.account.lost(event.id, "only one timer with a duration can sit on a task; it never fires")
         return taken
     if step.get("sla_hours", hours) != hours:
         build.account.assumed(
-            event.id, f"the task's own due date of {step['sla_hours']:g} hours gives way to this timer"
+            event.id,
+            sentence(
+                "the task's own due date of {sla_hours:g} hours gives way to this timer", sla_hours=step["sla_hours"]
+            ),
         )
     step["sla_hours"] = hours
-    build.account.mapped(event.id, f"the stage's deadline, after {hours:g} hours")
+    build.account.mapped(event.id, sentence("the stage's deadline, after {hours:g} hours", hours=hours))
     if event.interrupting:
         step["final"] = "expire"
         _leads(walk, event, *expires, "expired")
@@ -156,7 +169,7 @@ def _leads(walk: Walk, event: Part, node: str, context: Context, on: str) -> Non
 
 def _lost(build: Build, event: Part) -> None:
     what = ", ".join(one.removesuffix("EventDefinition") for one in event.events) or "event"
-    build.account.lost(event.id, f"its {what} is not watched for here: its edge is never taken")
+    build.account.lost(event.id, sentence("its {what} is not watched for here: its edge is never taken", what=what))
 
 
 # Sub-processes
@@ -215,7 +228,7 @@ def caught(walk: Walk, part: Part, context: Context) -> str | None:
     if depth < len(context):
         build.account.lost(event.id, "it cannot end the other branches of its sub-process; its edge is never taken")
         return None
-    build.account.mapped(part.id, f"it leads to {event.id!r}")
+    build.account.mapped(part.id, sentence("it leads to {event_id!r}", event_id=event.id))
     build.account.mapped(event.id, "what ends in its sub-process with this goes on here")
     return walk.onward(event, context[: depth - 1])
 
@@ -225,8 +238,10 @@ def by_event(build: Build) -> None:
     for part in build.flat.by_event:
         starts = [one for one in part.inner.parts.values() if one.kind == "startEvent"] if part.inner else []
         what = ", ".join(e.removesuffix("EventDefinition") for start in starts for e in start.events) or "event"
-        build.account.lost(part.id, f"its {what} is not watched for: what is in it is never done")
-        build.account.lose_inside(part.id, f"it lies in {part.id!r}, which an event would begin and nothing does")
+        build.account.lost(part.id, sentence("its {what} is not watched for: what is in it is never done", what=what))
+        build.account.lose_inside(
+            part.id, sentence("it lies in {part_id!r}, which an event would begin and nothing does", part_id=part.id)
+        )
 
 
 # Whichever happens first
@@ -247,7 +262,12 @@ def race(walk: Walk, part: Part, outs: Sequence[Flow], context: Context) -> str:
         other = next(target for target in targets if target is not timed[0])
         facts = _waits(build, other)
         if "event" in facts:
-            build.account.mapped(timed[0].id, f"the wait for {facts['event']!r} ends after {_hours(timed[0]):g} hours")
+            build.account.mapped(
+                timed[0].id,
+                sentence(
+                    "the wait for {event!r} ends after {hours:g} hours", event=facts["event"], hours=_hours(timed[0])
+                ),
+            )
             node = build.node(part.id, "wait", part.name or other.name, **facts, timeout_hours=_hours(timed[0]))
             build.made[part.id, context] = node
             walk.go_on(other, node, context, on="event")

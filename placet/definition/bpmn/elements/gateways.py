@@ -13,6 +13,7 @@ from placet.definition.bpmn.file.parser import read_term
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.terms import Term, Unclear, negated
 from placet.definition.bpmn.file.words import slug
+from placet.sentences import sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -57,9 +58,12 @@ def decide(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, ow
                 if flow.condition:
                     said = " ".join(flow.condition.split())[:_LONGEST]
                     build.account.lost(
-                        flow.id, f"its condition {said} is not taken over: a person chooses the edge instead"
+                        flow.id,
+                        sentence(
+                            "its condition {said} is not taken over: a person chooses the edge instead", said=said
+                        ),
                     )
-            build.account.assumed(part.id, f"its conditions cannot be taken over ({error})")
+            build.account.assumed(part.id, sentence("its conditions cannot be taken over ({error})", error=error.why))
         return _asked(walk, part, outs, context, default, own=own)
     choices += [(flow, None) for flow in outs if flow.id == default]
     return choose(walk, part, choices, context, own=own)
@@ -78,13 +82,13 @@ def choose(
     if own:
         build.made.setdefault((part.id, context), node)
     told = ", ".join(text for _, text in written if text is not None)[:_LONGEST]
-    build.account.mapped(part.id, f"a decision on {told}" if told else "a decision")
+    build.account.mapped(part.id, sentence("a decision on {told}", told=told) if told else "a decision")
 
     def lead() -> None:
         for flow, text in written:
             facts = {"default": True} if text is None else {"condition": text}
             if text is not None and flow.id:
-                build.account.mapped(flow.id, f"it is taken where {text[:_LONGEST]}")
+                build.account.mapped(flow.id, sentence("it is taken where {text}", text=text[:_LONGEST]))
             build.edge(node, walk.follow(flow, context), flow.id, **facts)
 
     build.todo.append(lead)
@@ -105,7 +109,9 @@ def _default(build: Build, part: Part, outs: Sequence[Flow]) -> str | None:
         return part.default
     plain = [flow for flow in outs if flow.condition is None]
     if len(plain) == 1 and len(outs) > 1:
-        build.account.assumed(part.id, f"{plain[0].id!r} has no condition, so it is taken where no other flow is")
+        build.account.assumed(
+            part.id, sentence("{id!r} has no condition, so it is taken where no other flow is", id=plain[0].id)
+        )
         return plain[0].id
     return None
 
@@ -140,9 +146,20 @@ def _each(build: Build, part: Part, outs: Sequence[Flow]) -> dict[str, str]:
         except Unclear as error:
             title = flow.name or build.flat.parts[flow.target].name or flow.id
             name = build.fresh(slug(title, "way", longest=50), type="boolean", title=title[:200])
-            build.account.assumed(part.id, f"the input {name!r} says whether {title!r} is done ({error})")
+            build.account.assumed(
+                part.id,
+                sentence(
+                    "the input {name!r} says whether {title!r} is done ({error})",
+                    name=name,
+                    title=title,
+                    error=error.why,
+                ),
+            )
             if flow.condition:
-                build.account.lost(flow.id, f"its condition {flow.condition[:_LONGEST]} is not taken over")
+                build.account.lost(
+                    flow.id,
+                    sentence("its condition {condition} is not taken over", condition=flow.condition[:_LONGEST]),
+                )
             found[flow.id] = name
     if part.default in {flow.id for flow in outs} and part.default is not None:
         found[part.default] = "!(" + " || ".join(f"({text})" for text in found.values()) + ")" if found else "true"
@@ -158,8 +175,15 @@ def _asked(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, defau
     stage = _answering(build, part)
     labels = labels_of(build, outs)
     name = question(build, part.name or (f"{stage.part.name} way" if stage else ""), list(labels.values()), stage, outs)
-    whom = f"the approver of {stage.step['stage_name']!r} chooses" if stage else "the requester chooses"
-    build.account.assumed(part.id, f"the file does not say which edge is taken when: {whom} it, in {name!r}")
+    whom = (
+        sentence("the approver of {stage_name!r} chooses", stage_name=stage.step["stage_name"])
+        if stage
+        else sentence("the requester chooses")
+    )
+    build.account.assumed(
+        part.id,
+        sentence("the file does not say which edge is taken when: {whom} it, in {name!r}", whom=whom, name=name),
+    )
     known = Term("name", value=name)
     choices: list[Choice] = [
         (flow, Term("eq", (known, Term("text", value=labels[flow.id])))) for flow in outs if flow.id != default

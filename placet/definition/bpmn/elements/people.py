@@ -12,6 +12,7 @@ from placet.definition.bpmn.file.reader import Part, children, setting, tag, tex
 from placet.definition.bpmn.file.terms import Unclear
 from placet.definition.bpmn.file.words import slug, words
 from placet.errors import PlacetError
+from placet.sentences import sentence
 
 _MOST = 50
 _STARTERS = {
@@ -57,7 +58,7 @@ def named_by(part: Part, starters: frozenset[str] = frozenset()) -> NamedApprove
         users, groups = users + named_users, groups + named_groups
     found.excluded = _listed(inputs.get("ExcludedOwnerId"))
     if assignees and (users or groups):
-        found.assumed.append("whoever it is assigned to decides; its candidates are not asked")
+        found.assumed.append(sentence("whoever it is assigned to decides; its candidates are not asked"))
         users, groups = [], []
     found.candidates = bool(users or groups)
     for name in assignees + users:
@@ -68,7 +69,11 @@ def named_by(part: Part, starters: frozenset[str] = frozenset()) -> NamedApprove
         _take(found, f"role:{slug(part.lane, '')}")
     found.approvers = list(dict.fromkeys(found.approvers))
     if len(found.approvers) > _MOST:
-        found.lost.append(f"only the first {_MOST} of {len(found.approvers)} people and groups are asked")
+        found.lost.append(
+            sentence(
+                "only the first {most} of {count} people and groups are asked", most=_MOST, count=len(found.approvers)
+            )
+        )
         del found.approvers[_MOST:]
     return found
 
@@ -149,14 +154,18 @@ def _person(name: str, found: NamedApprovers, starters: frozenset[str]) -> None:
             _take(found, f"user:{text}")
     elif _manages(unwrapped(name)):
         found.approvers.append("manager_of(requester)")
-        found.assumed.append(f"{name} is taken as the manager of whoever asks")
+        found.assumed.append(sentence("{name} is taken as the manager of whoever asks", name=name))
     elif (variable := variable_of(name)) is not None:
         found.variables.append(variable)
         found.approvers.append(f"input:{variable}")
-        found.assumed.append(f"the requester says who {name} is, in the input {variable!r}")
+        found.assumed.append(
+            sentence("the requester says who {name} is, in the input {variable!r}", name=name, variable=variable)
+        )
     else:
         found.approvers.append("manager_of(requester)")
-        found.assumed.append(f"only the other engine knows who {name} is; the requester's manager is asked instead")
+        found.assumed.append(
+            sentence("only the other engine knows who {name} is; the requester's manager is asked instead", name=name)
+        )
 
 
 def _group(name: str, found: NamedApprovers) -> None:
@@ -167,7 +176,11 @@ def _group(name: str, found: NamedApprovers) -> None:
             _take(found, f"group:{text}")
     else:
         found.approvers.append("manager_of(requester)")
-        found.assumed.append(f"the group {name} is only known while it runs; the requester's manager is asked instead")
+        found.assumed.append(
+            sentence(
+                "the group {name} is only known while it runs; the requester's manager is asked instead", name=name
+            )
+        )
 
 
 def _take(found: NamedApprovers, name: str) -> None:
@@ -176,7 +189,7 @@ def _take(found: NamedApprovers, name: str) -> None:
     if not plain:
         return
     if plain != who:
-        found.assumed.append(f"the {kind} {who!r} is written {plain!r}")
+        found.assumed.append(sentence("the {kind} {who!r} is written {plain!r}", kind=kind, who=who, plain=plain))
     found.approvers.append(f"{kind}:{plain}")
 
 

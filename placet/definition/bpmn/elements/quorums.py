@@ -14,6 +14,7 @@ from placet.definition.bpmn.file.parser import read_term
 from placet.definition.bpmn.file.reader import Part, attribute, tag, texts
 from placet.definition.bpmn.file.terms import Term, Unclear
 from placet.definition.bpmn.file.words import says, words
+from placet.sentences import sentence
 
 _DONE = {"nrOfCompletedInstances", "numberOfCompletedInstances"}
 _ALL = {"nrOfInstances", "numberOfInstances"}
@@ -32,17 +33,20 @@ def several(build: Build, part: Part, step: dict[str, Any], named: NamedApprover
     loop = own[0]
     if tag(loop) == "standardLoopCharacteristics":
         condition = next(texts(loop, "loopCondition"), "")[:200]
-        build.account.lost(part.id, f"its loop is left out: it is asked once, and not again{_while(condition)}")
+        build.account.lost(part.id, _looped(condition))
         return
     if _each(build, part, step, named, loop):
         pass
     elif (count := _count(loop)) is not None and _seats(named) == 0:
         step["quorum"] = {"at_least": count}
-        build.account.assumed(part.id, f"it is done {count} times, each time by somebody else")
+        build.account.assumed(part.id, sentence("it is done {count} times, each time by somebody else", count=count))
     else:
         what = _collection(loop) or next(texts(loop, "loopCardinality"), "") or "each item"
         build.account.lost(
-            part.id, f"it is asked once, not for each of {what[:100]}: they are not people it is assigned to"
+            part.id,
+            sentence(
+                "it is asked once, not for each of {what}: they are not people it is assigned to", what=what[:100]
+            ),
         )
         return
     if loop.get("isSequential") == "true":
@@ -51,8 +55,10 @@ def several(build: Build, part: Part, step: dict[str, Any], named: NamedApprover
     _completion(build, part, loop, step)
 
 
-def _while(condition: str) -> str:
-    return f" while {condition}" if condition else ""
+def _looped(condition: str) -> str:
+    if not condition:
+        return sentence("its loop is left out: it is asked once, and not again")
+    return sentence("its loop is left out: it is asked once, and not again while {condition}", condition=condition)
 
 
 def _seats(named: NamedApprovers) -> int:
@@ -103,7 +109,13 @@ def _each(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers,
     else:
         variable = variable_of(collection if collection[:1] in "#$=" else f"${{{collection}}}")
         if variable is None:
-            build.account.lost(part.id, f"only the other engine knows who is in {collection[:100]}; name the approvers")
+            build.account.lost(
+                part.id,
+                sentence(
+                    "only the other engine knows who is in {collection}; name the approvers",
+                    collection=collection[:100],
+                ),
+            )
             named.approvers = others
             named.variables = [name for name in named.variables if name != item]
             named.assumed = []
@@ -113,9 +125,9 @@ def _each(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers,
         build.declared.setdefault(name, {}).update({"min_length": 1, "max_length": 200})
         build.read[name] = None
         named.approvers = [*others, f"inputs:{name}"]
-        build.account.assumed(part.id, f"the requester names them in the input {name!r}")
+        build.account.assumed(part.id, sentence("the requester names them in the input {name!r}", name=name))
     build.read.pop(build.scope.name_of(item), None)
-    named.assumed = [text for text in named.assumed if f"the input {item!r}" not in text]
+    named.assumed = [text for text in named.assumed if sentence("the input {item!r}", item=item) not in text]
     step["quorum"] = "all"
     return True
 
@@ -141,18 +153,22 @@ def _completion(build: Build, part: Part, loop: Element, step: dict[str, Any]) -
     except (Unclear, ValueError, ZeroDivisionError):
         quorum = None
     if quorum is None:
-        build.account.lost(part.id, f"its completion condition {text[:200]} is not taken over: each has to approve")
+        build.account.lost(
+            part.id, sentence("its completion condition {text} is not taken over: each has to approve", text=text[:200])
+        )
         step.setdefault("quorum", "all")
         return
     step["quorum"] = quorum
-    build.account.assumed(part.id, f"it is approved by {_told(quorum)}, and one rejection rejects")
+    build.account.assumed(part.id, sentence("it is approved by {told}, and one rejection rejects", told=_told(quorum)))
 
 
 def _told(quorum: str | dict[str, Any]) -> str:
     if isinstance(quorum, str):
-        return {"all": "all", "any": "any one"}[quorum]
+        return {"all": sentence("all"), "any": sentence("any one")}[quorum]
     ((kind, value),) = quorum.items()
-    return f"at least {value}" if kind == "at_least" else f"{value:g} per cent"
+    return (
+        sentence("at least {count}", count=value) if kind == "at_least" else sentence("{share:g} per cent", share=value)
+    )
 
 
 def _counting(term: Term) -> Term:

@@ -9,6 +9,7 @@ from placet.definition.bpmn.dmn import rules
 from placet.definition.bpmn.elements import events
 from placet.definition.bpmn.file.reader import Part, attribute, children, texts
 from placet.definition.bpmn.file.words import slug
+from placet.sentences import sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -25,9 +26,11 @@ def act(walk: Walk, part: Part, context: Context) -> str:
     known = next((text for text in wanted if text in build.actions), None)
     node = build.made[part.id, context] = build.node(part.id, "action", part.name, action=known or SET)
     if known is not None:
-        build.account.mapped(part.id, f"it runs the action {known!r}")
+        build.account.mapped(part.id, sentence("it runs the action {known!r}", known=known))
     else:
-        build.account.assumed(part.id, f"the catalog has no action for it; it does nothing until it names one ({SET})")
+        build.account.assumed(
+            part.id, sentence("the catalog has no action for it; it does nothing until it names one ({set})", set=SET)
+        )
     if part.kind == "scriptTask" and any(texts(part.element, "script")):
         build.account.lost(part.id, "its script is not taken over and does not run")
     repeated(build, part)
@@ -44,7 +47,11 @@ def called(build: Build, part: Part) -> str | None:
     if found is None:
         named = next((name for name in wanted if name), part.id)
         build.account.lost(
-            part.id, f"no published process is called {named!r}, so it is left out; publish that, and import again"
+            part.id,
+            sentence(
+                "no published process is called {named!r}, so it is left out; publish that, and import again",
+                named=named,
+            ),
         )
     return found
 
@@ -78,5 +85,5 @@ def repeated(build: Build, part: Part) -> None:
     own = [child for child in part.element if str(child.tag).rpartition("}")[2].endswith("LoopCharacteristics")]
     if own:
         many = str(own[0].tag).endswith("multiInstanceLoopCharacteristics")
-        what = "it is carried out once, not for each item" if many else "it is carried out once"
-        build.account.lost(part.id, f"its repetition is left out: {what}")
+        what = sentence("it is carried out once, not for each item") if many else sentence("it is carried out once")
+        build.account.lost(part.id, sentence("its repetition is left out: {what}", what=what))

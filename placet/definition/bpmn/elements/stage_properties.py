@@ -17,6 +17,7 @@ from placet.definition.steps import Step
 from placet.definition.validation_messages import sentence_of
 from placet.errors import InputInvalid
 from placet.json_text import read_json, with_floats
+from placet.sentences import sentence
 
 _PREFIX = "placet:"
 _LONGEST = 20_000  # characters of one value
@@ -35,11 +36,26 @@ def _take(build: Build, stage: ImportedStage) -> None:
     given: dict[str, Any] = {}
     for name, text in _properties(part):
         if name not in Step.model_fields:
-            account.lost(part.id, f"its property {_PREFIX}{name} is no setting of a stage")
+            account.lost(
+                part.id, sentence("its property {prefix}{name} is no setting of a stage", prefix=_PREFIX, name=name)
+            )
         elif name in SAID_BY_BPMN:
-            account.lost(part.id, f"its property {_PREFIX}{name} is left out: the task says that itself")
+            account.lost(
+                part.id,
+                sentence(
+                    "its property {prefix}{name} is left out: the task says that itself", prefix=_PREFIX, name=name
+                ),
+            )
         elif len(text) > _LONGEST:
-            account.lost(part.id, f"its property {_PREFIX}{name} is longer than {_LONGEST:,} characters")
+            account.lost(
+                part.id,
+                sentence(
+                    "its property {prefix}{name} is longer than {longest:,} characters",
+                    prefix=_PREFIX,
+                    name=name,
+                    longest=_LONGEST,
+                ),
+            )
         else:
             given[name] = _value(text)
     while given:
@@ -48,16 +64,26 @@ def _take(build: Build, stage: ImportedStage) -> None:
         # What they are wrong in together is nobody's fault alone.
         named = named or {name: says for name in given for _, says in faults[:1]}
         for name, says in named.items():
-            account.lost(part.id, f"its property {_PREFIX}{name} is left out: {says}")
+            account.lost(
+                part.id,
+                sentence("its property {prefix}{name} is left out: {says}", prefix=_PREFIX, name=name, says=says),
+            )
             del given[name]
         if not named:
             break
     for name, value in given.items():
         if stage.step.get(name, value) != value:
-            account.assumed(part.id, f"its property {_PREFIX}{name} counts, and not what else the file says of that")
+            account.assumed(
+                part.id,
+                sentence(
+                    "its property {prefix}{name} counts, and not what else the file says of that",
+                    prefix=_PREFIX,
+                    name=name,
+                ),
+            )
     stage.step |= given
     if given:
-        account.mapped(part.id, f"an approval, with its {', '.join(given)}")
+        account.mapped(part.id, sentence("an approval, with its {given}", given=", ".join(given)))
 
 
 def _properties(part: Part) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from placet.definition.bpmn.elements.people import NamedApprovers, is_starter, n
 from placet.definition.bpmn.file.reader import Flow, Part, setting, texts
 from placet.definition.bpmn.file.terms import Term, Unclear
 from placet.definition.bpmn.file.words import asks, hours_from_now, hours_of_span
+from placet.sentences import sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -98,7 +99,11 @@ def _apart(build: Build, part: Part, step: dict[str, Any], named: NamedApprovers
     if others:
         step["separation_of_duties"] = {"repeat": "forbid"}
         build.account.assumed(
-            part.id, f"{', '.join(others)} must not do it: nobody who has decided another stage of the request may"
+            part.id,
+            sentence(
+                "{others} must not do it: nobody who has decided another stage of the request may",
+                others=", ".join(others),
+            ),
         )
 
 
@@ -113,18 +118,26 @@ def _due(build: Build, part: Part, step: dict[str, Any]) -> None:
         hours = hours_from_now(due)
         if hours is not None:
             step["sla_hours"] = hours
-            build.account.mapped(part.id, f"it is due after {hours:g} hours")
+            build.account.mapped(part.id, sentence("it is due after {hours:g} hours", hours=hours))
         else:
             build.account.lost(
-                part.id, f"its due date {due[:100]} is no time from when it opens; give the stage an SLA"
+                part.id,
+                sentence("its due date {due} is no time from when it opens; give the stage an SLA", due=due[:100]),
             )
-    for name, what in (("followUpDate", "follow-up date"), ("priority", "priority")):
+    for name, what in (("followUpDate", sentence("follow-up date")), ("priority", sentence("priority"))):
         found = setting(part, name) or inputs.get(name.capitalize())
         if found is not None:
-            build.account.assumed(part.id, f"its {what} {found[:60]} has no effect")
+            build.account.assumed(part.id, sentence("its {what} {found} has no effect", what=what, found=found[:60]))
     for name in ("NotCompletedReassign", "NotStartedReassign", "NotCompletedNotify", "NotStartedNotify"):
         if name in inputs and not (name.endswith("Reassign") and _reassigned(build, part, step, inputs[name])):
-            build.account.lost(part.id, f"its {name} {inputs[name][:100]} is left out; give the stage an escalation")
+            build.account.lost(
+                part.id,
+                sentence(
+                    "its {name} {inputs} is left out; give the stage an escalation",
+                    name=name,
+                    inputs=inputs[name][:100],
+                ),
+            )
     if (documented := next(texts(part.element, "documentation"), None)) is not None:
         step["description"] = documented[:2000]
 
@@ -140,7 +153,10 @@ def _reassigned(build: Build, part: Part, step: dict[str, Any], text: str) -> bo
     if len(names) != 1:
         return False
     step["sla_hours"], step["escalation_to"] = hours, names[0]
-    build.account.assumed(part.id, f"after {hours:g} hours it escalates to {names[0]}, and then upwards")
+    build.account.assumed(
+        part.id,
+        sentence("after {hours:g} hours it escalates to {names}, and then upwards", hours=hours, names=names[0]),
+    )
     return True
 
 
@@ -154,7 +170,8 @@ def _filled_in(build: Build, stage: ImportedStage) -> None:
     form = form_of(part.element)
     if form is not None and not stage.fields:
         build.account.assumed(
-            part.id, f"its form {form[:100]!r} is kept elsewhere, so what is filled in there is not asked"
+            part.id,
+            sentence("its form {form!r} is kept elsewhere, so what is filled in there is not asked", form=form[:100]),
         )
 
 
@@ -169,7 +186,10 @@ def _leave(walk: Walk, stage: ImportedStage, context: Context) -> None:
     if gate is not None and verdict is not None:
         if gate is not part:
             build.account.mapped(gate.id, "the result of the approval before it")
-        build.account.assumed(gate.id, f"its question is what the approver of {part.name or part.id!r} decides")
+        build.account.assumed(
+            gate.id,
+            sentence("its question is what the approver of {part_name!r} decides", part_name=part.name or part.id),
+        )
         _third(build, stage, verdict, gate)
         for flow in verdict.changes:
             build.account.assumed(flow.id, "approvers request changes instead, and the requester resubmits")
@@ -190,7 +210,10 @@ def _leave(walk: Walk, stage: ImportedStage, context: Context) -> None:
         yes = {name: stance == "approved" for name, stance in flags.items()}
         approved = build.sets(f"{part.id}.approved", yes, approved)
         rejected = build.sets(f"{part.id}.rejected", {name: not value for name, value in yes.items()}, rejected)
-        build.account.assumed(part.id, f"approving and rejecting it sets {', '.join(flags)}, and the request goes on")
+        build.account.assumed(
+            part.id,
+            sentence("approving and rejecting it sets {flags}, and the request goes on", flags=", ".join(flags)),
+        )
     build.edge(stage.node, approved, via, on="approved")
     build.edge(stage.node, rejected, via, on="rejected")
     events.beside(walk, part, stage.node, context, step=stage.step)
@@ -244,7 +267,9 @@ def _third(build: Build, stage: ImportedStage, verdict: TaskOutcomes, gate: Part
             (flow, Term("eq", (Term("name", value=name), Term("text", value=verdict.labels[flow.id]))))
             for flow, _ in verdict.approved
         ]
-        build.account.assumed(gate.id, f"the approver chooses in {name!r} which of the other edges is taken")
+        build.account.assumed(
+            gate.id, sentence("the approver chooses in {name!r} which of the other edges is taken", name=name)
+        )
     elif verdict.values and verdict.variable is not None:
         name = build.scope.declare(verdict.variable, "string")
         for one in build.stages:
@@ -253,7 +278,12 @@ def _third(build: Build, stage: ImportedStage, verdict: TaskOutcomes, gate: Part
                 one.wanted[name] = None
         build.filled.add(name)
         build.declared[name] = {"type": "string", "enum": verdict.values}
-        build.account.assumed(gate.id, f"who approves says in {name!r} which of {', '.join(verdict.values)} it is")
+        build.account.assumed(
+            gate.id,
+            sentence(
+                "who approves says in {name!r} which of {values} it is", name=name, values=", ".join(verdict.values)
+            ),
+        )
     elif verdict.variable is not None:
         for one in build.stages:
             if one.part is stage.part:
@@ -268,7 +298,9 @@ def _leads(walk: Walk, gate: Part, choices: Sequence[Choice], context: Context, 
     end = walk.build.flat.parts[flow.target]
     if len(choices) == 1 and term is None and end.kind == "endEvent" and not end.name and not end.events:
         walk.build.along(flow)
-        walk.build.account.assumed(end.id, f"it has no name; the request ends as {outcome} where that leads here")
+        walk.build.account.assumed(
+            end.id, sentence("it has no name; the request ends as {outcome} where that leads here", outcome=outcome)
+        )
         return walk.ended(end, context, outcome) if context else walk.build.end(outcome)
     return gateways.choose(walk, gate, choices, context, own=False, name=gate.name)
 

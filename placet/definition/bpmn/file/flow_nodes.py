@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 
 from placet.definition.bpmn.file.reader import File, Flow, Flows, Part
 from placet.errors import BlueprintInvalid, Problem
+from placet.sentences import sentence
 
 MOST_NODES = 400  # a blueprint has at most 500 nodes, and some become two
 JOINING = {"parallelGateway", "inclusiveGateway"}
@@ -108,7 +109,11 @@ def flatten(process: Flows) -> Flat:
             flat.add(_moved(flow, f"{flow.source}.out") if leaves else flow)
         _link(flat, level)
     if len(flat.parts) > MOST_NODES:
-        message = f"the process has {len(flat.parts)} nodes, and {MOST_NODES} can be imported; split it"
+        message = sentence(
+            "the process has {count} nodes, and {most_nodes} can be imported; split it",
+            count=len(flat.parts),
+            most_nodes=MOST_NODES,
+        )
         raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),))
     for level in _levels(process):
         _begin(flat, level, "" if level is process else level.id)

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import NoReturn
 
 from placet.definition.bpmn.file.terms import Term, Unclear, moment_of, negated, turned
+from placet.sentences import sentence
 
 _LONGEST = 2_000  # characters
 _DEEPEST = 30
@@ -53,7 +54,7 @@ def read_term(source: str) -> Term:
     if not text:
         raise Unclear("it is empty")
     if len(text) > _LONGEST:
-        raise Unclear(f"it is longer than {_LONGEST} characters")
+        raise Unclear(sentence("it is longer than {longest} characters", longest=_LONGEST))
     parser = _Parser(text)
     found = parser.choice()
     parser.end()
@@ -80,7 +81,7 @@ def read_test(source: str, operand: Term) -> tuple[Term, ...]:
     if text in {"", "-"}:
         return ()
     if len(text) > _LONGEST:
-        raise Unclear(f"it is longer than {_LONGEST} characters")
+        raise Unclear(sentence("it is longer than {longest} characters", longest=_LONGEST))
     parser = _Parser(text, operand=operand)
     found = parser.tests()
     parser.end()
@@ -98,7 +99,7 @@ class _Parser:
         while position < len(text.rstrip()):
             match = _TOKEN.match(text, position)
             if match is None or match.end() == position:
-                raise Unclear(f"{text[position : position + 20]!r} is not understood")
+                raise Unclear(sentence("{text!r} is not understood", text=text[position : position + 20]))
             kind = str(match.lastgroup)
             word = match[kind]
             if kind in {"word", "sign"} and word in _ALIKE:
@@ -106,7 +107,7 @@ class _Parser:
             self.tokens.append((kind, word, match.start(kind)))
             position = match.end()
             if len(self.tokens) > _MOST:
-                raise Unclear(f"it has more than {_MOST} words")
+                raise Unclear(sentence("it has more than {most} words", most=_MOST))
 
     # Reading
 
@@ -134,7 +135,7 @@ class _Parser:
 
     def fault(self) -> NoReturn:
         rest = self.text[self.tokens[self.at][2] :] if self.at < len(self.tokens) else ""
-        raise Unclear(f"{rest[:40]!r} is not understood" if rest else "it ends too early")
+        raise Unclear(sentence("{rest!r} is not understood", rest=rest[:40]) if rest else "it ends too early")
 
     # From the loosest binding to the tightest
 
@@ -142,7 +143,7 @@ class _Parser:
     def level(self) -> Iterator[None]:
         self.depth += 1
         if self.depth > _DEEPEST:
-            raise Unclear(f"it is nested deeper than {_DEEPEST} levels")
+            raise Unclear(sentence("it is nested deeper than {deepest} levels", deepest=_DEEPEST))
         yield
         self.depth -= 1
 
@@ -350,7 +351,7 @@ class _Parser:
             return Term("eq", (args[0], Term("null")))
         if name in _BETWEEN and len(args) == 2:
             return _between(name, args[0], args[1])
-        raise Unclear(f"the function {name!r} is not known")
+        raise Unclear(sentence("the function {name!r} is not known", name=name))
 
     def listed(self, closing: str) -> list[Term]:
         found: list[Term] = []
@@ -410,7 +411,7 @@ class _Parser:
         getter = re.fullmatch(r"(?:get|is)([A-Z]\w*)", name)
         if getter and not args:
             return _member(of, getter[1][0].lower() + getter[1][1:])
-        raise Unclear(f"the call of {name!r} is not known")
+        raise Unclear(sentence("the call of {name!r} is not known", name=name))
 
     def sign_of(self, left: Term, right: Term) -> Term:
         """Read `a.compareTo(b) > 0`."""
@@ -434,7 +435,7 @@ def _any(terms: tuple[Term, ...]) -> Term:
 def _number(text: str) -> str:
     match = re.fullmatch(r"\s*(-?)(\d*)(?:\.(\d+))?(?:[eE]([+-]?\d{1,2}))?\s*", text)
     if match is None or not (match[2] or match[3]) or len(text) > 40:
-        raise Unclear(f"{text[:40]!r} is no number")
+        raise Unclear(sentence("{text!r} is no number", text=text[:40]))
     if match[4] is None:
         whole = match[2].lstrip("0") or "0"
         return f"{match[1]}{whole}" + (f".{match[3]}" if match[3] else "")
@@ -444,14 +445,14 @@ def _number(text: str) -> str:
 def _moment(text: str) -> Term:
     found = moment_of(text)
     if found is None:
-        raise Unclear(f"{text[:40]!r} is no date")
+        raise Unclear(sentence("{text!r} is no date", text=text[:40]))
     return found
 
 
 def _between(name: str, left: Term, right: Term) -> Term:
     op = _BETWEEN.get(name)
     if op is None:
-        raise Unclear(f"the call of {name!r} is not known")
+        raise Unclear(sentence("the call of {name!r} is not known", name=name))
     if op == "has":
         return Term("in", (right, left))
     found = Term(op, (left, right))
@@ -470,7 +471,7 @@ def _static(name: str, args: list[Term]) -> Term:
         return Term("and", (Term("ge", (args[0], args[1])), Term("le", (args[0], args[2]))))
     if len(args) == 2:
         return _between(name, args[0], args[1])
-    raise Unclear(f"the call of {name!r} is not known")
+    raise Unclear(sentence("the call of {name!r} is not known", name=name))
 
 
 def _member(of: Term, name: str) -> Term:

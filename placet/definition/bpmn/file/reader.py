@@ -12,6 +12,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from placet.errors import BlueprintInvalid, Problem
+from placet.sentences import sentence, shortened
 
 MODEL = "http://www.omg.org/spec/BPMN/20100524/MODEL"
 LONGEST = 2_000_000  # bytes
@@ -77,7 +78,7 @@ def read_bpmn(content: bytes) -> File:
     """Return what a BPMN file holds; raises BlueprintInvalid for what is no BPMN, or is too much."""
     root = parse(content)
     if root.tag != f"{{{MODEL}}}definitions":
-        _refuse("this is no BPMN 2.0 file: its root is not `definitions` of " + MODEL)
+        _refuse(sentence("this is no BPMN 2.0 file: its root is not `definitions` of {model}", model=MODEL))
     pools = {
         pool.get("processRef", ""): _name(pool)
         for pool in root.iter(f"{{{MODEL}}}participant")
@@ -134,7 +135,7 @@ def attribute(element: Element, *names: str) -> str | None:
 def parse(content: bytes) -> Element:
     """Return the root of an XML file; raises BlueprintInvalid for what is none, or is too much."""
     if len(content) > LONGEST:
-        _refuse(f"the file is longer than {LONGEST} bytes; leave out what is only drawn")
+        _refuse(sentence("the file is longer than {longest} bytes; leave out what is only drawn", longest=LONGEST))
     depth = count = 0
     root: Element | None = None
     try:
@@ -146,12 +147,18 @@ def parse(content: bytes) -> Element:
             root = element if root is None else root
             depth, count = depth + 1, count + 1
             if depth > DEEPEST or count > MOST_ELEMENTS:
-                _refuse(f"the file is nested deeper than {DEEPEST} levels or has more than {MOST_ELEMENTS} elements")
+                _refuse(
+                    sentence(
+                        "the file is nested deeper than {deepest} levels or has more than {most_elements} elements",
+                        deepest=DEEPEST,
+                        most_elements=MOST_ELEMENTS,
+                    )
+                )
     except DefusedXmlException as error:
         message = "the file declares a document type or entities; remove the declaration"
         raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),)) from error
     except (ParseError, ValueError, LookupError) as error:
-        message = f"this is no XML: {error}"[:300]
+        message = shortened(sentence("this is no XML: {error}", error=str(error)), 300)
         raise BlueprintInvalid(message, problems=(Problem(pointer="/bpmn", message=message),)) from error
     if root is None:
         _refuse("this is no XML: it is empty")
@@ -173,7 +180,13 @@ def _flows(element: Element, pools: dict[str, str], seen: set[str]) -> Flows:
             found.flows.append(flow)
         elif kind.endswith(("Task", "Event", "Gateway", "Activity")) or kind in {"task", *CONTAINERS}:
             if not ident or ident in seen:
-                _refuse(f"the id {ident!r} of a {kind} is missing or used twice; give each its own")
+                _refuse(
+                    sentence(
+                        "the id {ident!r} of a {kind} is missing or used twice; give each its own",
+                        ident=ident,
+                        kind=kind,
+                    )
+                )
             seen.add(ident)
             found.parts[ident] = _part(child, kind, ident, seen)
     lanes = {

@@ -15,6 +15,7 @@ from typing import Any
 from placet.definition.bpmn.file.terms import Term, Unclear, moment_of
 from placet.definition.bpmn.file.words import slug
 from placet.definition.variables.shapes import RESERVED
+from placet.sentences import sentence
 
 _ORDERING = {"lt", "le", "gt", "ge"}
 _SIGNS = {
@@ -159,7 +160,7 @@ class Scope:
         if base.of is None:
             base.of = "object"
         if base.of != "object":
-            raise Unclear(f"{term.value!r} is asked of what has no members")
+            raise Unclear(sentence("{value!r} is asked of what has no members", value=term.value))
         name = str(term.value) if _usable(str(term.value)) else slug(str(term.value), "member")
         if len(base.fields) >= _MOST_MEMBERS:
             raise Unclear("it has too many members")
@@ -194,7 +195,7 @@ class Scope:
         elif op == "empty":
             kinds[0].root().absent = True
         else:
-            raise Unclear(f"{op!r} has no counterpart")
+            raise Unclear(sentence("{op!r} has no counterpart", op=op))
         return found, ValueKind("bool")
 
     def of_list(self, term: Term, kinds: list[ValueKind]) -> tuple[Term, ValueKind]:
@@ -301,7 +302,7 @@ def _unite(one: ValueKind, other: ValueKind) -> None:
     if left is right:
         return
     if left.of is not None and right.of is not None and left.of != right.of:
-        raise Unclear(f"{left.of} and {right.of} are not comparable")
+        raise Unclear(sentence("{left} and {right} are not comparable", left=left.of, right=right.of))
     left.of = left.of or right.of
     right.same = left
     left.absent |= right.absent

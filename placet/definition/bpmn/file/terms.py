@@ -16,6 +16,11 @@ _NEGATED = {"lt": "ge", "ge": "lt", "gt": "le", "le": "gt", "eq": "ne", "ne": "e
 class Unclear(Exception):
     """Say why an expression cannot be taken over; always caught inside of the import."""
 
+    def __init__(self, why: str) -> None:
+        """Keep the sentence itself: a text made of an exception can no longer be said in another language."""
+        super().__init__(why)
+        self.why = why
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
