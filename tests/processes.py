@@ -12,7 +12,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -174,6 +174,16 @@ def installation(home: Path, **env: str) -> Iterator[Installation]:
         for process in there.started:
             if process.running:
                 process.kill()
+
+
+def descendants(pid: int) -> set[int]:
+    """Return the processes that a process has started, and what these have started."""
+    found: set[int] = set()
+    with suppress(FileNotFoundError, ProcessLookupError):  # what has ended meanwhile has none
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found |= {int(child)} | descendants(int(child))
+    return found
 
 
 def known(send: Callable[[str], httpx.Response], key: str | None = None) -> httpx.Response:

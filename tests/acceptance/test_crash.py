@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from tests.approvals import EXPENSE
-from tests.processes import STAFF, Caller, Installation, Parts, installation
+from tests.processes import STAFF, Caller, Installation, Parts, descendants, installation
 from tests.waiting import PATIENCE, poll
 
 TWO_STEPS = EXPENSE | {
@@ -49,7 +48,7 @@ def test_after_kill_9_of_everything_a_request_is_pending_and_can_be_approved(pla
 
 def test_killing_up_leaves_no_process_behind(place: Installation) -> None:
     process, where = place.up()
-    children = _descendants(where["pid"])
+    children = descendants(where["pid"])
     assert children
     process.kill()
     poll(lambda: not any(map(_alive, children)), what="the end of what it had started")
@@ -181,15 +180,6 @@ def _in_background(work: Callable[[], int]) -> Future[int]:
     future = thread.submit(work)
     thread.shutdown(wait=False)
     return future
-
-
-def _descendants(pid: int) -> set[int]:
-    found: set[int] = set()
-    with suppress(FileNotFoundError, ProcessLookupError):  # what has ended meanwhile has none
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in (task / "children").read_text().split():
-                found |= {int(child)} | _descendants(int(child))
-    return found
 
 
 def _alive(pid: int) -> bool:
