@@ -24,6 +24,7 @@ from cli.terminal.output import errors_as_messages, out
 from placet.errors import Unavailable
 from worker.settings import Settings
 
+_UNDO = 30  # seconds
 _PATIENCE = 120.0  # seconds; long enough for a busy machine
 BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
 
@@ -194,6 +195,12 @@ async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]
     return dict(answer["items"][0])
 
 
+def _undoable(blueprint: dict[str, Any]) -> dict[str, Any]:
+    """Return the blueprint with a first stage in which a decision can be undone, for whoever tries the inbox."""
+    first, *others = blueprint["process_steps"]
+    return blueprint | {"process_steps": [first | {"undo_seconds": _UNDO}, *others]}
+
+
 def _in_seconds(blueprint: dict[str, Any], hour: float) -> dict[str, Any]:
     """Return the blueprint with its hours scaled down: one hour lasts `hour` seconds."""
     scale = hour / 3600
@@ -260,7 +267,7 @@ def _person(one: str) -> str:
 async def _leave_open(story: Story) -> None:
     """Start requests that wait for Max, for the inbox."""
     for name, requests in _OPEN.items():
-        blueprint = _read(f"{name}.json")
+        blueprint = _undoable(_read(f"{name}.json"))
         template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
         await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
         for title, given in requests:
