@@ -11,6 +11,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 _NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?\Z")
+# Digits in groups of three: with the other sign before the fraction, or in more groups than one.
+_GROUPED = re.compile(
+    r"-?[1-9][0-9]{0,2}(?:(?:\.[0-9]{3})+,[0-9]{1,100}|(?:,[0-9]{3})+\.[0-9]{1,100}|(?:\.[0-9]{3}){2,}|(?:,[0-9]{3}){2,})\Z"
+)
+_UNCERTAIN = re.compile(r"-?[1-9][0-9]{0,2},[0-9]{3}\Z")
 _MOST_ROWS = 1_000
 _DIGITS = 9  # of a whole number that a form counts with
 
@@ -73,9 +78,16 @@ class Entries:
 def as_number(text: str, *, whole: bool = False) -> Any:
     """Return a number as it is sent: an integer, or a decimal as text. A decimal comma is a point.
 
-    What is no number stays the text that was entered. Separators of thousands are not guessed.
+    What is no number stays the text that was entered. Separators of thousands are left out where they cannot be meant
+    otherwise (`1.234,50`, `1,234.50`, `1,234,567`); `1,234` means one thing in English and another in German, and is
+    refused as it stands.
     """
-    plain = text.replace("\u00a0", "").replace(" ", "")
+    plain = text.replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
+    if _GROUPED.match(plain):
+        group = next(sign for sign in plain if sign in ",.")
+        plain = plain.replace(group, "")
+    elif _UNCERTAIN.match(plain):
+        return text
     if plain.count(",") == 1 and "." not in plain:
         plain = plain.replace(",", ".")
     if not _NUMBER.match(plain):
