@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from api.http.authentication import FROM_ELSEWHERE, WITHOUT_MARK
 from web.languages import Wording
 from web.views.words import marked as _
 
@@ -43,6 +44,18 @@ ADVICE: Final[dict[str, str]] = {
 """What to do about each type; a test holds that every class of refusals is here."""
 _CALLED: Final = {"key-reused": _("The form was used for something else")}
 """What is called otherwise on pages, whose readers know no keys."""
+_NOT_OURS: Final[dict[str, tuple[str, str]]] = {
+    WITHOUT_MARK: (
+        _("This page is out of date"),
+        _("What you sent did not carry the mark of your session, so nothing has happened. Go back, reload the page, "
+          "and send it again."),
+    ),
+    FROM_ELSEWHERE: (
+        _("This was sent by another site"),
+        _("Nothing has happened. Open Placet itself, and do it there."),
+    ),
+}  # fmt: skip
+"""What pages say of a form that did not come from one of them: its sender lacks no access."""
 _OF_STATUS: Final[dict[int, tuple[str, str]]] = {
     404: (_("Not found"), _("There is no page at this address. Check the address, or start from the first page.")),
     405: (_("Not possible here"), _("This address does not take what was sent. Go back and reload the page.")),
@@ -56,6 +69,9 @@ _OF_STATUS: Final[dict[int, tuple[str, str]]] = {
 
 def told(document: dict[str, Any], wording: Wording) -> tuple[str, str | None, str | None]:
     """Return how a page shows a problem document: its title, what to do, and the detail where it says more."""
+    if document["detail"] in _NOT_OURS:
+        title, advice = _NOT_OURS[document["detail"]]
+        return wording.say(title), wording.say(advice), None
     kind = str(document["type"]).rpartition(":")[2]
     if kind in ADVICE:
         return wording.say(_CALLED.get(kind, document["title"])), wording.say(ADVICE[kind]), document["detail"]

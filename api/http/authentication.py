@@ -27,6 +27,12 @@ LOOPBACK_COOKIE = "placet_session"
 """The cookie over plain http, which is used on loopback alone; never taken over https."""
 CSRF_HEADER = "x-csrf-token"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+WITHOUT_MARK = (
+    "This was sent without the token of your session, so that it may come from another site. Nothing has "
+    "happened. Reload the page and send it again; programs send the header X-CSRF-Token with the "
+    "`csrf_token` of GET /api/v1/auth/me/."
+)
+FROM_ELSEWHERE = "This was sent by a page of another site. Nothing has happened. Open Placet itself and do it there."
 _OWN_SITES = {"same-origin", "none"}
 
 
@@ -65,11 +71,7 @@ async def session_of(context: ApiContext, request: Request) -> Session | None:
 def require_csrf_token(session: Session, sent: str | None) -> None:
     """Raise NotPermitted unless the session's CSRF token was sent."""
     if sent is None or not hmac.compare_digest(sent.encode(), session.csrf_token.encode()):
-        raise NotPermitted(
-            "This was sent without the token of your session, so that it may come from another site. Nothing has "
-            "happened. Reload the page and send it again; programs send the header X-CSRF-Token with the "
-            "`csrf_token` of GET /api/v1/auth/me/."
-        )
+        raise NotPermitted(WITHOUT_MARK)
 
 
 def require_own_page(context: ApiContext, request: Request) -> None:
@@ -78,9 +80,7 @@ def require_own_page(context: ApiContext, request: Request) -> None:
     own = {_host_of(str(request.base_url)), request.headers.get("host"), _host_of(context.notify.public_url or "")}
     own.discard("")  # that is the host of `Origin: null`, which a sandboxed frame of any site sends
     if (site is not None and site not in _OWN_SITES) or (origin is not None and _host_of(origin) not in own):
-        raise NotPermitted(
-            "This was sent by a page of another site. Nothing has happened. Open Placet itself and do it there."
-        )
+        raise NotPermitted(FROM_ELSEWHERE)
 
 
 def is_https(context: ApiContext, request: Request) -> bool:

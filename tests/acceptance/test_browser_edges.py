@@ -212,6 +212,8 @@ def test_a_file_that_cannot_be_attached_is_told_where_it_was_chosen(
     attach = page.get_by_role("button", name="Attach")
     page.set_input_files("#file", large)
     assert page.locator("#file").evaluate("field => field.validationMessage") == "A file may have 2 kB at most."
+    expect(page.get_by_role("alert").filter(has_text="A file may have 2 kB at most.")).to_be_visible()
+    assert visitor.findings("a file that is too large") == []
     page.set_input_files("#file", lying)
     attach.click()
     expect(page.locator("#files").get_by_role("alert")).to_contain_text("its content is text/html")

@@ -367,6 +367,8 @@ async def test_a_jwt_of_a_service_stands_for_the_service_and_never_for_a_person(
         {"iss": "https://evil.test"},
         {"iss": None},
         {"aud": "other"},
+        {"aud": [["placet"]]},
+        {"aud": {"placet": 1}},
         {"aud": None},
         {"exp": 1},
         {"exp": None},

@@ -229,9 +229,9 @@ def _conflict(error: PlacetError, page: TaskPage, visitor: Visitor) -> dict[str,
             "changes": changes_of(page.variables, error.difference, visitor.wording),
         }
     if isinstance(error, AlreadyDecided):
-        title = say("Somebody was faster")
-    elif isinstance(error, Returned):
-        title = say("The request is with its requester")
-    else:
-        title = say("The request has ended")
+        mine = error.standing.get("decided_by") == f"user:{visitor.principal.person}"
+        title = say("You have decided this") if mine else say("Somebody was faster")
+        text = f"{page.refused} {say('Nothing more was decided.')}" if page.refused else error.message
+        return {"title": title, "text": text, "changes": ()}
+    title = say("The request is with its requester") if isinstance(error, Returned) else say("The request has ended")
     return {"title": title, "text": error.message, "changes": ()}

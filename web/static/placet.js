@@ -162,6 +162,11 @@ document.addEventListener("change", (event) => {
   const large = [...event.target.files].some((file) => file.size > Number(most));
   event.target.setCustomValidity(large ? tooLarge : "");
   event.target.reportValidity();
+  one("[data-said]", event.target.parentElement)?.remove();
+  if (!large) return;
+  const said = Object.assign(document.createElement("p"), { className: "error", role: "alert", textContent: tooLarge });
+  said.dataset.said = "";
+  event.target.after(said);
 });
 
 // --- more rows of a list ---------------------------------------------------------------------------------------------
