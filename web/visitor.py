@@ -14,6 +14,8 @@ from service.identity.login import Session
 from service.principal import Principal
 from web.languages import Wording, negotiate, zone_of
 
+UNCHOSEN = "UTC"
+"""What preferences have where nobody chose a zone; whoever means it chooses `Etc/UTC`."""
 ZONE_COOKIE = "placet_zone"
 """The time zone of the browser, which a script notes; it is no secret."""
 
@@ -36,7 +38,7 @@ def wording_of(request: Request) -> Wording:
     chosen = session.preferences if session is not None else getattr(request.state, "preferences", {})
     named = chosen.get("timezone")
     zone = (
-        zone_of(named if named != "UTC" else None)
+        zone_of(named if named != UNCHOSEN else None)
         or zone_of(unquote(request.cookies.get(ZONE_COOKIE, "")))
         or ZoneInfo("UTC")
     )

@@ -320,3 +320,13 @@ async def test_what_has_ended_is_deleted(browsers: Browsers) -> None:
     await delete_old_rows(browsers.desk.database, Settings(), browsers.clock())
     with reading(browsers.desk.database) as session:
         assert not any(session.query(model).count() for model in kept)
+
+
+async def test_who_chooses_a_language_alone_keeps_the_time_zone_of_the_browser(browsers: Browsers) -> None:
+    browser = await browsers.entered()
+    browser.cookies.set("placet_zone", "Asia/Tokyo")
+    sent = {"csrf_token": (await me(browser))["csrf_token"], "language": "en", "timezone": ""}
+    assert (await browser.post("/me/reading", data=sent)).status_code == 303
+    chooser = (await browser.get("/me")).text.partition('<select id="timezone"')[2].partition("</select>")[0]
+    assert '<option value="">Asia/Tokyo</option>' in chooser
+    assert " selected" not in chooser, "the page says no zone that it does not write times in"

@@ -23,7 +23,7 @@ from web.routes.common import Here, WebContext, entries_of, judged, see_other, s
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
 from web.views.people import names_of
-from web.visitor import SignedIn, Visitor
+from web.visitor import UNCHOSEN, SignedIn, Visitor
 
 router = APIRouter(prefix="/me", route_class=PageRoute)
 _LANGUAGES = (("", ""), ("en", "English"), ("de", "Deutsch"))
@@ -126,6 +126,6 @@ async def _page(
         move=entries is not None and bool(entries.text("move")),
         substitute=entries.text("substitute") if entries is not None else "",
         languages=_LANGUAGES,
-        timezones=sorted(available_timezones()),
+        timezones=sorted(available_timezones() - {UNCHOSEN}),
         **values,
     )
