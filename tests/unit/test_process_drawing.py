@@ -21,7 +21,9 @@ from web.graph.drawing import draw
 from web.graph.layout import GAP, Box, Layout, arrange, crossings
 from web.graph.process_graph import ProcessGraph, graph_of
 from web.graph.progress import progress_of
+from web.graph.text_width import Font, shortened, text_width, wrapped
 
+NAME = Font(size=13, bold=True)
 SIZES = st.sampled_from([(190.0, 60.0), (110.0, 36.0), (130.0, 40.0)])
 
 
@@ -180,3 +182,11 @@ def test_links_to_one_end_share_a_line_however_many_they_are() -> None:
         for x, y in route[2:-1]:
             passed[y].add(x)
     assert max(map(len, passed.values())) == 1
+
+
+@given(st.text(max_size=70))
+def test_lines_of_a_box_fit_it_whatever_they_say(text: str) -> None:
+    lines = wrapped(text, NAME, 176, 2)
+    assert 1 <= len(lines) <= 2
+    assert all(text_width(line, NAME) <= 176 for line in lines)
+    assert text_width(shortened(text, NAME, 60), NAME) <= 60

@@ -10,12 +10,16 @@ from pathlib import Path
 from web.graph.layout import ROW_GAP, Box, Layout, Place, arrange
 from web.graph.process_graph import ProcessEdge, ProcessGraph, ProcessNode
 from web.graph.progress import Progress
+from web.graph.text_width import Font, shortened, text_width, wrapped
 
 _WIDTH, _HEIGHT = 190.0, 60.0
 _SMALL = {"trigger": (110.0, 36.0), "terminator": (130.0, 40.0), "fork": (130.0, 32.0), "join": (130.0, 32.0)}
 _MARK = 16.0  # the room for a line with a moment
-_LETTERS = 25  # of a line in a box; the whole text is in the title
-_LABEL = 30  # letters of an edge's label
+_FINE = Font(size=11.5)
+_FONTS = {"name": Font(size=13, bold=True), "note": _FINE, "mark": _FINE, "label": _FINE}  # as in the style sheets
+_PADDING = {"decision": 24.0, "subprocess": 14.0}  # on each side of a line in a box; what is cut stands in the title
+_USUAL_PADDING = 7.0
+_LABEL = 210.0  # the room for an edge's label
 _TINY = 1.0  # what two lengths may differ by and count as one
 _NAMESPACE = "http://www.w3.org/2000/svg"
 _STYLE = Path(__file__).with_name("export.css")
@@ -60,7 +64,7 @@ def draw(
     order = sorted(range(len(graph.edges)), key=lambda n: n in taken)  # those that were taken lie on top
     parts += [_edge(graph.edges[n], layout.routes[n], taken=n in taken) for n in order]
     lower = _lower(graph, layout)
-    parts += [_label(graph.edges[n], layout.routes[n], lower=n in lower) for n in order if graph.edges[n].label]
+    parts += [_label(graph.edges[n], layout, n, lower=n in lower) for n in order if graph.edges[n].label]
     for node in graph.nodes:
         standing = _standing(node, progress, ahead or {})
         drawn = _node(node, layout.places[node.id], size[node.id], standing, (marks or {}).get(node.id))
@@ -87,7 +91,8 @@ def _box(node: ProcessNode, *, marked: bool) -> Box:
     width, height = _SMALL.get(node.kind, (_WIDTH, _HEIGHT))
     height += _MARK if marked else 0  # all alike, so that nothing moves while a request goes on
     if node.kind in _SMALL:
-        width = max(width, 140.0 if marked else 0.0, min(_WIDTH, 7.6 * len(_cut(node.title, _LETTERS)) + 28))
+        needed = text_width(node.title, _FONTS["name"]) + 2 * _USUAL_PADDING
+        width = max(width, 140.0 if marked else 0.0, min(_WIDTH, needed))
     return Box(id=node.id, width=width, height=height, x=node.x, y=node.y)
 
 
@@ -129,12 +134,14 @@ def _lower(graph: ProcessGraph, layout: Layout) -> set[int]:
     return found
 
 
-def _label(edge: ProcessEdge, route: Sequence[Place], *, lower: bool) -> str:
-    (x, y), (to_x, to_y) = route[0], route[1]
-    text = _cut(edge.label, _LABEL)
+def _label(edge: ProcessEdge, layout: Layout, number: int, *, lower: bool) -> str:
+    (x, y), (to_x, to_y) = layout.routes[number][:2]
+    text = shortened(edge.label, _FONTS["label"], min(_LABEL, layout.width))
     share = 0.62 if lower else 0.3
     bent = share * share * (3 - 2 * share)  # as far across as the curve is at that height
-    at_x, at_y = x + (to_x - x) * bent, y + (to_y - y) * share
+    half = text_width(text, _FONTS["label"]) / 2
+    at_x = max(half, min(layout.width - half, x + (to_x - x) * bent))  # whole within the drawing
+    at_y = y + (to_y - y) * share
     return (
         f'<text class="label" x="{at_x:.1f}" y="{at_y:.1f}" text-anchor="middle">{escape(text)}'
         f"<title>{escape(edge.label)}</title></text>"
@@ -151,7 +158,7 @@ def _standing(node: ProcessNode, progress: Progress | None, ahead: Mapping[str, 
 
 def _node(node: ProcessNode, place: Place, box: Box, standing: str, mark: str | None) -> str:
     x, y = place
-    lines = _lines(node) + ([("mark", mark)] if mark else [])
+    lines = _lines(node, box, mark)
     middle = x + box.width / 2
     whole = escape(", ".join(text for text in (node.title, node.note, mark) if text))
     first = y + box.height / 2 + 4.5 - (len(lines) - 1) * 8.5
@@ -186,27 +193,12 @@ def _outline(node: ProcessNode, x: float, y: float, box: Box) -> str:
     return shape
 
 
-def _lines(node: ProcessNode) -> list[tuple[str, str]]:
-    """Return up to three lines: the title in one or two, and the note."""
-    room = 1 if node.kind in _SMALL else 2
-    lines = [("name", line) for line in _wrapped(node.title, room)]
-    if node.note and node.kind not in _SMALL:
-        lines = [*lines, ("note", _cut(node.note, _LETTERS + 3))]
-    return lines
-
-
-def _wrapped(text: str, most: int) -> list[str]:
-    lines: list[str] = [""]
-    for word in text.split():
-        longer = f"{lines[-1]} {word}".strip()
-        if len(longer) <= _LETTERS or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], " ".join(lines[most - 1 :])]
-    return [_cut(line, _LETTERS) for line in lines]
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+def _lines(node: ProcessNode, box: Box, mark: str | None) -> list[tuple[str, str]]:
+    """Return up to four lines that fit the box: the title in up to three, the note in one of them, and the mark."""
+    room = box.width - 2 * _PADDING.get(node.kind, _USUAL_PADDING)
+    small = node.kind in _SMALL
+    lines = [
+        ("name", line) for line in wrapped(node.title, _FONTS["name"], room, 1 if small else 2 if node.note else 3)
+    ]
+    below = (("note", "" if small else node.note), ("mark", mark or ""))
+    return [*lines, *((kind, shortened(text, _FONTS[kind], room)) for kind, text in below if text)]
