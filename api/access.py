@@ -144,6 +144,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/webhooks/{webhook_id}/": OPERATE,
     "DELETE /workflow/webhooks/{webhook_id}/": OPERATE,
     "POST /workflow/webhooks/{webhook_id}/switch/": OPERATE,
+    "POST /workflow/webhooks/{webhook_id}/secret/": OPERATE,
     "GET /workflow/webhooks/{webhook_id}/deliveries/": OPERATE,
     "POST /workflow/webhooks/{webhook_id}/replay/": OPERATE,
     "GET /metrics/workflow-escalations": EVERYBODY,

@@ -37,7 +37,7 @@ from web.routes import (
 )
 from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
-from web.routes.operations import acts, home, people, tokens, webhooks
+from web.routes.operations import acts, home, people, person_edit, tokens, webhook_changes, webhooks
 from web.routes.operations import bulk as bulk_requests
 from web.routes.simulations import events, orders, results
 from web.security import HeadersMiddleware
@@ -53,8 +53,10 @@ ROUTERS = (
     receipts.router,
     evidence.router,
     home.router,
+    webhook_changes.router,
     webhooks.router,
     people.router,
+    person_edit.router,
     tokens.router,
     admin.router,
     acts.router,

@@ -16,13 +16,16 @@ from api.schemas.webhooks import (
     Replayed,
     WebhookBody,
     WebhookMade,
+    WebhookSecret,
     WebhookSwitch,
     WebhookView,
 )
 from service.administration.webhooks import (
     Endpoint,
     add_webhook,
+    change_secret,
     count_failed,
+    fresh_secret,
     remove_webhook,
     replay,
     switch_webhook,
@@ -76,6 +79,18 @@ async def delete_webhook(context: Here, caller: Caller, webhook_id: str) -> Webh
 async def switch_one_webhook(context: Here, caller: Caller, webhook_id: str, body: WebhookSwitch) -> WebhookView:
     """Switch an endpoint off, or on again; then it gets what has happened meanwhile. For admins."""
     return WebhookView.of(await switch_webhook(context, caller, webhook_id, active=body.active))
+
+
+@router.post("/{webhook_id}/secret/")
+async def change_webhook_secret(
+    request: Request, context: Here, caller: Caller, *, call: ThisCall, webhook_id: str, body: WebhookSecret
+) -> WebhookMade:
+    """Sign by another secret from now on. Only this answer shows one that Placet has made. For admins."""
+    # The answer has a secret, so it is not stored: the same key names the same secret again.
+    request.state.unsettled = True
+    reference = body.secret_ref or fresh_secret(call.subject)
+    row, secret = await change_secret(context, caller, webhook_id, reference, installation_secret=context.secret)
+    return WebhookMade.made(row, secret.get_secret_value() if secret else None)
 
 
 @router.get("/{webhook_id}/deliveries/")

@@ -88,6 +88,16 @@ class WebhookMade(WebhookView):
         return cls.model_construct(**_endpoint(row), secret=secret)
 
 
+class WebhookSecret(Body):
+    """Which secret signs from now on: as `secret_ref` of a new endpoint. Without it, Placet makes one."""
+
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, json_schema_extra={"examples": [{"secret_ref": "derived:2"}]}
+    )
+
+    secret_ref: Annotated[str, Field(max_length=200)] | None = None
+
+
 class WebhookSwitch(Body):
     """Whether an endpoint shall get events."""
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
@@ -28,11 +28,15 @@ Tell = Callable[[str], Awaitable[bool]]
 """Have a request read the directory again, by its id; False where there is no need, as it has ended in the engine."""
 
 _TOLD_AT_ONCE = 16
+_ADMIN = "admin"
 # What a person is known by, or what cannot be changed by whoever sends it.
 _NOT_CHANGED = {"id", "away", "updated_at"}
 # What an act of administration tells with the values: what a person may do, and whom they belong to. Of the rest, such
 # as names and addresses, it tells only that it has changed.
 _RIGHTS = {"access", "roles", "groups", "manager", "active", "actor_type"}
+EDITED: Final = ("name", "email", "department", "manager", "access", "roles", "groups", "active", "actor_type")
+"""What the page of a person changes of them."""
+_OVERTAKEN = "somebody else has changed this meanwhile; look at it, and send it again"
 _OWN_AFFAIRS = {"away", "preferences"}
 # Null means that it stays.
 _AS_THEY_ARE = {"name", "preferences"}
@@ -78,11 +82,47 @@ async def put_person(
             _require_nothing_else(before, row, given)
             _require_named(connection, given.model_copy(update={"manager": None}), person, now)
             row = StoredPerson(**before.model_dump() | {"away": row.away, "updated_at": now})
+        _require_an_admin(connection, row)
         stored = people.put(connection, row, keep_preferences=given.preferences is None)
         act = _added(stored) if known is None else _changed(principal, known, stored)
         if act is not None:
             admin_acts.record(connection, principal.acted_by, act, now)
         return stored, known is None
+
+    return await context.database.write(store)
+
+
+async def change_person(
+    context: Context, principal: Principal, person: str, was: PersonFacts, given: PersonFacts
+) -> StoredPerson:
+    """Change what an admin has changed of a person since they looked; all else stays as it is now.
+
+    `was` is what they saw, and `given` what they sent; both hold what EDITED names. Raises NotFound, NotPermitted, and
+    InputInvalid for whom it names, and for what somebody else has changed meanwhile to something else.
+    """
+    if not principal.admin:
+        raise NotPermitted("Only an admin may change other people.")
+    wanted, seen = given.row(person, now := context.now()), was.row(person, now)
+    changes = {name: getattr(wanted, name) for name in EDITED if getattr(wanted, name) != getattr(seen, name)}
+
+    def store(connection: Connection) -> StoredPerson:
+        before = people.get(connection, person).model_dump()
+        overtaken = tuple(
+            Problem(
+                pointer=f"/{name}", message="somebody else has changed this meanwhile; look at it, and send it again"
+            )
+            for name, value in changes.items()
+            if before[name] not in (value, getattr(seen, name))
+        )
+        if overtaken:
+            raise InputInvalid("Somebody else has changed the same of this person meanwhile.", problems=overtaken)
+        _require_named(connection, given.model_copy(update={"away": []}), person, now)
+        row = StoredPerson(**before | changes | {"updated_at": now})
+        _require_an_admin(connection, row)
+        stored = people.put(connection, row, keep_preferences=True)
+        if (act := _changed(principal, before, stored)) is not None:
+            admin_acts.record(connection, principal.acted_by, act, now)
+        return stored
 
     return await context.database.write(store)
 
@@ -232,6 +272,16 @@ def _require_named(connection: Connection, facts: PersonFacts, person: str, now:
             sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message),
             problems=problems,
         )
+
+
+def _require_an_admin(connection: Connection, person: StoredPerson) -> None:
+    """Raise InputInvalid where nobody could administer any more once this person is stored."""
+    before = people.find(connection, person.id)
+    was = before is not None and before.active and _ADMIN in before.access
+    gives_up = was and not (person.active and _ADMIN in person.access)
+    if gives_up and not people.others_with(connection, _ADMIN, person.id):
+        pointer = "/access" if person.active else "/active"
+        raise InputInvalid.at(pointer, "nobody else is an admin; give somebody else this access first")
 
 
 def _require_nothing_else(before: StoredPerson, after: StoredPerson, given: PersonFacts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,7 @@ from storage.tables.notifications import WebhookEndpoint
 MOST_REPLAYED: Final = 10_000
 """How many deliveries one replay queues; what is beyond stays failed, for the next one."""
 _AT_ONCE: Final = 500  # of a replay, in one transaction
+_SECRETS: Final = 999_999  # as many secrets of one endpoint can be derived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,33 @@ async def add_webhook(
         return row
 
     return await context.database.write(store), secret
+
+
+def fresh_secret(call: str) -> str:
+    """Return the reference of a secret that Placet derives; the same call names the same one, and not the first."""
+    return f"derived:{2 + int.from_bytes(hashlib.sha256(call.encode()).digest()[:8]) % (_SECRETS - 1)}"
+
+
+async def change_secret(
+    context: Context, principal: Principal, webhook_id: str, secret_ref: str, *, installation_secret: str
+) -> tuple[WebhookEndpoint, SecretStr | None]:
+    """Sign what goes to an endpoint by another secret from now on; return it where Placet has made it.
+
+    What is under way may still arrive with the secret before. Raises NotFound, and InputInvalid for the reference.
+    """
+    secret = WebhookSecrets(installation_secret, context.notify).get(secret_ref, webhook_id)
+    now = context.now()
+
+    def change(connection: Connection) -> WebhookEndpoint:
+        before = webhooks.get(connection, webhook_id).secret_ref
+        if before != secret_ref:
+            detail = {"secret_ref": {"before": before, "after": secret_ref}}
+            act = Act(kind="webhook_changed", target=f"webhook:{webhook_id}", detail=detail)
+            webhooks.sign_by(connection, webhook_id, secret_ref)
+            admin_acts.record(connection, principal.acted_by, act, now)
+        return webhooks.get(connection, webhook_id)
+
+    return await context.database.write(change), secret if secret_ref.startswith("derived:") else None
 
 
 async def remove_webhook(context: Context, principal: Principal, webhook_id: str) -> WebhookEndpoint:

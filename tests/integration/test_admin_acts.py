@@ -94,6 +94,7 @@ ROUTES: dict[str, set[str] | str] = {
     "DELETE /workflow/webhooks/{webhook_id}/": {"webhook_removed"},
     "DELETE /workflow/people/{person_id}/sessions/": {"sessions_ended"},
     "POST /workflow/webhooks/{webhook_id}/switch/": {"webhook_changed"},
+    "POST /workflow/webhooks/{webhook_id}/secret/": {"webhook_changed"},
     "POST /workflow/webhooks/{webhook_id}/replay/": {"webhook_replayed"},
     "DELETE /workflow/api-tokens/{token_id}/": {"token_revoked"},
     "POST /auth/tokens/": {"token_made"},
@@ -105,10 +106,14 @@ OF_REQUESTS = ("/workflow/requests/", "/workflow/tasks/")
 FORMS: dict[str, set[str] | str] = {
     "POST /views": ONES_OWN,
     "POST /views/{view_id}": ONES_OWN,
+    "POST /operations/webhooks": {"webhook_added"},
     "POST /operations/webhooks/{webhook_id}/switch": {"webhook_changed"},
+    "POST /operations/webhooks/{webhook_id}/secret": {"webhook_changed"},
+    "POST /operations/webhooks/{webhook_id}/remove": {"webhook_removed"},
     "POST /operations/webhooks/{webhook_id}/deliveries": {"messages_resent"},
     "POST /operations/webhooks/{webhook_id}/replay": {"webhook_replayed"},
     "POST /operations/people/{person_id}/away": {"person_changed"},
+    "POST /operations/people/{person_id}/edit": {"person_changed"},
     "POST /operations/people/{person_id}/sessions": {"sessions_ended"},
     "POST /operations/tokens/{token_id}": {"token_revoked"},
     "POST /admin/{identity}/edit/{pk}": {"action_changed"},
@@ -324,6 +329,7 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     await leaves("POST /workflow/sla-breaches/{breach_id}/acknowledge/", "br_1", body={})
     hook = await leaves("POST /workflow/webhooks/", body={"url": "https://93.184.216.34/hook"})
     await leaves("POST /workflow/webhooks/{webhook_id}/switch/", hook["id"], body={"active": False})
+    await leaves("POST /workflow/webhooks/{webhook_id}/secret/", hook["id"], body={})
     assert (await desk.post(f"/workflow/webhooks/{hook['id']}/switch/", {"active": True}, as_="adam")).is_success
     assert [act["detail"] for act in await watch.new()] == [{"active": True}]
     await desk.database.write(put_failed_message, f"webhook:{hook['id']}")

@@ -12,6 +12,7 @@ from uuid import uuid4
 import structlog
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
+from sqlalchemy import Connection
 from starlette.background import BackgroundTask
 
 from api.context import ApiContext
@@ -29,6 +30,7 @@ from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.templating import render
 from web.views.files import FileLine
+from web.views.inbox import read_inbox_count
 from web.views.versions import Versions
 from web.visitor import Visitor
 
@@ -162,6 +164,12 @@ async def act(
     except PlacetError as error:
         await record(here, visitor, action, error, task_id=task_id, request_id=request_id)
         raise
+
+
+def operations_frame(connection: Connection, visitor: Visitor, part: str) -> dict[str, Any]:
+    """Return what every page of operations shows around itself; `part` is the tab that it belongs to."""
+    badge = read_inbox_count(connection, visitor.principal, visitor.wording)
+    return {"badge": badge, "section": "operations", "part": part}
 
 
 def judged(fields: tuple[Field, ...], error: PlacetError | None) -> dict[str, Any]:

@@ -51,6 +51,7 @@ NOTICES = {
     "admin_changed": _("Changed."),
     "logged_out": _("They are logged out everywhere."),
     "logged_out_none": _("They were logged in nowhere."),
+    "webhook_removed": _("The webhook was removed."),
     "token_revoked": _("The token is revoked."),
     "evidence": _("Ordered. The pack is being made."),
     "passkey_added": _("The passkey was added."),

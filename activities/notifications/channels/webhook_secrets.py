@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from activities.notifications.settings import NotifySettings
 from placet.errors import InputInvalid, Problem
 
-_ENV_PREFIX = "PLACET_WEBHOOK_SECRET_"
+ENV_PREFIX = "PLACET_WEBHOOK_SECRET_"
+"""How variables are called that hold a secret."""
 _SHORTEST = 24  # bytes; Standard Webhooks asks for 24 to 64
 
 
@@ -37,12 +38,12 @@ class WebhookSecrets:
             about = f"placet.webhook:{endpoint_id}:{int(name)}".encode()
             digest = hmac.new(self._installation.encode(), about, hashlib.sha256).digest()
             return SecretStr("whsec_" + base64.b64encode(digest).decode())
-        if kind == "env" and re.fullmatch(_ENV_PREFIX + r"[A-Z0-9_]{1,80}", name):
+        if kind == "env" and re.fullmatch(ENV_PREFIX + r"[A-Z0-9_]{1,80}", name):
             return _checked(os.environ.get(name), f"the variable {name} is not set")
         if kind == "file" and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}", name) and self._folder:
             path = Path(self._folder) / name
             return _checked(path.read_text().strip() if path.is_file() else None, f"there is no file {name}")
-        raise _missing(f"write derived:1, env:{_ENV_PREFIX}NAME, or file:NAME with PLACET_WEBHOOK_SECRETS_DIR set")
+        raise _missing(f"write derived:1, env:{ENV_PREFIX}NAME, or file:NAME with PLACET_WEBHOOK_SECRETS_DIR set")
 
 
 def _checked(found: str | None, otherwise: str) -> SecretStr:

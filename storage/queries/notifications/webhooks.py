@@ -92,6 +92,12 @@ def switch(session: Session, endpoint_id: str, *, active: bool, problem: str | N
 
 
 @of_rows
+def sign_by(session: Session, endpoint_id: str, secret_ref: str) -> None:
+    """Name another secret, which signs from now on; raises NotFound."""
+    _there(session, endpoint_id).secret_ref = secret_ref
+
+
+@of_rows
 def remove(session: Session, endpoint_id: str) -> WebhookEndpoint:
     """Remove an endpoint, and return it as it was; raises NotFound. What waits for it or failed is dropped."""
     row = _there(session, endpoint_id)

@@ -117,6 +117,18 @@ def is_active(connection: Connection, person: str) -> bool:
     return activity(connection, [person]).get(person, False)
 
 
+def others_with(connection: Connection, access: str, person: str) -> list[str]:
+    """Return the active people with an access besides one; they stay as they are until the transaction ends."""
+    query = (
+        select(col(StoredPerson.id), col(StoredPerson.access))
+        .where(col(StoredPerson.active), col(StoredPerson.id) != person)
+        .where(cast(col(StoredPerson.access), String).contains(f'"{access}"', autoescape=True))
+        .order_by(col(StoredPerson.id))
+        .with_for_update()
+    )
+    return [row.id for row in connection.execute(query) if access in row.access]
+
+
 def actor_type(connection: Connection, person: str) -> str:
     """Return what somebody is: `person`, `service` or `agent`; `person` for somebody unknown."""
     query = select(col(StoredPerson.actor_type)).where(col(StoredPerson.id) == person)

@@ -13,10 +13,9 @@ from storage.queries.identity import tokens
 from storage.queries.identity.tokens import TokenFilter, TokenState
 from web.operations.tokens import STATES, token_lines
 from web.paging import PAGE
-from web.routes.common import Here, see_other, shown
+from web.routes.common import Here, operations_frame, see_other, shown
 from web.security import PageRoute
-from web.views.inbox import read_inbox_count
-from web.visitor import SignedIn, Visitor
+from web.visitor import SignedIn
 
 router = APIRouter(prefix="/operations/tokens", route_class=PageRoute)
 
@@ -36,7 +35,7 @@ async def list_tokens(
     def read(connection: Connection) -> dict[str, Any]:
         page = tokens.page(connection, chosen, wording.now, limit=PAGE, cursor=cursor)
         lines = token_lines(connection, page.items, wording)
-        return {"tokens": lines, "next_cursor": page.next_cursor} | _frame(connection, visitor)
+        return {"tokens": lines, "next_cursor": page.next_cursor} | operations_frame(connection, visitor, "tokens")
 
     states = {name: wording.say(word) for name, word in STATES.items()}
     values = await here.context.database.read(read)
@@ -49,7 +48,7 @@ async def ask_before_revoking(request: Request, here: Here, visitor: SignedIn, t
 
     def read(connection: Connection) -> dict[str, Any]:
         (line,) = token_lines(connection, [tokens.by_id(connection, token_id)], visitor.wording)
-        return {"token": line} | _frame(connection, visitor)
+        return {"token": line} | operations_frame(connection, visitor, "tokens")
 
     return shown(request, "operations/revoke.html", back="/operations/tokens", **await here.context.database.read(read))
 
@@ -59,11 +58,3 @@ async def revoke(here: Here, visitor: SignedIn, token_id: TokenId) -> Response:
     """Revoke a token."""
     await revoke_for(here.context, visitor.principal, token_id)
     return see_other("/operations/tokens", "token_revoked")
-
-
-def _frame(connection: Connection, visitor: Visitor) -> dict[str, Any]:
-    return {
-        "badge": read_inbox_count(connection, visitor.principal, visitor.wording),
-        "section": "operations",
-        "part": "tokens",
-    }

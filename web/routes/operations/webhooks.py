@@ -16,9 +16,8 @@ from storage.queries.notifications.webhooks import PREFIX
 from web.forms.reading import Entries, whole
 from web.languages import utc
 from web.operations.webhooks import STATUSES, read_deliveries, read_endpoint, read_endpoints
-from web.routes.common import Here, WebContext, entries_of, record, see_other, shown
+from web.routes.common import Here, WebContext, entries_of, operations_frame, record, see_other, shown
 from web.security import PageRoute
-from web.views.inbox import read_inbox_count
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/operations/webhooks", route_class=PageRoute)
@@ -32,7 +31,9 @@ async def list_webhooks(request: Request, here: Here, visitor: SignedIn) -> HTML
     """Show every endpoint, with what waits for it and what failed."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"endpoints": read_endpoints(connection, visitor.wording)} | _frame(connection, visitor)
+        return {"endpoints": read_endpoints(connection, visitor.wording)} | operations_frame(
+            connection, visitor, "webhooks"
+        )
 
     return shown(request, "operations/webhooks.html", **await here.context.database.read(read))
 
@@ -89,7 +90,9 @@ async def preview(
     failed = await webhooks.count_failed(here.context, webhook_id, start, until)
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"endpoint": read_endpoint(connection, webhook_id, visitor.wording)} | _frame(connection, visitor)
+        return {"endpoint": read_endpoint(connection, webhook_id, visitor.wording)} | operations_frame(
+            connection, visitor, "webhooks"
+        )
 
     values = await here.context.database.read(read)
     return shown(
@@ -139,7 +142,7 @@ async def _page(
 
     def read(connection: Connection) -> dict[str, Any]:
         found = read_deliveries(connection, webhook_id, visitor.wording, status=chosen, cursor=cursor)
-        return {"page": found} | _frame(connection, visitor)
+        return {"page": found} | operations_frame(connection, visitor, "webhooks")
 
     values = await here.context.database.read(read)
     usual = (visitor.wording.now - _USUAL).astimezone(visitor.wording.zone)
@@ -154,11 +157,3 @@ async def _page(
         wrong=error.problems[0].message if error is not None else None,
         **values,
     )
-
-
-def _frame(connection: Connection, visitor: Visitor) -> dict[str, Any]:
-    return {
-        "badge": read_inbox_count(connection, visitor.principal, visitor.wording),
-        "section": "operations",
-        "part": "webhooks",
-    }
