@@ -75,6 +75,20 @@ class Office:
         """Read what has happened to a request."""
         return list((await self.desk.get(f"/workflow/requests/{request_id}/timeline/")).json()["items"])
 
+    async def acts(self) -> list[tuple[str, str, dict[str, Any]]]:
+        """Read which moves are on record as administrative acts, the oldest first; `begun` counts from the first."""
+        answer = await self.desk.get("/workflow/admin-acts/?kind=requests_moved", as_="audrey")
+        found = list(answer.json()["items"])[::-1]
+        first = found[0]["seq"] - 1 if found else 0
+        return [
+            (
+                act["actor"],
+                act["outcome"],
+                {**act["detail"], **({"begun": act["detail"]["begun"] - first} if "begun" in act["detail"] else {})},
+            )
+            for act in found
+        ]
+
     async def holds(self, request_id: str) -> bool:
         """Whether a request's record holds, against the engine's as well."""
         found = (await self.desk.get(f"/workflow/requests/{request_id}/audit/verify/", as_="audrey")).json()
@@ -118,6 +132,12 @@ async def test_what_maps_moves_and_ends_by_the_rules_of_the_other_version(office
     assert answer["requests"][1]["reasons"] == ["a task is open in stage 'Finance', which is gone"]
     assert (await office.migrate(path, key="policy-7", reason="policy 7")) == answer
     assert results(await office.migrate(path)) == {later["id"]: "stays"}
+    assert await office.acts() == [
+        ("user:adam", "begun", {"process": name, "version": "2.0.0", "requests": 2}),
+        ("user:adam", "partly", {"begun": 1, "moved": 1, "stays": 1}),
+        ("user:adam", "begun", {"process": name, "version": "2.0.0", "requests": 1}),
+        ("user:adam", "nothing", {"begun": 3, "stays": 1}),
+    ]
 
     moved, stayed = await office.read(fresh["id"]), await office.read(later["id"])
     assert (moved["version"], stayed["version"]) == ("2.0.0", "1.0.0")

@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
+from storage.queries import act_targets
+from storage.queries.act_targets import TargetName
 from storage.recording.admin_acts import Chosen
 from storage.tables.admin_acts import AdminAct
 from web.languages import Wording
-from web.views.people import Names
+from web.views.people import Names, names_of
 from web.views.words import marked
 
 WORDS: Final = {
@@ -71,6 +75,8 @@ _OUTCOMES: Final = {
     "partly": (marked("Partly done"), "warn"),
     "nothing": (marked("Nothing done"), "bad"),
 }
+WHOLE: Final = {"people": marked("People"), "requests": marked("Requests")}
+"""What acts are called that were done to many."""
 _PERSON = "person:"
 _OPERATOR = "operator"
 
@@ -88,25 +94,37 @@ class ActLine:
     details: tuple[tuple[str, str], ...]
 
 
-def people_of(rows: Sequence[AdminAct]) -> list[str]:
-    """Return everybody whom these acts name as their actor, or as what they were done to."""
-    targets = [row.target.removeprefix(_PERSON) for row in rows if row.target.startswith(_PERSON)]
-    return [*targets, *(row.actor.removeprefix("user:") for row in rows if row.actor != _OPERATOR)]
+def lines_of(connection: Connection, rows: Sequence[AdminAct], wording: Wording) -> list[ActLine]:
+    """Return acts in words, with what they were done to by its name where it still has one."""
+    targets = act_targets.names(connection, (row.target for row in rows))
+    people = [row.target.removeprefix(_PERSON) for row in rows if row.target.startswith(_PERSON)]
+    actors = [row.actor.removeprefix("user:") for row in rows if row.actor != _OPERATOR]
+    names = names_of(connection, [*people, *actors, *(one.person for one in targets.values())])
+    return [_line(row, targets.get(row.target), names, wording) for row in rows]
 
 
-def line_of(row: AdminAct, names: Names, wording: Wording) -> ActLine:
-    """Return an act in words."""
+def _line(row: AdminAct, named: TargetName | None, names: Names, wording: Wording) -> ActLine:
     say = wording.say
     outcome = _OUTCOMES.get(row.outcome)
-    person = row.target.startswith(_PERSON)
+    if row.target.startswith(_PERSON):
+        target = names(row.target.removeprefix(_PERSON))
+    elif named is not None:
+        target = ", ".join(text for text in (named.text, names(named.person)) if text)
+    elif row.target in WHOLE:
+        target = say(WHOLE[row.target])
+    else:
+        target = row.target.partition(":")[2] or row.target
     return ActLine(
         row=row,
         word=say(WORDS[row.kind]) if row.kind in WORDS else row.kind,
         by=say("Operator") if row.actor == _OPERATOR else names(row.actor),
         way=say(WAYS[row.way]) if row.way in WAYS else row.way,
-        target=names(row.target.removeprefix(_PERSON)) if person else row.target,
+        target=target,
         outcome=None if outcome is None else (say(outcome[0]), outcome[1]),
-        details=tuple((name, _plain(value)) for name, value in sorted(row.detail.items()) if value not in _EMPTY),
+        details=(
+            *((name, _plain(value)) for name, value in sorted(row.detail.items()) if value not in _EMPTY),
+            ("target", row.target),
+        ),
     )
 
 

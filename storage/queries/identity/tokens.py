@@ -25,7 +25,7 @@ from storage.tables.identity import BrowserSession
 # By this prefix, scanners for leaked secrets recognise the token.
 PREFIX = "placet_"
 # The length of a token's id, which is the beginning of its digest: long enough to be unique.
-_ID_LENGTH = 16
+ID_LENGTH = 16
 
 SOON: Final = timedelta(days=14)
 """A token that expires within this time is told of."""
@@ -211,14 +211,14 @@ def revoke_by_id(session: Session, token_id: str, now: datetime, *, person: str 
 def _by_id(session: Session, token_id: str, person: str | None) -> ApiToken:
     query = select(ApiToken).where(col(ApiToken.digest).startswith(token_id, autoescape=True))
     rows = session.scalars(query if person is None else query.where(col(ApiToken.person) == person)).all()
-    if len(token_id) != _ID_LENGTH or len(rows) != 1:
+    if len(token_id) != ID_LENGTH or len(rows) != 1:
         raise NotFound(sentence("There is no token {token_id!r}.", token_id=token_id))
     return rows[0]
 
 
 def id_of(stored: str) -> str:
     """Return the id under which a token is listed, from its digest."""
-    return stored[:_ID_LENGTH]
+    return stored[:ID_LENGTH]
 
 
 def digest(text: str) -> str:

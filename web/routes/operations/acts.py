@@ -8,12 +8,11 @@ from sqlalchemy import Connection
 
 from placet.errors import InputInvalid
 from storage.recording import admin_acts
-from web.operations.acts import WORDS, ActLine, chosen_of, line_of, people_of
+from web.operations.acts import WORDS, ActLine, chosen_of, lines_of
 from web.paging import LINES, address_of
 from web.routes.common import Here, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
-from web.views.people import names_of
 from web.visitor import SignedIn
 
 router = APIRouter(prefix="/operations", route_class=PageRoute)
@@ -29,8 +28,7 @@ async def acts(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
 
     def read(connection: Connection, cursor: str | None) -> tuple[list[ActLine], str | None, str | None]:
         page = admin_acts.page(connection, limit=LINES, cursor=cursor, chosen=chosen)
-        names = names_of(connection, people_of(page.items))
-        lines = [line_of(row, names, wording) for row in page.items]
+        lines = lines_of(connection, page.items, wording)
         return lines, page.next_cursor, read_inbox_count(connection, visitor.principal, wording)
 
     try:
