@@ -43,7 +43,7 @@ async def test_what_acts_were_done_to_is_called_by_its_name(desk: ApiDesk) -> No
     assert said["Version of a process stored"] == "Travel <b>costs</b> 7.0.0"
     assert said["Draft begun"] == "Moves"
     assert said["Webhook added"] == "The ERP"
-    assert said["API token made"] == "My laptop, zoe"
+    assert said["API token made"] == "My laptop, Zoe"
     assert said["Person changed"] == "Gus"
     await desk.call("DELETE", f"/workflow/webhooks/{hook.json()['id']}/", as_="adam")
     assert (await shown(desk))["Webhook removed"] == hook.json()["id"]
