@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import Visitors
@@ -135,3 +136,47 @@ def test_a_draft_is_edited_by_keyboard_on_a_phone_in_the_dark(placet: Placet, vi
     assert visitor.findings("a decision on a phone") == []
     visitor.go("/drafts")
     assert visitor.findings("drafts on a phone") == []
+
+
+LINES: dict[str, Any] = {
+    "name": "lines",
+    "title": LONG[:80],
+    "type": "list",
+    "items": {"type": "object", "properties": {"what": {"type": "string", "title": LONG[:60]}}},
+}
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(1400, "dark"), (360, "light")])
+def test_what_a_list_of_objects_holds_is_edited_level_by_level(
+    placet: Placet, visit: Visitors, width: int, scheme: Any
+) -> None:
+    content = placet.process({"stage_name": "One", "approvers": ["user:max"]}, variables=[LINES])
+    draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
+    visitor = visit("ada", width=width, color_scheme=scheme)
+    page = visitor.go(f"/drafts/{draft}?at=variable:lines")
+    page.locator("[name='p0.items.properties.1.type']").select_option("list")
+    page.locator("[name='p0.items.properties.1.name']").fill("nights")
+    inner = page.locator("[name='p0.items.properties.1.items.type']")
+    expect(inner).to_be_visible()  # what the new list holds can be said as soon as it is saved
+    expect(page.locator("[name='p0.items.properties.2.name']")).to_be_visible()
+    inner.select_option("date")
+    expect(page.locator("#findings .finding.error")).to_have_count(0)
+    saved(page)
+    fields = draft_of(placet, page.url.partition("?")[0].partition("#")[0])["content"]["variables"][0]["items"][
+        "properties"
+    ]
+    assert fields["nights"] == {"type": "list", "items": {"type": "date"}}
+    assert fields["what"] == LINES["items"]["properties"]["what"]
+    assert visitor.findings(f"nested variables in the editor {scheme}") == []
+
+
+def test_without_scripts_a_list_gets_another_field_by_the_button(placet: Placet, visit: Visitors) -> None:
+    content = placet.process({"stage_name": "One", "approvers": ["user:max"]}, variables=[LINES])
+    draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
+    page = visit("ada", scripts=False).go(f"/drafts/{draft}?at=variable:lines")
+    page.locator("[name='p0.items.properties.1.name']").fill("city")
+    page.locator("[name='p0.items.properties.1.required']").select_option("true")
+    page.get_by_role("button", name="Save", exact=True).first.click()
+    expect(page.locator("[name='p0.items.properties.2.name']")).to_be_visible()
+    found = placet.get("ada", f"blueprint-drafts/{draft}/")["content"]["variables"][0]["items"]["properties"]
+    assert found["city"] == {"type": "string", "required": True}

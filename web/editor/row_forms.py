@@ -7,17 +7,27 @@ stays beside it as JSON, so that nothing is lost.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 from web.editor.labels import label_of
-from web.forms.fields import Field, Widget, entered
-from web.forms.reading import Entries, as_json
+from web.editor.row_values import (
+    ABSENT,
+    choice_of,
+    field_of,
+    free_name,
+    json_of,
+    lines_of,
+    more_of,
+    number_of,
+    one_line,
+    rest_text,
+)
+from web.editor.shape_forms import ItemsForm, PropertiesForm
+from web.forms.fields import Field, Widget
+from web.forms.reading import Entries
 from web.languages import Wording
 
-ABSENT: Final = object()
-"""What a property has that is not there."""
-_UNREAD = "$defs"  # holds the text of a row that is no JSON yet: a schema with it is unsound, and the check says where
 _PLAIN = ("string", "integer", "number", "boolean")
 _Row = tuple[str, ...]
 
@@ -53,9 +63,9 @@ class ApproverRows:
             options = tuple(kinds if kind == "json" else kinds[:2])
             rows.append(
                 (
-                    _field(f"{name}.{n}.who", at, "text", text, wording),
-                    _choice(f"{name}.{n}.kind", at, label_of("kind", say), kind, options),
-                    _field(f"{name}.{n}.weight", at, "number", weight, wording),
+                    field_of(f"{name}.{n}.who", at, "text", text, wording),
+                    choice_of(f"{name}.{n}.kind", at, label_of("kind", say), kind, options),
+                    field_of(f"{name}.{n}.weight", at, "number", weight, wording),
                 )
             )
         return Field(widget="rows", rows=tuple(rows), **common)
@@ -71,11 +81,11 @@ class ApproverRows:
             if n < len(were) and _approver_row(were[n]) == (kind, text, weight):
                 found.append(were[n])
             elif kind == "json":
-                found.append(_json(text))
+                found.append(json_of(text))
             elif kind == "expression":
-                found.append({"expr": text} | ({"weight": _number(weight)} if weight else {}))
+                found.append({"expr": text} | ({"weight": number_of(weight)} if weight else {}))
             else:
-                found.append({"who": text, "weight": _number(weight)} if weight else text)
+                found.append({"who": text, "weight": number_of(weight)} if weight else text)
         return found or ABSENT
 
 
@@ -92,7 +102,7 @@ class SchemaRows:
         return (
             isinstance(properties, Mapping)
             and all(isinstance(one, Mapping) for one in properties.values())
-            and all(_one_line(name) for name in properties)
+            and all(one_line(name) for name in properties)
             and isinstance(required, list)
             and all(isinstance(name, str) and name in properties for name in required)
             and len(set(required)) == len(required)
@@ -111,11 +121,11 @@ class SchemaRows:
             yes_no = (("true", say("Yes")), ("false", say("No")))
             rows.append(
                 (
-                    *(_field(f"{name}.{n}.{one}", at, widget, text, wording) for one, widget, text in texts),
-                    _choice(f"{name}.{n}.type", at, label_of("type", say), kind, kinds),
-                    _choice(f"{name}.{n}.required", at, label_of("required", say), must, yes_no),
-                    _field(f"{name}.{n}.enum", at, "lines", choices, wording),
-                    _field(f"{name}.{n}.more", at, "json", more, wording),
+                    *(field_of(f"{name}.{n}.{one}", at, widget, text, wording) for one, widget, text in texts),
+                    choice_of(f"{name}.{n}.type", at, label_of("type", say), kind, kinds),
+                    choice_of(f"{name}.{n}.required", at, label_of("required", say), must, yes_no),
+                    field_of(f"{name}.{n}.enum", at, "lines", choices, wording),
+                    field_of(f"{name}.{n}.more", at, "json", more, wording),
                 )
             )
         listed = Field(
@@ -125,7 +135,7 @@ class SchemaRows:
             widget="rows",
             rows=tuple(rows),
         )
-        rest = _field(f"{name}.more", common["pointer"], "json", _rest_text(schema), wording)
+        rest = field_of(f"{name}.more", common["pointer"], "json", _rest_text(schema), wording)
         return Field(widget="group", fields=(listed, rest), **{**common, "required": False})
 
     def read(self, entries: Entries, name: str, base: Any) -> Any:
@@ -145,7 +155,7 @@ class SchemaRows:
         for n, row in sent.items():
             if not row[0]:
                 continue
-            key = _free(row[0], properties)
+            key = free_name(row[0], properties)
             same = n < len(old) and _stripped(before[n])[1:3] + _stripped(before[n])[4:] == row[1:3] + row[4:]
             properties[key] = old[n][1] if same else _property(row, old[n][1] if n < len(old) else {})
             if row[3] == "true":
@@ -156,32 +166,33 @@ class SchemaRows:
         found["properties"] = properties
         if must or schema.get("required") == []:
             found["required"] = sorted(must, key=lambda key: must[key])
-        return {**found, **_more(more)}
+        return {**found, **more_of(more)}
 
 
-ROW_FORMS: Final[Mapping[str, RowForm]] = {"approvers": ApproverRows(), "form": SchemaRows()}
+ROW_FORMS: Final[Mapping[str, RowForm]] = {
+    "approvers": ApproverRows(),
+    "form": SchemaRows(),
+    "items": ItemsForm(),
+    "properties": PropertiesForm(),
+}
 """The properties that have rows of their own, by name."""
 
 
 def _approver_row(item: Any) -> tuple[str, str, str]:
     """Return one approver as kind, text and weight."""
-    if _one_line(item):
+    if one_line(item):
         return "person", item, ""
     if isinstance(item, Mapping):
         weight = item.get("weight", "")
         for key, kind in (("who", "person"), ("expr", "expression")):
             text = item.get(key)
-            if set(item) - {"weight"} == {key} and isinstance(text, str) and _one_line(text) and _whole(weight):
+            if set(item) - {"weight"} == {key} and isinstance(text, str) and one_line(text) and _whole(weight):
                 return kind, text, str(weight)
     return "json", json.dumps(item, ensure_ascii=False), ""
 
 
 def _whole(weight: Any) -> bool:
     return weight == "" or (isinstance(weight, int) and not isinstance(weight, bool))
-
-
-def _one_line(text: Any) -> bool:
-    return isinstance(text, str) and text.strip() == text and text != "" and "\n" not in text and "\r" not in text
 
 
 def _schema_rows(schema: Mapping[str, Any]) -> list[_Row]:
@@ -195,7 +206,7 @@ def _schema_rows(schema: Mapping[str, Any]) -> list[_Row]:
 
 def _described(one: Mapping[str, Any], must: str) -> _Row:
     rest, kind, choices = dict(one), "other", ""
-    title = rest.pop("title") if _one_line(rest.get("title")) else ""
+    title = rest.pop("title") if one_line(rest.get("title")) else ""
     items = rest.get("items")
     if rest.get("type") == "string" and rest.get("format") == "date":
         kind = "date"
@@ -207,28 +218,14 @@ def _described(one: Mapping[str, Any], must: str) -> _Row:
         and isinstance(items, Mapping)
         and items.keys() <= {"type", "enum"}
         and items.get("type", "string") == "string"
-        and (lines := _lines(items.get("enum"), "string"))
+        and (lines := lines_of(items.get("enum"), "string"))
     ):
         kind, choices = "several", lines
         del rest["type"], rest["items"]
-    if lines := _lines(rest.get("enum"), kind):
+    if lines := lines_of(rest.get("enum"), kind):
         choices = lines
         del rest["enum"]
-    return title, kind, must, choices, _as_text(rest)
-
-
-def _lines(values: Any, kind: str) -> str:
-    """Return values to choose from as lines; empty where they are none of this type, and stay as they are."""
-    if not isinstance(values, list) or len({entered(one) for one in values}) != len(values):
-        return ""
-    if kind == "string":
-        fits = all(_one_line(one) for one in values)
-    else:
-        fits = kind in {"integer", "number"} and all(
-            isinstance(one, int | float) and not isinstance(one, bool) and _number(entered(one)) == one
-            for one in values
-        )
-    return "\n".join(entered(one) for one in values) if fits else ""
+    return title, kind, must, choices, rest_text(rest)
 
 
 def _property(row: _Row, before: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,55 +242,15 @@ def _property(row: _Row, before: Mapping[str, Any]) -> dict[str, Any]:
     elif kind in _PLAIN:
         found["type"] = kind
     if lines and kind not in {"several", "boolean"}:
-        found["enum"] = [_number(line) for line in lines] if kind in {"integer", "number"} else lines
-    return {**found, **{key: value for key, value in _more(more).items() if key not in found}}
+        found["enum"] = [number_of(line) for line in lines] if kind in {"integer", "number"} else lines
+    return {**found, **{key: value for key, value in more_of(more).items() if key not in found}}
 
 
 def _rest_text(schema: Mapping[str, Any]) -> str:
     """Return what a schema says besides its fields."""
     rest = {key: value for key, value in schema.items() if key not in {"type", "properties", "required"}}
-    return _as_text(rest)
-
-
-def _as_text(rest: Mapping[str, Any]) -> str:
-    if rest.keys() == {_UNREAD} and isinstance(rest[_UNREAD], str):
-        return str(rest[_UNREAD])
-    return as_json(rest) if rest else ""
-
-
-def _more(text: str) -> dict[str, Any]:
-    found = _json(text) if text else {}
-    return found if isinstance(found, dict) else {_UNREAD: text}
+    return rest_text(rest)
 
 
 def _stripped(row: _Row) -> _Row:
     return tuple(one.strip() for one in row)
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    return name if name not in taken else next(f"{name}_{n}" for n in range(2, 9_999) if f"{name}_{n}" not in taken)
-
-
-def _json(text: str) -> Any:
-    """Read JSON; what is none stays the text that was entered, and is found unsound."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
-def _number(text: str) -> Any:
-    try:
-        found = float(text.replace(",", "."))
-    except ValueError:
-        return text
-    return int(found) if found.is_integer() and abs(found) < 2**53 else found
-
-
-def _field(name: str, pointer: str, widget: Widget, value: str, wording: Wording) -> Field:
-    label = label_of(name.rpartition(".")[2], wording.say)
-    return Field(name=name, pointer=pointer, label=label, widget=widget, value=value)
-
-
-def _choice(name: str, pointer: str, label: str, value: str, options: Sequence[tuple[str, str]]) -> Field:
-    return Field(name=name, pointer=pointer, label=label, widget="choice", value=value, options=tuple(options))

@@ -14,7 +14,8 @@ from typing import Any
 
 from placet.json_pointer import pointer_to
 from web.editor.labels import help_of, label_of
-from web.editor.row_forms import ABSENT, ROW_FORMS
+from web.editor.row_forms import ROW_FORMS
+from web.editor.row_values import ABSENT
 from web.forms.fields import Field, Widget, entered
 from web.forms.reading import Entries, as_json, whole
 from web.languages import Wording
