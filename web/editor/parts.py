@@ -72,12 +72,23 @@ def parts_of(content: Content, at: str) -> list[Part]:
         where, key = _LISTS[kind]
         for index, one in objects(content.get(where[1:])):
             if one.get(key) == name:
-                return [Part(pointer=f"{where}/{index}", shape="Variable" if kind == "variable" else "Step")]
+                pointer = f"{where}/{index}"
+                return [
+                    Part(pointer=pointer, shape="Variable", hidden=_not_held(one))
+                    if kind == "variable"
+                    else Part(pointer=pointer, shape="Step")
+                ]
     chosen = node_at(content, at)
     if chosen is not None:
         return list(_of_node(content, *chosen))
     hidden = frozenset({"variables", "settings", "process_steps", "graph_spec", "format"})
     return [Part(pointer="", shape="", hidden=hidden)]
+
+
+def _not_held(variable: Mapping[str, Any]) -> frozenset[str]:
+    """Return what a variable neither holds by its type nor has: entries of a list, or fields of an object."""
+    held = {"list": "items", "object": "properties"}
+    return frozenset(key for kind, key in held.items() if variable.get("type") != kind and key not in variable)
 
 
 def _of_node(content: Content, index: int, node: Mapping[str, Any]) -> Iterator[Part]:
