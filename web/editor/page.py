@@ -29,6 +29,7 @@ from web.views import words
 from web.views.words import Named
 
 _NUMBERS = {"decimal", "integer"}
+_MOST_LISTED = 200  # actions or processes that are listed to choose from; of more, the name is typed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,9 +194,9 @@ def _former(content: Content, part: Part, around: Surroundings, wording: Wording
             choices["on"] = [(one, words.result(say, one)) for one in results]
     elif part.shape == "ApprovalNode":
         choices["step"] = [(str(one.get("stage_name")),) * 2 for _, one in parts.steps(content)]
-    elif part.shape == "ActionNode" and around.actions:
+    elif part.shape == "ActionNode" and 0 < len(around.actions) <= _MOST_LISTED:
         choices["action"] = [(one, one) for one in around.actions]
-    elif part.shape == "SubprocessNode" and around.processes:
+    elif part.shape == "SubprocessNode" and 0 < len(around.processes) <= _MOST_LISTED:
         choices["template"] = [(one, one) for one in around.processes]
     elif part.shape == "ProcessSettings":
         choices["amount"] = [

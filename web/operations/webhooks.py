@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -66,9 +67,12 @@ class Deliveries:
     next_cursor: str | None
 
 
-def read_endpoints(connection: Connection, wording: Wording) -> list[EndpointLine]:
-    """Read every endpoint, the oldest first."""
-    return _lines(connection, webhooks.every(connection), wording)
+def read_endpoints(
+    connection: Connection, wording: Wording, cursor: str | None
+) -> tuple[list[EndpointLine], str | None]:
+    """Read a page of the endpoints, the oldest first, and the cursor of the next; InputInvalid for an invalid one."""
+    page = webhooks.page(connection, limit=PAGE, cursor=cursor)
+    return _lines(connection, page.items, wording), page.next_cursor
 
 
 def read_endpoint(connection: Connection, webhook_id: str, wording: Wording) -> EndpointLine:
@@ -87,8 +91,8 @@ def read_deliveries(
     return Deliveries(endpoint=endpoint, lines=lines, next_cursor=page.next_cursor)
 
 
-def _lines(connection: Connection, rows: list[WebhookEndpoint], wording: Wording) -> list[EndpointLine]:
-    counts = webhook_deliveries.counts(connection)
+def _lines(connection: Connection, rows: Sequence[WebhookEndpoint], wording: Wording) -> list[EndpointLine]:
+    counts = webhook_deliveries.counts(connection, (row.id for row in rows))
     names = names_of(connection, [row.created_by for row in rows])
     found = []
     for row in rows:

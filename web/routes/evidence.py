@@ -39,6 +39,7 @@ _STATUSES: Final = {
     "saved": (marked("Saved on the command line"), "open"),
 }
 _USUAL_SAMPLE = 25
+_MOST_LISTED = 100  # processes that are listed to choose from; of more, the name is typed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,7 @@ def _order(entries: Entries, wording: Wording) -> Order:
 def _fields(entries: Entries | None, processes: list[str], wording: Wording) -> tuple[Field, ...]:
     say = wording.say
     last = wording.now.astimezone(wording.zone).date().replace(day=1) - timedelta(days=1)
+    listed = len(processes) <= _MOST_LISTED
     usual = {"from": last.replace(day=1).isoformat(), "until": last.isoformat(), "sample": str(_USUAL_SAMPLE)}
 
     def given(name: str) -> str:
@@ -128,9 +130,10 @@ def _fields(entries: Entries | None, processes: list[str], wording: Wording) -> 
             name="process",
             pointer="/process",
             label=say("Process"),
-            widget="choice",
-            options=tuple((name, name) for name in processes),
+            widget="choice" if listed else "text",
+            options=tuple((name, name) for name in processes) if listed else (),
             value=given("process"),
+            help=None if listed else say("Its whole name."),
             required=True,
         ),
         Field(name="from", pointer="/from", label=say("First day"), widget="day", value=given("from"), required=True),
@@ -173,7 +176,7 @@ async def _page(
         page = packs.page(connection, limit=PAGE, cursor=cursor)
         names = names_of(connection, [row.ordered_by for row in page.items])
         return (
-            definitions.released_names(connection),
+            definitions.released_names(connection, most=_MOST_LISTED + 1),
             [_line(row, names, wording) for row in page.items],
             page.next_cursor,
             read_inbox_count(connection, visitor.principal, wording),

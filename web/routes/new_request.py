@@ -33,6 +33,7 @@ from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key,
 from web.security import FilesPageRoute, PageRoute
 from web.views.files import chosen_files, limits_of
 from web.views.inbox import read_inbox_count
+from web.views.processes import ProcessList, read_processes
 from web.views.versions import Version
 from web.visitor import SignedIn, Visitor
 
@@ -69,8 +70,9 @@ async def processes(request: Request, here: Here, visitor: SignedIn) -> Response
 
         return see_other(f"/requests/new/{await here.context.database.read(find)}?copy={copied}")
 
-    def read(connection: Connection) -> tuple[list[dict[str, Any]], str | None]:
-        return definitions.startable(connection), read_inbox_count(connection, visitor.principal, visitor.wording)
+    def read(connection: Connection) -> tuple[ProcessList, str | None]:
+        found = read_processes(connection, request.query_params)
+        return found, read_inbox_count(connection, visitor.principal, visitor.wording)
 
     found, badge = await here.context.database.read(read)
     return shown(request, "processes.html", section="new", badge=badge, processes=found)

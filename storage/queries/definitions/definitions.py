@@ -30,6 +30,14 @@ class VersionHeader(NamedTuple):
     digest: str
 
 
+class Startable(NamedTuple):
+    """The newest published version of a process, as lists show it."""
+
+    id: str
+    name: str
+    description: str | None
+
+
 _HEADERS = Prepared(
     select(
         col(DefinitionVersion.id),
@@ -219,28 +227,31 @@ def published_names(connection: Connection) -> frozenset[str]:
     return frozenset(connection.scalars(query))
 
 
-def released_names(connection: Connection) -> list[str]:
-    """Return the names that have or had a published version, in order."""
+def released_names(connection: Connection, *, most: int) -> list[str]:
+    """Return the names that have or had a published version, in order; at most so many."""
     query = select(col(DefinitionVersion.name)).where(col(DefinitionVersion.status) != "draft").distinct()
-    return sorted(connection.scalars(query), key=str.casefold)
+    return sorted(connection.scalars(query.limit(most)), key=str.casefold)
 
 
-def startable(connection: Connection) -> list[dict[str, Any]]:
-    """Return id, name and description of the newest published version of each process, by name."""
-    query = select(
-        col(DefinitionVersion.id),
-        col(DefinitionVersion.name),
-        col(DefinitionVersion.version),
-        col(DefinitionVersion.blueprint)["description"].as_string().label("description"),
-    ).where(col(DefinitionVersion.status) == "published")
-    newest: dict[str, Any] = {}
-    for row in connection.execute(query):
-        if row.name not in newest or precedence(row.version) > precedence(newest[row.name].version):
-            newest[row.name] = row
-    return [
-        {"id": row.id, "name": row.name, "description": row.description}
-        for row in sorted(newest.values(), key=lambda row: row.name.casefold())
-    ]
+def startable(connection: Connection, *, q: str = "", limit: int, cursor: str | None = None) -> cursors.Page[Startable]:
+    """List the newest published version of each process whose name has every word of `q`, by name.
+
+    Raises InputInvalid for an invalid cursor.
+    """
+    name, version, ident = col(DefinitionVersion.name), col(DefinitionVersion.version), col(DefinitionVersion.id)
+    newest: dict[str, tuple[str, str]] = {}
+    words = q.casefold().split()
+    for row in connection.execute(select(ident, name, version).where(col(DefinitionVersion.status) == "published")):
+        if all(word in row.name.casefold() for word in words):
+            there = newest.get(row.name)
+            if there is None or precedence(row.version) > precedence(there[0]):
+                newest[row.name] = row.version, row.id
+    page = cursors.part(sorted(newest, key=lambda one: (one.casefold(), one)), limit, cursor)
+    chosen = {one: newest[one][1] for one in page.items}
+    said = select(ident, col(DefinitionVersion.blueprint)["description"].as_string()).where(ident.in_(chosen.values()))
+    descriptions: dict[str, str | None] = {row[0]: row[1] for row in connection.execute(said)}
+    items = tuple(Startable(id=one, name=called, description=descriptions[one]) for called, one in chosen.items())
+    return cursors.Page(items=items, next_cursor=page.next_cursor)
 
 
 def released(connection: Connection, name: str) -> dict[str, str]:

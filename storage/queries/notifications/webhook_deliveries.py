@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
@@ -42,10 +43,11 @@ def page(
     return cursors.page(rows, limit, _place)
 
 
-def counts(connection: Connection) -> dict[str, dict[str, int]]:
-    """Count by endpoint what waits for it and what failed; one for which there is neither is left out."""
+def counts(connection: Connection, endpoints: Iterable[str]) -> dict[str, dict[str, int]]:
+    """Count by endpoint, of these, what waits for it and what failed; one for which there is neither is left out."""
     channel, status = col(NotificationMessage.channel), col(NotificationMessage.status)
-    query = select(channel, status, func.count()).where(status.in_(("pending", "failed")), channel.startswith(PREFIX))
+    channels = [PREFIX + one for one in endpoints]
+    query = select(channel, status, func.count()).where(status.in_(("pending", "failed")), channel.in_(channels))
     found: dict[str, dict[str, int]] = {}
     for name, state, number in connection.execute(query.group_by(channel, status)):
         found.setdefault(name.removeprefix(PREFIX), {})[state] = number

@@ -16,6 +16,7 @@ from placet.errors import NotFound
 from placet.sentences import sentence
 from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
+from storage.queries import cursor as cursors
 from storage.queries.notifications.delivery_queue import PUT
 from storage.queries.notifications.rows import MessageRow
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
@@ -82,6 +83,17 @@ def every(session: Session, *, active: bool | None = None) -> list[WebhookEndpoi
     if active is not None:
         query = query.where(col(WebhookEndpoint.active) == active)
     return list(session.scalars(query))
+
+
+@of_rows
+def page(session: Session, *, limit: int, cursor: str | None = None) -> cursors.Page[WebhookEndpoint]:
+    """List the endpoints, oldest first, `limit` at a time; raises InputInvalid for an invalid cursor."""
+    at, ident = col(WebhookEndpoint.created_at), col(WebhookEndpoint.id)
+    query = select(WebhookEndpoint).order_by(at, ident).limit(limit + 1)
+    if cursor is not None:
+        when, after = cursors.read_moment(cursor)
+        query = query.where((at > when) | ((at == when) & (ident > after)))
+    return cursors.page(session.scalars(query).all(), limit, lambda row: (row.created_at, row.id))
 
 
 @of_rows

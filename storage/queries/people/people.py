@@ -158,7 +158,7 @@ def read_directory(
         also=also,
         given=given,
     )
-    loads = {row.assignee: row.open for row in _LOADS.rows(connection, people=sorted(chosen.people))}
+    loads = {row.assignee: row.open for row in LOADS.rows(connection, people=sorted(chosen.people))}
     return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
 
 
@@ -272,7 +272,7 @@ _EVERYONE = select(
     col(StoredPerson.department),
 ).order_by(col(StoredPerson.id))
 
-_LOADS = Prepared(
+LOADS = Prepared(
     lambda dialect: (
         select(col(ApprovalTask.assignee), func.count().label("open"))
         .where(col(ApprovalTask.status) == "open", among(dialect, col(ApprovalTask.assignee), "people"))

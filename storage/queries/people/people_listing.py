@@ -12,6 +12,7 @@ from sqlalchemy import Connection, String, cast, func, or_, select
 from sqlmodel import col
 
 from storage.queries import cursor as cursors
+from storage.queries.people.people import LOADS
 from storage.queries.requests.titles import fold
 from storage.tables.approvals import ApprovalTask, StoredPerson
 from storage.tables.identity import DirectoryGroup
@@ -122,9 +123,8 @@ def named(connection: Connection, text: str) -> str | None:
 
 def open_tasks(connection: Connection, people: Iterable[str]) -> dict[str, int]:
     """Count the open tasks of each of these people; one who has none is left out."""
-    assignee = col(ApprovalTask.assignee)
-    query = select(assignee, func.count()).where(col(ApprovalTask.status) == "open", assignee.in_(sorted(set(people))))
-    return {person: number for person, number in connection.execute(query.group_by(assignee)).all() if person}
+    wanted = sorted(set(people))
+    return {row.assignee: row.open for row in LOADS.rows(connection, people=wanted)} if wanted else {}
 
 
 def held_names(connection: Connection, *, most_named: int = 5) -> list[HeldName]:

@@ -22,7 +22,6 @@ from service.drafts.draft import Draft
 from service.drafts.exchange import Source
 from service.drafts.merge import Side, merge
 from service.visibility import seen_definition
-from storage.queries.definitions import definitions
 from storage.queries.definitions import drafts as draft_rows
 from web.editor.conflict import ConflictView, conflict_of, mine_at, mine_of
 from web.editor.findings import ReportView
@@ -30,10 +29,12 @@ from web.editor.labels import label_of
 from web.editor.operations import changed, patch_between, undone
 from web.editor.page import as_text, view_of
 from web.forms.reading import whole
+from web.paging import PAGE, address_of
 from web.routes.common import Here, WebContext, entries_of, see_other, shown
 from web.routes.editor.common import DraftId, DraftLine, around, line_of, report_about
 from web.security import PageRoute, UploadPageRoute
 from web.views.people import names_of
+from web.views.processes import ProcessList, read_processes
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/drafts", route_class=PageRoute)
@@ -41,23 +42,28 @@ uploads = APIRouter(prefix="/drafts", route_class=UploadPageRoute)
 
 _POLICIES = ("first", "unique", "any")
 _PART = "x-placet-part"  # of a script, which puts the answer in place; a form without it is led on to the page
-_MOST = 200  # drafts that are listed
 _LISTED = ("open", "submitted")
 _LOOK_SECONDS = 0.2  # between looks whether the browser still waits
 At = Annotated[str, Query(max_length=300)]
 
 
 @router.get("")
-async def draft_list(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
-    """List drafts, and the processes that can be edited."""
+async def draft_list(
+    request: Request, here: Here, visitor: SignedIn, after: Annotated[str | None, Query(max_length=500)] = None
+) -> HTMLResponse:
+    """List a page of the drafts, those changed last first, and a page of the processes that can be edited."""
 
-    def read(connection: Connection) -> tuple[list[Any], list[DraftLine]]:
-        found = drafts.list_(connection, visitor.principal, limit=_MOST, status=_LISTED).items
-        named = names_of(connection, {one.updated_by for one in found})
-        return definitions.startable(connection), [line_of(one, named, visitor) for one in found]
+    def read(connection: Connection) -> tuple[ProcessList, list[DraftLine], str | None]:
+        page = drafts.list_(connection, visitor.principal, limit=PAGE, cursor=after, status=_LISTED)
+        named = names_of(connection, {one.updated_by for one in page.items})
+        lines = [line_of(one, named, visitor) for one in page.items]
+        return read_processes(connection, request.query_params), lines, page.next_cursor
 
-    processes, lines = await here.context.database.read(read)
-    return shown(request, "editor/drafts.html", section="drafts", drafts=lines, processes=processes)
+    processes, lines, following = await here.context.database.read(read)
+    address = address_of("/drafts", after=following) if following else None
+    return shown(
+        request, "editor/drafts.html", section="drafts", drafts=lines, processes=processes, next_drafts=address
+    )
 
 
 @uploads.post("")

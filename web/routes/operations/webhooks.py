@@ -27,13 +27,15 @@ _USUAL = timedelta(days=1)  # how far back a replay goes, unless its form says o
 
 
 @router.get("")
-async def list_webhooks(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse:
-    """Show every endpoint, with what waits for it and what failed."""
+async def list_webhooks(
+    request: Request, here: Here, visitor: SignedIn, cursor: Annotated[str | None, Query(max_length=500)] = None
+) -> HTMLResponse:
+    """Show a page of the endpoints, with what waits for each and what failed."""
 
     def read(connection: Connection) -> dict[str, Any]:
-        return {"endpoints": read_endpoints(connection, visitor.wording)} | operations_frame(
-            connection, visitor, "webhooks"
-        )
+        found, following = read_endpoints(connection, visitor.wording, cursor)
+        frame = operations_frame(connection, visitor, "webhooks")
+        return {"endpoints": found, "next_cursor": following} | frame
 
     return shown(request, "operations/webhooks.html", **await here.context.database.read(read))
 

@@ -12,7 +12,6 @@ from sqlalchemy import Connection
 
 from placet.errors import InputInvalid
 from service.simulations.simulations import create
-from storage.queries.definitions import definitions
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.security import PageRoute
 from web.simulations.effort import effort
@@ -29,6 +28,7 @@ from web.simulations.order import (
 )
 from web.simulations.wording import ABOUT, MODES
 from web.views.inbox import read_inbox_count
+from web.views.processes import ProcessList, read_processes
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/simulations/new", route_class=PageRoute)
@@ -41,10 +41,10 @@ async def choose(request: Request, here: Here, visitor: SignedIn) -> Response:
     """List the processes that can be simulated; with `from` or `request`, go on to the form that these fill."""
     given = request.query_params
 
-    def read(connection: Connection) -> tuple[Prefilled, list[dict[str, Any]], str | None]:
+    def read(connection: Connection) -> tuple[Prefilled, ProcessList, str | None]:
         filled = read_prefilled(connection, visitor.principal, given, visitor.wording)
         badge = read_inbox_count(connection, visitor.principal, visitor.wording)
-        return filled, definitions.startable(connection), badge
+        return filled, read_processes(connection, given), badge
 
     filled, found, badge = await here.context.database.read(read)
     if filled.template_id:
