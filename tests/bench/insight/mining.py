@@ -16,7 +16,7 @@ from insight.mining.mine import mine
 from tests.planted import EDGES, Planted, blueprint, planted, shifts, shuffled, some_truths
 
 SIZES = (300, 1_000, 3_000)  # requests
-HISTORIES = 60  # of each kind and size
+HISTORIES = 30  # of each kind and size
 DECISIONS = (250_000, 1_000_000)
 LEAST = 10
 
