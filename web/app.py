@@ -32,6 +32,7 @@ from web.routes import (
     receipts,
     requests,
     saved_views,
+    suggestions,
     tasks,
     waiting,
 )
@@ -78,6 +79,7 @@ ROUTERS = (
     drafts.uploads,
     trying.router,
     publishing.router,
+    suggestions.router,
     attachments.router,
     me.router,
     passkeys.router,

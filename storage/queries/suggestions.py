@@ -7,7 +7,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any, cast
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 from sqlmodel import col
@@ -130,6 +130,19 @@ def require_pending(row: WorkflowSuggestion) -> None:
                 by=row.reviewed_by,
             )
         )
+
+
+def processes(connection: Connection) -> list[str]:
+    """Return the names of the processes that something was suggested for, in order."""
+    return sorted(connection.scalars(select(col(WorkflowSuggestion.template)).distinct()), key=str.casefold)
+
+
+def pending_count(connection: Connection, template: str) -> int:
+    """Count the suggestions for a process that nobody has decided about."""
+    query = select(func.count()).where(
+        col(WorkflowSuggestion.template) == template, col(WorkflowSuggestion.status) == "pending"
+    )
+    return connection.execute(query).scalar_one()
 
 
 def drafts_of(connection: Connection, rows: Sequence[WorkflowSuggestion]) -> dict[str, VersionHeader]:

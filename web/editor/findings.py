@@ -58,14 +58,15 @@ def report_of(content: Content, analysis: Analysis, base: str, wording: Wording)
         warnings_text=wording.say_number("{count} remark", "{count} remarks", warnings).format(count=warnings)
         if warnings
         else "",
-        findings=tuple(_line(content, one, base, wording) for one in analysis.findings),
+        findings=tuple(line_of(content, one, base, wording) for one in analysis.findings),
         before=analysis.before,
         changes=tuple(wording.tell(one.message) for one in analysis.change.reasons) if analysis.change else (),
         least=analysis.least_version,
     )
 
 
-def _line(content: Content, finding: Finding, base: str, wording: Wording) -> FindingLine:
+def line_of(content: Content, finding: Finding, base: str, wording: Wording) -> FindingLine:
+    """Return a finding as it is shown; `base` is the address of the draft whose parts it leads to."""
     at = parts.part_of_pointer(content, finding.pointer)
     kind, _, name = at.partition(":")
     title = {"process": wording.say("Process"), "settings": wording.say("Settings")}.get(kind, name)

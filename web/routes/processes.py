@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
 from service.consequences import what_may_come
+from storage.queries import suggestions
 from web.graph.page import ProcessPage, read_coming, read_process, read_request_process
 from web.routes.common import Here, shown
 from web.security import PageRoute
@@ -28,12 +29,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 async def process_page(request: Request, here: Here, visitor: SignedIn, template_id: Identifier) -> HTMLResponse:
     """Show the drawing of a process."""
 
-    def read(connection: Connection) -> tuple[ProcessPage, str | None]:
+    def read(connection: Connection) -> tuple[ProcessPage, int | None, str | None]:
         page = read_process(connection, template_id, here.versions, visitor.wording)
-        return page, read_inbox_count(connection, visitor.principal, visitor.wording)
+        suggested = suggestions.pending_count(connection, page.name) if visitor.principal.designs else None
+        return page, suggested, read_inbox_count(connection, visitor.principal, visitor.wording)
 
-    page, badge = await here.context.database.read(read)
-    return shown(request, "process.html", section="new", badge=badge, page=page)
+    page, suggested, badge = await here.context.database.read(read)
+    return shown(request, "process.html", section="new", badge=badge, page=page, suggested=suggested)
 
 
 @router.get("/processes/{template_id}/process.svg")
@@ -56,7 +58,7 @@ async def request_process(request: Request, here: Here, visitor: SignedIn, reque
         return page, read_inbox_count(connection, visitor.principal, visitor.wording)
 
     page, badge = await here.context.database.read(read)
-    return shown(request, "process.html", section="requests", badge=badge, page=page)
+    return shown(request, "process.html", section="requests", badge=badge, page=page, suggested=None)
 
 
 @router.get("/requests/{request_id}/process.svg")

@@ -96,7 +96,7 @@ def _totals(totals: Mapping[str, Any], wording: Wording) -> list[Figure]:
         ),
     ]
     hours = totals["hours"]
-    median = [_hours(hours[name], wording) for name in ("median_before", "median_after")]
+    median = [hours_of(hours[name], wording) for name in ("median_before", "median_after")]
     found.append(Figure(label=say("Median duration, before → after"), value=" → ".join(median), basis=of_known))
     breached = totals["breached"]
     found.append(
@@ -109,7 +109,8 @@ def _totals(totals: Mapping[str, Any], wording: Wording) -> list[Figure]:
     return found
 
 
-def _hours(hours: float | None, wording: Wording) -> str:
+def hours_of(hours: float | None, wording: Wording) -> str:
+    """Write a number of hours as a span; that it is unknown where it is."""
     return span(None if hours is None else round(hours * 3_600_000), wording)
 
 

@@ -58,6 +58,8 @@ NOTICES = {
     "passkey_removed": _("The passkey was removed."),
     "discarded": _("The draft was discarded."),
     "submitted": _("The draft was submitted. Somebody else can publish it now."),
+    "suggestion_accepted": _("Accepted. This is the draft of the next version; publish it when it is right."),
+    "suggestion_rejected": _("Rejected. It comes back only with other evidence."),
     "published": _("Published. New requests begin with this version."),
 }
 """What was just done, by the name that a page is opened with afterwards."""
