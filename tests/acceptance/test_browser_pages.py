@@ -71,6 +71,9 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
     other = placet.process({"stage_name": "Manager", "approvers": ["user:max"]})
     done = placet.post("olivia", "blueprint-drafts/", {"content": other}, expect=201)["id"]
     placet.post("olivia", f"blueprint-drafts/{done}/publish/", {})
+    slower = [{"op": "replace", "path": "/process_steps/0/sla_hours", "value": 96}]
+    change = {"template": template_name, "title": LONG[:200], "description": LONG, "patch": slower}
+    suggestion = placet.post("olivia", "workflow-suggestions/", change, expect=201)["id"]
     action = placet.get("ada", "action-catalog/?limit=1")["items"][0]["id"]
     # Nothing is sent to it: no request of these tests fails.
     hook = {"url": f"https://8.8.8.8/{LONG.replace(' ', '-')[:150]}", "description": LONG, "events": ["failed"]}
@@ -85,6 +88,7 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
         "simulation_id": explored,
         "branch_id": "branch-1",
         "draft_id": draft,
+        "suggestion_id": suggestion,
         "identity": "action_catalog",
         "pk": action,
         "webhook_id": hook_id,
