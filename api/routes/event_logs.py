@@ -90,10 +90,10 @@ async def read_event_log(context: Here, log_id: str) -> EventLogView:
     return EventLogView.of(await context.database.read(event_logs.get, log_id))
 
 
-@router.delete("/{log_id}/", status_code=204)
-async def delete_event_log(context: Here, caller: Caller, log_id: str) -> None:
-    """Delete an event log with its cases."""
-    await logs.delete_log(context, caller, log_id)
+@router.delete("/{log_id}/")
+async def delete_event_log(context: Here, caller: Caller, log_id: str) -> EventLogView:
+    """Delete an event log with its cases, and return it as it was."""
+    return EventLogView.of(await logs.delete_log(context, caller, log_id))
 
 
 @router.post("/{log_id}/suggest/", status_code=201)

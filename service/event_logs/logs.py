@@ -97,19 +97,20 @@ async def import_log(
     return await context.database.read(event_logs.get, log_id)
 
 
-async def delete_log(context: Context, principal: Principal, log_id: str) -> None:
-    """Delete a log with its cases; raises NotFound, and Conflict while it is being read."""
+async def delete_log(context: Context, principal: Principal, log_id: str) -> EventLog:
+    """Delete a log with its cases, and return it as it was; raises NotFound, and Conflict while it is being read."""
     now = context.now()
 
-    def work(connection: Connection) -> None:
+    def work(connection: Connection) -> EventLog:
         row = event_logs.get(connection, log_id)
         if row.status == "running":
             raise Conflict("The event log is being read; delete it when that has ended.")
         act = act_of("event_log_deleted", row)
         event_logs.remove(connection, log_id)
         admin_acts.record(connection, principal.acted_by, act, now)
+        return row
 
-    await context.database.write(work)
+    return await context.database.write(work)
 
 
 async def suggest(context: Context, principal: Principal, log_id: str, *, min_occurrences: int) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 from starlette.requests import Request
 
+from api.app import describe
 from api.context import ApiContext
 from api.http.calls import _fingerprint
 from service.engine.admission import Admission
@@ -162,6 +163,16 @@ async def test_wrong_query_names_the_parameter(desk: ApiDesk, query: str, pointe
         answer = await desk.get(f"{path}?{query}")
         is_problem(answer, 422)
         assert pointers(answer) == [pointer]
+
+
+def test_every_call_that_changes_something_answers_with_a_document_that_a_repeat_gets_again() -> None:
+    empty = [
+        f"{method.upper()} {path}"
+        for path, operations in describe()["paths"].items()
+        for method, operation in operations.items()
+        if "204" in operation["responses"]
+    ]
+    assert empty == []
 
 
 async def test_key_gets_the_one_answer(desk: ApiDesk) -> None:
