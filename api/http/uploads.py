@@ -14,6 +14,7 @@ from starlette.types import Message, Receive
 from api.context import ApiContext
 from api.http.calls import PersonalRoute
 from placet.errors import InputInvalid, TooLarge
+from placet.json_values import UNSTORABLE, storable
 from service.attachments.attachments import Upload
 
 FIELD = "file"
@@ -54,6 +55,8 @@ class UploadRoute(PersonalRoute):
 def _text(name: str, sent: Any) -> str:
     if not isinstance(sent, str):
         raise InputInvalid.at(f"/{name}", "send this part as a text, without a file name")
+    if not storable(sent):
+        raise InputInvalid.at(f"/{name}", UNSTORABLE)
     return sent
 
 
@@ -63,6 +66,8 @@ async def upload_in(sent: Any) -> Upload:
         raise InputInvalid.at(f"/{FIELD}", "send the file as a part of this name, with its file name")
     # Browsers of old sent whole paths.
     name = sent.filename.replace("\\", "/").rpartition("/")[2]
+    if not storable(name):
+        raise InputInvalid.at(f"/{FIELD}", UNSTORABLE)
     return await asyncio.to_thread(Upload.of, name, sent.content_type, sent.file)
 
 

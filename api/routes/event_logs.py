@@ -12,8 +12,8 @@ from api.http.calls import PersonalRoute
 from api.http.uploads import FIELD, UploadRoute
 from api.schemas.common import Listed
 from api.schemas.event_logs import EventLogPreview, EventLogView, LogSuggestionView, SuggestBody
+from insight.event_logs.column_map import read_map
 from placet.errors import InputInvalid
-from placet.json_text import read_json
 from service.event_logs import logs
 from storage.queries import event_logs
 
@@ -63,7 +63,7 @@ async def import_event_log(
     """
     texts: dict[str, str] = request.state.texts
     name = texts.get("name", request.state.upload.name)
-    mapped = _map(texts["map"]) if texts.get("map", "").strip() else None
+    mapped = read_map(texts["map"]) if texts.get("map", "").strip() else None
     wants_preview = _TRUTH.get(texts.get("preview", "").strip().lower())
     if wants_preview is None:
         raise InputInvalid.at("/preview", "write true or false")
@@ -103,10 +103,3 @@ async def suggest_from_event_log(
     """Suggest a blueprint out of an event log, and measure on later cases how many it reproduces. Nothing is stored."""
     least = (body or SuggestBody()).min_occurrences
     return LogSuggestionView(**await logs.suggest(context, caller, log_id, min_occurrences=least))
-
-
-def _map(text: str) -> Any:
-    try:
-        return read_json(text.encode())
-    except InputInvalid as error:
-        raise InputInvalid.at("/map", error.message) from error

@@ -19,9 +19,9 @@ from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import errors_as_messages, out, print_json
 from insight.event_logs import importing
+from insight.event_logs.column_map import read_map
 from placet.audit.admin_acts import OPERATOR
 from placet.errors import InputInvalid
-from placet.json_text import read_json
 from service.administration.acts import write_with_act
 from service.event_logs.jobs import HELD, completed, store_parts
 from service.event_logs.stored import LONGEST_NAME, act_of, row_of
@@ -51,7 +51,7 @@ def import_log_command(
     with errors_as_messages():
         if not file.is_file():
             raise InputInvalid(f"{file} cannot be read: there is no such file.")
-        mapped = _map(columns)
+        mapped = None if columns is None else read_map(columns)
         if preview:
             _show(importing.preview(str(file), mapped), as_json=as_json)
             return
@@ -107,15 +107,6 @@ async def import_file(settings: Settings, file: Path, name: str, mapped: object 
             await store_parts(database, log_id, parts)
             await database.write(event_logs.finish, log_id, {**completed(assembled), "finished_at": datetime.now(UTC)})
             return await database.read(event_logs.get, log_id)
-
-
-def _map(text: str | None) -> Any:
-    if text is None:
-        return None
-    try:
-        return read_json(text.encode())
-    except InputInvalid as error:
-        raise InputInvalid.at("/map", error.message) from error
 
 
 def _show(told: dict[str, Any], *, as_json: bool) -> None:

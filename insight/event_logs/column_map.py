@@ -14,6 +14,7 @@ from insight.event_logs.xes import OF_CASE
 from placet.definition.validation_messages import sentence_of
 from placet.errors import InputInvalid, Problem
 from placet.json_pointer import pointer_of
+from placet.json_text import read_json
 
 Column = Annotated[str, Field(min_length=1, max_length=500)]
 
@@ -58,6 +59,15 @@ class ColumnMap(BaseModel):
     def described(self) -> dict[str, Any]:
         """Return the map as JSON values, without what is not mapped."""
         return self.model_dump(mode="json", exclude_none=True)
+
+
+def read_map(text: str) -> Any:
+    """Read a map from JSON text, for `parse_map`; raises InputInvalid with the place of the fault in `/map`."""
+    try:
+        return read_json(text.encode(errors="surrogatepass"))
+    except InputInvalid as error:
+        problems = tuple(Problem(pointer=f"/map{one.pointer}", message=one.message) for one in error.problems)
+        raise InputInvalid(problems=problems) from error
 
 
 def parse_map(raw: object) -> ColumnMap:

@@ -24,7 +24,7 @@ from service.pool.pool import ProcessPool
 from storage.database import Database
 from storage.queries import event_logs
 from storage.tables.event_logs import EventLog, EventLogPart
-from tests.api_desk import BASE, ApiDesk, working_desk
+from tests.api_desk import BASE, ApiDesk, pointers, working_desk
 from tests.event_logs import CSV_MAP, XES_MAP, as_csv, as_xes, expense_rows
 from tests.stored import reading, writing
 from tests.waiting import until
@@ -112,12 +112,15 @@ async def test_a_preview_stores_nothing(desk: ApiDesk) -> None:
         (as_csv(expense_rows(5)), {"map": MAPPED | {"case": "caes"}}, "/map/case", "did you mean 'case'?"),
         (as_csv(expense_rows(5)), {"map": "{"}, "/map", "not JSON"),
         (as_csv(expense_rows(5)), {"map": MAPPED, "name": "  "}, "/name", "write a name"),
+        (as_csv(expense_rows(5)), {"map": MAPPED, "name": "Expenses\0"}, "/name", "NUL"),
+        (as_csv(expense_rows(5)), {"map": MAPPED | {"case": "a\0"}}, "/map/case", "U+0000"),
+        (as_csv(expense_rows(5)), {"map": '{"case": "a", "case": "b"}'}, "/map/case", "given twice"),
         (as_csv(expense_rows(5)), {"map": MAPPED, "preview": "perhaps"}, "/preview", "true or false"),
         (b"a,b,c\n1,2,3\n", {}, "/map", "name it in the map: a, b, c"),
         (as_csv(expense_rows(5)).replace(b"2025-01-06T09", b"on monday"), {"map": MAPPED}, "/file", "line 2"),
         (b"<!DOCTYPE log [<!ENTITY a 'b'>]><log>&a;</log>", {"map": XES_MAP}, "/file", "document type"),
     ],
-    ids=["column", "map", "name", "preview", "no map", "time", "entities"],
+    ids=["column", "map", "name", "no text", "no text in the map", "twice", "preview", "no map", "time", "entities"],
 )
 async def test_what_is_wrong_is_refused_with_its_place_and_nothing_is_stored(
     desk: ApiDesk, content: bytes, form: dict[str, Any], pointer: str, words: str
@@ -129,6 +132,17 @@ async def test_what_is_wrong_is_refused_with_its_place_and_nothing_is_stored(
         assert answer.json()["errors"][0]["pointer"] == pointer
         assert words in answer.json()["detail"]
     assert stored(desk.database, EventLog) == before
+
+
+async def test_a_file_name_that_no_database_can_store_is_refused_at_the_file(desk: ApiDesk) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a\0.csv"\r\n\r\n'
+    headers = {
+        "Authorization": f"Bearer {await desk.token('desi')}",
+        "Content-Type": "multipart/form-data; boundary=x",
+    }
+    sent = head + as_csv(expense_rows(5)) + b"\r\n--x--\r\n"
+    answer = await desk.http.post(f"{BASE}{LOGS}", content=sent, headers=headers)
+    assert (answer.status_code, pointers(answer)) == (422, ["/file"]), answer.text
 
 
 async def test_a_fault_beyond_the_head_fails_the_log_with_its_line(
