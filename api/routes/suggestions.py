@@ -41,7 +41,7 @@ async def list_suggestions(  # noqa: PLR0917 - FastAPI passes them by name
     cursor: Cursor = None,
     status: Status | None = None,
     template: Annotated[str | None, Query(max_length=200)] = None,
-    suggestion_type: Annotated[str | None, Query(alias="type", max_length=50)] = None,
+    suggestion_type: Annotated[str | None, Query(max_length=50)] = None,
     source: Source | None = None,
 ) -> Listed[SuggestionView]:
     """List suggestions, newest first. For designers, auditors and admins."""

@@ -225,7 +225,7 @@ async def test_suggestions_are_listed_newest_first_by_page_and_filter(desk: ApiD
 
     assert await listed("") == made[::-1]
     assert await listed("&status=rejected") == made[:1]
-    assert await listed("&type=other&source=person") == made[:0:-1]
+    assert await listed("&suggestion_type=other&source=person") == made[:0:-1]
     assert await listed("&source=rule") == []
     for wrong in ("status=open", "sourc=rule", "cursor=x", "limit=0"):
         assert (await desk.get(f"{SUGGESTIONS}?{wrong}", as_="desi")).status_code == 422, wrong
