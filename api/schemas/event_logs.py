@@ -16,7 +16,7 @@ class SuggestBody(Body):
     model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{"min_occurrences": 10}]})
 
     min_occurrences: Annotated[
-        int, Field(ge=1, le=100_000, description="Stages with fewer decisions are left out.")
+        int, Field(ge=1, le=100_000, strict=True, description="Stages with fewer decisions are left out.")
     ] = 10
 
 

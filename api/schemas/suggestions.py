@@ -42,8 +42,8 @@ class SuggestionBody(Body):
 class GenerateBody(Body):
     """Which past is mined: of how many days, how often anything has to occur, and of which process; without, of all."""
 
-    days: Annotated[int, Field(ge=1, le=MOST_DAYS)] = DAYS
-    min_occurrences: Annotated[int, Field(ge=1, le=1_000_000)] = LEAST_OCCURRENCES
+    days: Annotated[int, Field(ge=1, le=MOST_DAYS, strict=True)] = DAYS
+    min_occurrences: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = LEAST_OCCURRENCES
     template: Name | None = None
 
     def order(self) -> Order:

@@ -152,7 +152,7 @@ async def test_without_a_process_all_are_mined_and_an_unknown_one_is_named(desk:
     answer = await desk.post(GENERATE, {"template": f"{min(names)}x"}, as_="desi")
     assert answer.status_code == 404
     assert "did you mean" in answer.json()["detail"]
-    for body in ({"days": 0}, {"days": 10**9}, {"min_occurrences": 0}, {"days": "x"}, {"since": 1}):
+    for body in ({"days": 0}, {"days": 10**9}, {"min_occurrences": 0}, {"days": "x"}, {"days": True}, {"since": 1}):
         assert (await desk.post(GENERATE, body, as_="desi")).status_code == 422
     for person in ("ann", "audrey"):
         assert (await desk.post(GENERATE, as_=person)).status_code == 403
