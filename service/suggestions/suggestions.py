@@ -184,7 +184,7 @@ def _around(
     return (
         row,
         definitions.find(connection, row.template, row.version),
-        suggestions.current(connection, row.template),
+        definitions.find(connection, row.template),
         suggestions.versions_of(connection, row.template),
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
-from placet.errors import Conflict, NotFound
+from placet.errors import Conflict, NotFound, Problem
 from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
@@ -160,18 +160,22 @@ def drafts_of(connection: Connection, rows: Sequence[WorkflowSuggestion]) -> dic
 
 
 def current(connection: Connection, template: str) -> DefinitionVersion:
-    """Return the newest published version of a process; raises NotFound, with the nearest name there is."""
+    """Return the newest published version of the process that `/template` names.
+
+    Raises NotFound with that place, and with the nearest name there is.
+    """
     try:
         return definitions.find(connection, template)
     except NotFound as error:
         near = get_close_matches(template, sorted(definitions.published_names(connection)), 1, _NEAR)
-        if not near:
-            raise
-        raise NotFound(
+        message = (
             sentence(
                 "There is no published process template {name!r}; did you mean {near!r}?", name=template, near=near[0]
             )
-        ) from error
+            if near
+            else sentence("{message}; publish it, or name another", message=error.message)
+        )
+        raise NotFound(message, problems=(Problem(pointer="/template", message=message),)) from error
 
 
 def versions_of(connection: Connection, template: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ from temporalio.client import Client
 from api.routes.examples import EXPENSE_APPROVAL
 from storage.database import Database
 from storage.recording.metrics import totals
-from tests.api_desk import ApiDesk, working_desk
+from tests.api_desk import ApiDesk, pointers, working_desk
 from tests.approvals import EXPENSE
 
 SUGGESTIONS = "/workflow/workflow-suggestions/"
@@ -202,11 +202,14 @@ async def test_every_operation_of_a_json_patch_can_be_used(desk: ApiDesk) -> Non
     assert made["patch"] == patch
 
 
-async def test_an_unknown_process_is_named_with_the_nearest_that_there_is(desk: ApiDesk) -> None:
+async def test_an_unknown_process_is_named_at_its_place_with_the_nearest_that_there_is(desk: ApiDesk) -> None:
     name = await desk.publish()
-    answer = await desk.post(SUGGESTIONS, {"template": f"{name}x", "title": "Faster", "patch": FASTER}, as_="desi")
-    assert answer.status_code == 404
-    assert f"did you mean {name!r}" in answer.json()["detail"]
+    for template, said in ((f"{name}x", f"did you mean {name!r}"), ("?", "publish it, or name another")):
+        body = {"template": template, "title": "Faster", "patch": FASTER}
+        for path, sent in ((SUGGESTIONS, body), (f"{SUGGESTIONS}generate/", {"template": template})):
+            answer = await desk.post(path, sent, as_="desi")
+            assert (answer.status_code, pointers(answer)) == (404, ["/template"]), answer.text
+            assert said in answer.json()["detail"]
 
 
 async def test_suggestions_are_listed_newest_first_by_page_and_filter(desk: ApiDesk) -> None:
