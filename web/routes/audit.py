@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from service.verification import verify_as_far_as_can_be
 from web.audit.page import differing, read_trail
-from web.routes.common import Here, shown
+from web.routes.common import Here, badge_of, shown
 from web.security import PageRoute
 from web.visitor import SignedIn
 
@@ -34,6 +34,7 @@ async def audit(  # noqa: PLR0917 - called by keyword, with what its query may h
         request,
         "audit.html",
         section="requests",
+        badge=await badge_of(here, visitor),
         request_id=request_id,
         trail=trail,
         found=found,

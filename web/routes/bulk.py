@@ -19,7 +19,7 @@ from storage.queries.requests import requests
 from storage.queries.requests.requests import ListedTask
 from web.forms.reading import Entries, whole
 from web.paging import PAGE
-from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, person_of, record, shown
+from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, person_of, record, shown
 from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import InboxRow, row_of
@@ -41,7 +41,7 @@ async def decide_many(request: Request, here: Here, visitor: SignedIn) -> Respon
     rows = await here.context.database.read(_rows, here, visitor, list(picked))
     decision: Any = entries.text("decision")
     if decision not in {"approve", "reject"} or not rows:
-        return _summary(request, rows, back, "decide")
+        return await _summary(request, here, visitor, rows, back, "decide")
     comment = entries.text("comment")[:4000] or None
     events = [
         Decide(by=visitor.principal.actor, task_id=row.id, decision=decision, comment=comment, revision=picked[row.id])
@@ -64,7 +64,9 @@ async def delegate_many(request: Request, here: Here, visitor: SignedIn) -> Resp
         except InputInvalid as invalid:
             error = invalid
     listed = await here.context.database.read(people.colleagues)
-    return _summary(request, rows, back, "delegate", people=listed, entered=entries.text, error=error)
+    return await _summary(
+        request, here, visitor, rows, back, "delegate", people=listed, entered=entries.text, error=error
+    )
 
 
 async def hand_over_rows(  # noqa: PLR0917
@@ -113,11 +115,14 @@ async def _carried_out(  # noqa: PLR0917
     tasks = [task for one in outcomes if not isinstance(one, PlacetError) for task in one.tasks]
     undoable = verb == "decide" and any(may_undo(task, visitor.principal, visitor.wording.now) for task in tasks)
     values: dict[str, Any] = {"rows": rows, "results": results, "done": count, "back": back, "undoable": undoable}
-    return shown(request, "bulk.html", section="inbox", verb=verb, key="", faults=(), **values)
+    badge = await badge_of(here, visitor)
+    return shown(request, "bulk.html", section="inbox", badge=badge, verb=verb, key="", faults=(), **values)
 
 
-def _summary(
+async def _summary(  # noqa: PLR0917
     request: Request,
+    here: WebContext,
+    visitor: Visitor,
     rows: Sequence[InboxRow],
     back: str,
     verb: str,
@@ -130,7 +135,16 @@ def _summary(
     status = 200 if error is None else 422
     more: dict[str, Any] = {"people": people, "entered": entered, "faults": faults, "results": (), "done": 0}
     return shown(
-        request, "bulk.html", status=status, section="inbox", rows=rows, back=back, verb=verb, key=fresh_key(), **more
+        request,
+        "bulk.html",
+        status=status,
+        section="inbox",
+        badge=await badge_of(here, visitor),
+        rows=rows,
+        back=back,
+        verb=verb,
+        key=fresh_key(),
+        **more,
     )
 
 

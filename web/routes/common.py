@@ -166,6 +166,11 @@ async def act(
         raise
 
 
+async def badge_of(here: WebContext, visitor: Visitor) -> str | None:
+    """Return how many tasks wait for the reader, for the frame of a page that reads nothing else at that moment."""
+    return await here.context.database.read(read_inbox_count, visitor.principal, visitor.wording)
+
+
 def operations_frame(connection: Connection, visitor: Visitor, part: str) -> dict[str, Any]:
     """Return what every page of operations shows around itself; `part` is the tab that it belongs to."""
     badge = read_inbox_count(connection, visitor.principal, visitor.wording)

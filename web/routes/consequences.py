@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
 from service.consequences import consequences_of
-from web.routes.common import Here, shown
+from web.routes.common import Here, badge_of, shown
 from web.security import PageRoute
 from web.views.consequences import lines_of, people_in
 from web.views.people import names_of
@@ -25,4 +25,5 @@ async def consequences(
     found = await consequences_of(here.context, visitor.principal, task_id)
     names = await here.context.database.read(names_of, people_in(found))
     lines = lines_of(found, names, visitor.wording)
-    return shown(request, "consequences.html", section="inbox", task_id=task_id, lines=lines)
+    badge = await badge_of(here, visitor)
+    return shown(request, "consequences.html", section="inbox", badge=badge, task_id=task_id, lines=lines)

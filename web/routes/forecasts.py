@@ -12,7 +12,7 @@ from insight.forecast.forecaster import COVERAGE, LEAST_CASES, Forecast
 from placet.errors import Busy, Ended, TooMuchWork, Unavailable
 from service.forecasts.forecasts import forecast_of
 from service.visibility import seen_request
-from web.routes.common import Here, shown
+from web.routes.common import Here, badge_of, shown
 from web.routes.processes import Identifier
 from web.security import PageRoute
 from web.views.words import marked
@@ -45,6 +45,7 @@ async def forecast_page(request: Request, here: Here, visitor: SignedIn, request
         request,
         "forecast.html",
         section="requests",
+        badge=await badge_of(here, visitor),
         request_id=request_id,
         title=seen.request.title,
         found=found,

@@ -29,7 +29,7 @@ from storage.queries.requests.draft_files import Unsent
 from web.forms import shapes
 from web.forms.reading import Entries
 from web.refusals import told
-from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
+from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.security import FilesPageRoute, PageRoute
 from web.views.files import chosen_files, limits_of
 from web.views.inbox import read_inbox_count
@@ -242,6 +242,7 @@ async def _page(
         request,
         "request_form.html",
         section="new",
+        badge=await badge_of(here, visitor),
         status=422 if said["faults"] else 200,
         heading=definition.name,
         description=definition.description,

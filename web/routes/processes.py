@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from service.consequences import what_may_come
 from storage.queries import suggestions
 from web.graph.page import ProcessPage, read_coming, read_process, read_request_process
-from web.routes.common import Here, shown
+from web.routes.common import Here, badge_of, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
 from web.visitor import SignedIn
@@ -85,7 +85,14 @@ async def ahead_page(request: Request, here: Here, visitor: SignedIn, request_id
         read_coming, visitor.principal, request_id, here.versions, visitor.wording, ahead=ahead
     )
     return shown(
-        request, "ahead.html", section="requests", request_id=request_id, title=title, coming=coming, most=_MOST
+        request,
+        "ahead.html",
+        section="requests",
+        badge=await badge_of(here, visitor),
+        request_id=request_id,
+        title=title,
+        coming=coming,
+        most=_MOST,
     )
 
 

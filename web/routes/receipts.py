@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 
 from service.receipts import receipt_of
 from storage.queries.people import people
-from web.routes.common import Here, shown
+from web.routes.common import Here, badge_of, shown
 from web.security import PageRoute
 from web.views import words
 from web.visitor import SignedIn
@@ -31,6 +31,7 @@ async def receipt(
         request,
         "receipt.html",
         section="inbox",
+        badge=await badge_of(here, visitor),
         receipt=signed,
         names=names,
         decision=say(words.DECIDED[body["decision"]]),

@@ -19,6 +19,7 @@ from web.routes.common import (
     Here,
     WebContext,
     act,
+    badge_of,
     done_key,
     entries_of,
     fresh_key,
@@ -94,7 +95,7 @@ async def request_page(request: Request, here: Here, visitor: SignedIn, request_
 async def edit(request: Request, here: Here, visitor: SignedIn, request_id: RequestId) -> HTMLResponse:
     """Show the form with which a returned request is sent in again."""
     page = await here.context.database.read(_read, here, visitor, request_id)
-    return _edit_form(request, visitor, page, _given(page), page.request.title)
+    return await _edit_form(request, here, visitor, page, _given(page), page.request.title)
 
 
 @router.post("/{request_id}/edit")
@@ -107,7 +108,7 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
     title = entries.text("title")[:_TITLE] or page.request.title
     comment = entries.text("comment")[:_LONGEST]
     if entries.text("step") != "send":
-        return _edit_form(request, visitor, page, given, title, comment=comment, review=True)
+        return await _edit_form(request, here, visitor, page, given, title, comment=comment, review=True)
     # What was emptied is sent as null, so that it is taken back.
     full = {variable.name: given.get(variable.name) for variable in variables}
     changed = {name: value for name, value in full.items() if value is not None or name in _given(page)}
@@ -123,7 +124,7 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
             key=key,
         )
     except InputInvalid as error:
-        return _edit_form(request, visitor, page, given, title, comment=comment, error=error)
+        return await _edit_form(request, here, visitor, page, given, title, comment=comment, error=error)
     except PlacetError as error:
         await record(here, visitor, "resubmit", error, request_id=request_id)
         raise
@@ -188,8 +189,9 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, request_id
     return answer
 
 
-def _edit_form(
+async def _edit_form(  # noqa: PLR0917
     request: Request,
+    here: WebContext,
     visitor: Visitor,
     page: RequestPage,
     given: dict[str, Any],
@@ -211,6 +213,7 @@ def _edit_form(
         request,
         "request_form.html",
         section="requests",
+        badge=await badge_of(here, visitor),
         status=200 if error is None else 422,
         heading=page.request.title,
         description=None,

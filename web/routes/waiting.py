@@ -13,7 +13,7 @@ from placet.errors import NotFound
 from service.waiting.waiting import waiting_for
 from service.waiting.why import Why, why
 from storage.queries.people import people
-from web.routes.common import Here, WebContext, shown
+from web.routes.common import Here, WebContext, badge_of, shown
 from web.security import PageRoute
 from web.views.people import names_of
 from web.visitor import SignedIn, Visitor
@@ -40,6 +40,7 @@ async def waiting(
         request,
         "waiting.html",
         section="requests",
+        badge=await badge_of(here, visitor),
         request_id=request_id,
         title=title,
         panel=panel,

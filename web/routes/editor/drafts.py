@@ -30,7 +30,7 @@ from web.editor.operations import changed, patch_between, undone
 from web.editor.page import as_text, view_of
 from web.forms.reading import whole
 from web.paging import PAGE, address_of
-from web.routes.common import Here, WebContext, entries_of, see_other, shown
+from web.routes.common import Here, WebContext, badge_of, entries_of, see_other, shown
 from web.routes.editor.common import DraftId, DraftLine, around, line_of, report_about
 from web.security import PageRoute, UploadPageRoute
 from web.views.people import names_of
@@ -62,7 +62,13 @@ async def draft_list(
     processes, lines, following = await here.context.database.read(read)
     address = address_of("/drafts", after=following) if following else None
     return shown(
-        request, "editor/drafts.html", section="drafts", drafts=lines, processes=processes, next_drafts=address
+        request,
+        "editor/drafts.html",
+        section="drafts",
+        badge=await badge_of(here, visitor),
+        drafts=lines,
+        processes=processes,
+        next_drafts=address,
     )
 
 
@@ -83,7 +89,10 @@ async def begin(request: Request, here: Here, visitor: SignedIn) -> Response:
         imported = await exchange.import_(context, principal, _source(await sent.read(), visitor))
         draft = imported.draft
         if imported.left:
-            return shown(request, "editor/imported.html", section="drafts", draft=draft, left=imported.left)
+            badge = await badge_of(here, visitor)
+            return shown(
+                request, "editor/imported.html", section="drafts", badge=badge, draft=draft, left=imported.left
+            )
     else:
         name = entries.text("name") or say("New process")
         draft = await drafts.create(context, principal, content=_blank(name, say("Approval")))
@@ -195,6 +204,7 @@ async def _page(
         request,
         "editor/draft.html",
         section="drafts",
+        badge=await badge_of(here, visitor),
         draft=line,
         view=view,
         conflict=conflict,

@@ -19,7 +19,7 @@ from service.migration.preflight import RequestVerdict, Selection
 from storage.queries.requests import request_rows
 from storage.tables.approvals import DefinitionVersion
 from web.forms.reading import whole
-from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
+from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.routes.editor.common import DraftId, headed, report_about
 from web.security import PageRoute
 from web.views.words import marked
@@ -128,6 +128,7 @@ async def _form(
         "editor/publish.html",
         status=200 if error is None else 422,
         section="drafts",
+        badge=await badge_of(here, visitor),
         draft=await headed(here, visitor, draft),
         report=report,
         missing=missing,
@@ -175,6 +176,7 @@ async def _moves(  # noqa: PLR0917 - what the page is made of
         request,
         "editor/move.html",
         section="drafts",
+        badge=await badge_of(here, visitor),
         draft=await headed(here, visitor, draft),
         rows=rows,
         summary=summary,

@@ -13,7 +13,7 @@ from web.editor.findings import variables_of
 from web.editor.sketch import sketch_of
 from web.editor.trial import MOST_SHOWN, Trial, trial_of
 from web.forms.shapes import fields_of, read_input
-from web.routes.common import Here, WebContext, entries_of, judged, shown
+from web.routes.common import Here, WebContext, badge_of, entries_of, judged, shown
 from web.routes.editor.common import DraftId, around, headed
 from web.security import PageRoute
 from web.simulations.timelines import steps_of
@@ -74,6 +74,7 @@ async def _page(
         "editor/try.html",
         status=200 if error is None else 422,
         section="drafts",
+        badge=await badge_of(here, visitor),
         draft=await headed(here, visitor, draft),
         trial=trial,
         **judged(fields, error),

@@ -18,7 +18,7 @@ from storage.queries.requests import request_rows
 from web.forms.reading import Entries, as_number, whole
 from web.languages import Wording
 from web.operations.bulk import line_of, people_of, result_of
-from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, person_of, record, shown
+from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, person_of, record, shown
 from web.security import PageRoute, local_path
 from web.views.people import Names, names_of
 from web.visitor import SignedIn, Visitor
@@ -65,8 +65,9 @@ async def _summary(  # noqa: PLR0917
 
     listed, names, titles = await here.context.database.read(read)
     lines = [line_of(one, names, visitor.wording) for one in found]
-    return _shown(
+    return await _shown(
         request,
+        here,
         visitor,
         entries,
         verb,
@@ -99,11 +100,18 @@ async def _done(request: Request, here: WebContext, visitor: Visitor, entries: E
         for item, outcome in outcomes
     ]
     done = sum(1 for one in results if one.problem is None)
-    return _shown(request, visitor, entries, verb, results=results, done=done)
+    return await _shown(request, here, visitor, entries, verb, results=results, done=done)
 
 
-def _shown(
-    request: Request, visitor: Visitor, entries: Entries, verb: Verb, *, status: int = 200, **values: Any
+async def _shown(
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    entries: Entries,
+    verb: Verb,
+    *,
+    status: int = 200,
+    **values: Any,
 ) -> HTMLResponse:
     empty: dict[str, Any] = {"items": (), "lines": (), "refused": (), "results": (), "titles": {}, "faults": ()}
     return shown(
@@ -111,6 +119,7 @@ def _shown(
         "operations/bulk.html",
         status=status,
         section="requests",
+        badge=await badge_of(here, visitor),
         verb=verb,
         entered=entries.text,
         back=local_path(entries.text("back") or "/requests?whose=all"),

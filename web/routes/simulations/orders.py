@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from placet.errors import InputInvalid
 from service.simulations.simulations import create
-from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, judged, see_other, shown
+from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.security import PageRoute
 from web.simulations.effort import effort
 from web.simulations.order import (
@@ -76,7 +76,7 @@ async def order_form(request: Request, here: Here, visitor: SignedIn, template_i
 
     choices, filled = await here.context.database.read(read)
     kept = {name: given[name] for name in ("from", "branch", "request") if given.get(name)}
-    return _form(request, here, visitor, mode, choices, filled.spec, kept=kept)
+    return await _form(request, here, visitor, mode, choices, filled.spec, kept=kept)
 
 
 @router.post("/{template_id}")
@@ -103,7 +103,7 @@ async def order(request: Request, here: Here, visitor: SignedIn, template_id: Id
             return await _start(here, visitor, raw, other, done_key(visitor, key)[:32], mode)
     except InputInvalid as found:
         error = found
-    return _form(request, here, visitor, mode, choices, raw, error=error, key=key, compare_with=other)
+    return await _form(request, here, visitor, mode, choices, raw, error=error, key=key, compare_with=other)
 
 
 async def _start(  # noqa: PLR0917 - what is started, and whom for
@@ -131,7 +131,7 @@ def _allowed(mode: str, visitor: Visitor) -> str:
     return "explore" if mode in {"backtest", "shadow"} and not visitor.principal.access & LOOKS_AT_OTHERS else mode
 
 
-def _form(  # noqa: PLR0917 - as the routes have it
+async def _form(  # noqa: PLR0917 - as the routes have it
     request: Request,
     here: WebContext,
     visitor: Visitor,
@@ -161,6 +161,7 @@ def _form(  # noqa: PLR0917 - as the routes have it
         request,
         "simulations/order.html",
         section="simulations",
+        badge=await badge_of(here, visitor),
         status=200 if error is None else 422,
         mode=mode,
         about=say(ABOUT[mode]),
