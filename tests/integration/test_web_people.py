@@ -163,7 +163,13 @@ async def test_an_absence_that_cannot_be_is_refused_with_what_is_wrong(
     for somebody, path in ((browser, "/operations/people/bob/away"), (await browser_of(desk, "bob"), "/me/away")):
         answer = await send(somebody, path, **form)
         assert answer.status_code == 422
-        assert message in unescape(answer.text)
+        page = unescape(answer.text)
+        assert message in page
+        about = next((name for name in ("substitute", "move") if name in entered), "last")
+        field = {"move": "substitute"}.get(about, about)
+        label = {"substitute": "Substitute", "last": "Last day"}[field]
+        assert re.search(rf'<a href="#f-{field}">{label}</a>: [^<]*{message}', page), "above the form"
+        assert re.search(rf'<p class="error" id="f-{field}-error">.*{message}', page), "beside its field"
     assert (await database.read(people.get, "bob")).away == []
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import Connection
@@ -33,13 +34,31 @@ class AbsenceLine:
     now: bool
 
 
-def absence_fields(entries: Entries | None, wording: Wording) -> tuple[Field, ...]:
-    """Return the fields of a new absence besides its substitute, with what was entered."""
+def absence_fields(entries: Entries | None, wording: Wording, people: Sequence[tuple[str, str]]) -> tuple[Field, ...]:
+    """Return the fields of a new absence, with what was entered; `people` are proposed as the substitute."""
     given: Callable[[str], str] = entries.text if entries is not None else lambda _: ""
-    return tuple(
+    days = (
         Field(name=name, pointer=f"/{name}", label=label, widget="day", value=given(name), required=True)
         for name, label in (("first", wording.say("First day")), ("last", wording.say("Last day")))
     )
+    substitute = Field(
+        name="substitute",
+        pointer="/substitute",
+        label=wording.say("Substitute"),
+        widget="text",
+        value=given("substitute"),
+        help=wording.say("Their id or their full name; empty for nobody."),
+        proposals=tuple(people),
+    )
+    return (*days, substitute)
+
+
+def at_its_field(error: InputInvalid | None) -> InputInvalid | None:
+    """Return a refusal of an absence with its problems at the fields of the form; the document has them deeper."""
+    if error is None:
+        return None
+    problems = (replace(one, pointer=re.sub(r"^/away/(\d+/)?", "/", one.pointer)) for one in error.problems)
+    return InputInvalid(error.message, problems=tuple(problems))
 
 
 def proposed(connection: Connection, but: str) -> list[tuple[str, str]]:

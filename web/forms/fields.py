@@ -15,7 +15,8 @@ class Field:
     """One field. `name` is its path in the form (`input.lines.0.amount`); `pointer` is its place in the JSON.
 
     `minimum`, `maximum`, `step`, `longest`, `pattern` help the browser; the server decides. `rows` are those of a list
-    of objects, each a tuple of fields; `fields` are those of one object.
+    of objects, each a tuple of fields; `fields` are those of one object. `proposals` are values that a text may have,
+    each with what it means; others are taken too.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Field:
     required: bool = False
     help: str | None = None
     options: tuple[tuple[str, str], ...] = ()
+    proposals: tuple[tuple[str, str], ...] = ()
     minimum: str | None = None
     maximum: str | None = None
     step: str | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -74,8 +74,10 @@ def read_shown(text: str, otherwise: PersonFacts) -> PersonFacts:
         return otherwise
 
 
-def person_fields(facts: PersonFacts, entries: Entries | None, wording: Wording) -> tuple[Field, ...]:
-    """Return the fields, with what was entered, else with what there is."""
+def person_fields(
+    facts: PersonFacts, entries: Entries | None, wording: Wording, people: Sequence[tuple[str, str]]
+) -> tuple[Field, ...]:
+    """Return the fields, with what was entered, else with what there is; `people` are proposed as the manager."""
     say = wording.say
     shown: dict[str, Any] = {name: getattr(facts, name) for name in EDITED}
     shown["manager"] = person_id(facts.manager) if facts.manager else ""
@@ -88,6 +90,8 @@ def person_fields(facts: PersonFacts, entries: Entries | None, wording: Wording)
             options = tuple((one, say(ACCESS_WORDS[one])) for one in ACCESS)
             ticked = entries.texts(name) if entries is not None else value
             more = {"widget": "choices", "options": options, "values": tuple(ticked)}
+        elif name == "manager":
+            more["proposals"] = tuple(people)
         elif name in {"roles", "groups"}:
             more = {"widget": "lines"}
             value = "\n".join(value)

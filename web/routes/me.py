@@ -15,7 +15,7 @@ from service.administration.people import add_absence, remove_absence
 from service.identity.api_tokens import revoke_own
 from storage.queries.identity import tokens
 from storage.queries.people import people
-from web.forms.absence import absence_fields, absence_lines, proposed, read_absence
+from web.forms.absence import absence_fields, absence_lines, at_its_field, proposed, read_absence
 from web.forms.reading import Entries
 from web.operations.tokens import token_lines
 from web.routes.bulk import hand_over_rows, open_rows
@@ -116,15 +116,14 @@ async def _page(
         }
 
     values = await here.context.database.read(read)
-    fields = absence_fields(entries, visitor.wording)
+    fields = absence_fields(entries, visitor.wording, values.pop("people"))
     return shown(
         request,
         "me.html",
         section="me",
         status=200 if error is None else 422,
-        **judged(fields, error),
+        **judged(fields, at_its_field(error)),
         move=entries is not None and bool(entries.text("move")),
-        substitute=entries.text("substitute") if entries is not None else "",
         languages=_LANGUAGES,
         timezones=sorted(available_timezones() - {UNCHOSEN}),
         **values,

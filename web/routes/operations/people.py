@@ -12,7 +12,7 @@ from placet.errors import InputInvalid
 from service.administration.people import add_absence, remove_absence
 from service.identity.login import log_person_out
 from storage.queries.people import people
-from web.forms.absence import absence_fields, read_absence
+from web.forms.absence import absence_fields, at_its_field, read_absence
 from web.forms.reading import Entries
 from web.operations.people import PeopleChoice, read_absences, read_groups, read_people, read_person
 from web.routes.bulk import hand_over_rows, open_rows
@@ -131,9 +131,8 @@ async def _page(
         "operations/person.html",
         part="people",
         status=200 if error is None else 422,
-        **judged(absence_fields(entries, visitor.wording), error),
+        **judged(absence_fields(entries, visitor.wording, values["page"].people), at_its_field(error)),
         move=entries is not None and bool(entries.text("move")),
-        substitute=entries.text("substitute") if entries is not None else "",
         **values,
     )
 

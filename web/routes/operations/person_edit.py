@@ -63,8 +63,7 @@ async def _page(
         return {
             "row": row,
             "was": as_text(facts),
-            "people": proposed(connection, person_id),
-            **judged(person_fields(facts, entries, visitor.wording), error),
+            **judged(person_fields(facts, entries, visitor.wording, proposed(connection, person_id)), error),
             **operations_frame(connection, visitor, "people"),
         }
 
