@@ -46,7 +46,7 @@ from typing import Any, Self
 
 from placet.audit.reasons import WORDS, Reason, because, words
 from placet.audit.sealed import Sealed
-from placet.sentences import sentence
+from placet.sentences import as_sentence, sentence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,20 @@ class Problem:
     pointer: str
     message: str
     reason: Reason | None = field(default=None, compare=False, repr=False)
+
+
+def placed(problem: Problem) -> str:
+    """Return what is wrong with its place before it; one that is about the whole has none."""
+    if not problem.pointer:
+        return problem.message
+    return sentence("{pointer}: {message}", pointer=problem.pointer, message=problem.message)
+
+
+def and_more(problem: Problem, more: int) -> str:
+    """Return what is wrong with its place before it, and of how many other faults it is the first."""
+    return sentence(
+        "{pointer}: {cause} (and {more} more)", pointer=problem.pointer, cause=as_sentence(problem.message), more=more
+    )
 
 
 class PlacetError(Exception):
@@ -77,7 +91,7 @@ class PlacetError(Exception):
         """Return the first problem, or what the class says of itself."""
         if not problems:
             return says(cls)
-        return sentence("{pointer}: {message}", pointer=problems[0].pointer, message=problems[0].message)
+        return placed(problems[0])
 
 
 class BlueprintInvalid(PlacetError):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from placet.errors import InputInvalid, Problem
 from placet.json_values import LONGEST_NAME, Place, pointer_at, storable, walk
-from placet.sentences import sentence
+from placet.sentences import Sentence, sentence
 
 MAX_DEPTH = 64
 MAX_VALUES = 100_000  # a blueprint of the allowed size has some ten thousand
@@ -120,4 +120,5 @@ def _check_text(text: str, place: Place) -> None:
 
 
 def _refuse(pointer: str, message: str) -> NoReturn:
-    raise InputInvalid(message[0].upper() + message[1:] + ".", problems=(Problem(pointer=pointer, message=message),))
+    whole = Sentence("{message}.", {"message": message}, f"{message[0].upper()}{message[1:]}.")
+    raise InputInvalid(whole, problems=(Problem(pointer=pointer, message=message),))

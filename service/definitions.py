@@ -18,9 +18,8 @@ from placet.definition.action_spec import ActionSpec
 from placet.definition.bpmn import Imported, import_bpmn, import_dmn
 from placet.definition.diff import Change, baseline
 from placet.definition.model import ProcessDefinition, parse_definition, parse_or_none
-from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, Problem
+from placet.errors import BlueprintInvalid, Conflict, NotFound, NotPermitted, Problem, and_more
 from placet.proofs import Report, check
-from placet.proofs.findings import Finding
 from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.context import Context
@@ -267,12 +266,8 @@ async def _certificate(
     if report.certificate is None:
         found = [finding for finding in report.findings if finding.severity == "error"]
         problems = tuple(Problem(pointer=finding.pointer, message=finding.message) for finding in found)
-        raise BlueprintInvalid(_summary(found), problems=problems)
+        more = len(problems) - 1
+        raise BlueprintInvalid(and_more(problems[0], more) if more else None, problems=problems)
     if before is not None:
         await context.pool.run(pool_functions.check_version, before.blueprint, row.blueprint, by=by)
     return report.certificate.described()
-
-
-def _summary(found: list[Finding]) -> str:
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{found[0].pointer}: {found[0].message}{more}"

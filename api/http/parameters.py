@@ -31,7 +31,7 @@ def check_parameters(request: Request, known: frozenset[str]) -> None:
             Problem(pointer=pointer_to("", name[:_LONGEST]), message=_unknown(name[:_LONGEST], known))
             for name in unknown[:_MOST]
         )
-        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=problems)
+        raise InputInvalid(problems=problems)
 
 
 class PublicRoute(APIRoute):

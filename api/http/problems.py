@@ -51,6 +51,7 @@ from placet.errors import (
     UnknownTask,
 )
 from placet.json_pointer import pointer_of
+from placet.sentences import as_sentence, sentence
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
@@ -210,7 +211,10 @@ def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]
 def validation_problem(error: RequestValidationError) -> dict[str, Any]:
     """Return the problem document of an invalid body or parameter."""
     found = problems_of_validation(error)
-    detail = f"{found[0].pointer or 'the body'}: {found[0].message}" if found else "The body or a parameter is invalid."
+    detail = "The body or a parameter is invalid."
+    if found:
+        place = found[0].pointer or as_sentence("the body")
+        detail = sentence("{pointer}: {message}", pointer=place, message=found[0].message)
     return problem(422, detail, title=TITLES[InputInvalid], kind="input-invalid", errors=found)
 
 

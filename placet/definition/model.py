@@ -138,7 +138,7 @@ def parse_definition(raw: object) -> ProcessDefinition:
     A document that exceeds its bounds is refused unread; otherwise the first two hundred faults are listed.
     """
     if (problem := excess(raw)) is not None:
-        raise BlueprintInvalid(f"{problem.pointer}: {problem.message}".removeprefix(": "), problems=(problem,))
+        raise BlueprintInvalid(problems=(problem,))
     try:
         return ProcessDefinition.model_validate(raw)
     except ValidationError as error:

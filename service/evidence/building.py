@@ -21,8 +21,8 @@ from sqlalchemy import Connection
 from placet.audit.chain import Entry, moment
 from placet.audit.evidence import POPULATION_RULE, READ, SAMPLE_RULE, Sampling, exceptions_of, signed_manifest
 from placet.audit.receipts import ReceiptKey
-from placet.errors import Conflict, InputInvalid, NotFound, Problem
-from placet.sentences import sentence
+from placet.errors import Conflict, InputInvalid, NotFound, Problem, placed
+from placet.sentences import joined, sentence
 from service.attachments.store import FileStore
 from service.evidence.archive import MANIFEST, ArchiveWriter
 from service.evidence.deliveries import counted, counts_of, deliveries_of
@@ -76,7 +76,7 @@ class Order:
                 )
             )
         if wrong:
-            raise InputInvalid("; ".join(f"{one.pointer}: {one.message}" for one in wrong), problems=tuple(wrong))
+            raise InputInvalid(joined("; ", [placed(one) for one in wrong]), problems=tuple(wrong))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

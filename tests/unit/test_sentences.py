@@ -10,14 +10,18 @@ from pathlib import Path
 
 import pytest
 from babel.messages.pofile import read_po
+from fastapi.exceptions import RequestValidationError
 
+from api.http.problems import validation_problem
 from languages.catalogues import say_in
 from placet import errors
 from placet.audit.reasons import WORDS, because, words
 from placet.definition import validation_messages
 from placet.definition.json_schema import validation
 from placet.definition.json_schema.validation import value_problems
+from placet.definition.variables import Variable, normalise_input
 from placet.errors import AlreadyDecided, InputInvalid, LinkRefused, PlacetError, Problem, Refused
+from placet.json_text import read_json
 from placet.sentences import Sentence, described, joined, read_sentence, sentence, translated
 from workflows.failures import as_error, as_failure
 
@@ -37,7 +41,7 @@ VALUES = {
     "a date such as 2026-01-31",
     "a moment such as 2026-01-31T09:00:00Z", "a boolean", "a number", "null", "items", "characters", "(erased)", "yes",
     "no", "(nothing)", "Approve", "Reject", "critical", "warning", "breach", "approve", "reject", "request_changes",
-    "abstain", "published", "draft", "deprecated", "submitted", "discarded", "open",
+    "abstain", "published", "draft", "deprecated", "submitted", "discarded", "open", "the body",
 }  # fmt: skip
 
 _OF_ONE_FIELD = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}
@@ -128,8 +132,17 @@ def test_every_message_has_a_german_text_with_the_same_places() -> None:
         assert set(_PLACES.findall(text)) == set(_PLACES.findall(english)), english
 
 
+def glued(made: ast.expr) -> bool:
+    """Whether a text is put together of values anywhere but in a sentence, which knows its parts."""
+    if isinstance(made, ast.Call) and getattr(made.func, "id", "").lower() == "sentence":
+        return False
+    return isinstance(made, ast.JoinedStr) or any(
+        glued(one) for one in ast.iter_child_nodes(made) if isinstance(one, ast.expr)
+    )
+
+
 def test_no_message_is_made_of_values_that_no_other_language_can_take_apart() -> None:
-    made = [place for place, made in messages() if isinstance(made, ast.JoinedStr)]
+    made = [place for place, made in messages() if glued(made)]
     assert [place for place in made if place.startswith(TOLD_TO_READERS)] == []
 
 
@@ -141,6 +154,40 @@ def test_a_sentence_is_its_english_text_and_can_be_said_in_german_with_what_is_i
         "/to: es gibt keine aktive Person 'mo'; geben Sie die Kennung einer anderen an"
     )
     assert translated(outer.message, say_in("en")) == outer.message
+
+
+@pytest.mark.parametrize(
+    ("body", "english", "german"),
+    [
+        (b'{"a": 1, "a": 2}', "'a' is given twice; remove one of the two.", "'a' ist zweimal angegeben;"),
+        (b"\xff", "The body is not UTF-8 (byte 0); encode it as UTF-8.", "der Inhalt ist kein UTF-8 (Byte 0);"),
+    ],
+)
+def test_what_is_wrong_with_a_body_can_be_said_in_german_in_one_line(body: bytes, english: str, german: str) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        read_json(body)
+    assert refused.value.message == english
+    assert translated(refused.value.message, say_in("de")).startswith(german)
+
+
+def test_the_faults_of_a_call_can_be_said_in_german_in_one_line() -> None:
+    fault = {"type": "missing", "loc": ("body",), "msg": "Field required", "input": None}
+    below = {"type": "greater_than_equal", "loc": ("query", "page"), "ctx": {"ge": 1}, "msg": "", "input": "0"}
+    told = [validation_problem(RequestValidationError([one]))["detail"] for one in (fault, below)]
+    assert told[1] == "/page: write a number of at least 1"
+    german = [translated(one, say_in("de")) for one in told]
+    assert german[0].startswith("der Inhalt: ")
+    assert german[1] == "/page: " + translated(sentence("write a number of at least {ge}", ge=1), say_in("de"))
+    assert not set(german) & set(told)
+
+
+def test_the_first_of_several_faults_says_in_german_how_many_more_there_are() -> None:
+    declared = [Variable.model_validate({"name": name, "type": "integer", "required": True}) for name in ("a", "b")]
+    with pytest.raises(InputInvalid) as refused:
+        normalise_input(declared, {})
+    german = translated(refused.value.message, say_in("de"))
+    assert refused.value.message.endswith(" (and 1 more)")
+    assert german.endswith(" (und 1 weitere)"), german
 
 
 def test_what_has_no_translation_stays_and_what_people_wrote_is_not_looked_into() -> None:

@@ -282,7 +282,7 @@ def check(raw: Mapping[str, Any], choices: Choices, wording: Wording) -> None:
     except InputInvalid as error:
         problems += [problem for problem in error.problems if problem.pointer not in known]
     if problems:
-        raise InputInvalid(f"{problems[0].pointer}: {problems[0].message}", problems=tuple(problems))
+        raise InputInvalid(problems=tuple(problems))
 
 
 def mode_of(text: str) -> str:

@@ -17,7 +17,7 @@ from placet.definition.variables.shapes import (
     read_members,
     typed,
 )
-from placet.errors import InputInvalid, Problem
+from placet.errors import InputInvalid, Problem, and_more, placed
 from placet.expressions.types import BOOL, DATE, DECIMAL, INT, STRING, TIMESTAMP, Scope, Type, list_of, object_of
 from placet.sentences import sentence
 
@@ -65,10 +65,10 @@ def normalise_input(variables: Sequence[Variable], raw: object, *, pointer: str 
         first, more = problems[0], len(problems) - 1
         # Where there is no reason, the sentence is one of a library: it is told, and no audit chain holds it.
         cause = first.reason or because("unfit")
-        at = because("unfit_at", pointer=first.pointer, cause=cause)
+        at, message = because("unfit_at", pointer=first.pointer, cause=cause), placed(first)
         if more:
             at = because("unfit_at_places", pointer=first.pointer, cause=cause, more=more)
-        message = f"{first.pointer}: {first.message}" + (f" (and {more} more)" if more else "")
+            message = and_more(first, more)
         raise InputInvalid(message, problems=tuple(problems[:MAX_PROBLEMS]), reason=at)
     return values
 
