@@ -1,12 +1,17 @@
-"""What the demo tells of a request's record, line by line."""
+"""What the demo tells of a request's record, line by line, and what it leaves in the inbox."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 
-from cli.commands.demo import words_of
+from cli.commands.demo import _OPEN, Story, _leave_open, words_of
+from placet.proofs import check
+from tests.gallery import ACTIONS, children, people
+from tests.unit.core import START
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,31 @@ from cli.commands.demo import words_of
 )
 def test_an_entry_is_told_in_words(kind: str, detail: dict[str, Any], words: str) -> None:
     assert words_of(kind, detail) == words
+
+
+@dataclass
+class Heard(Story):
+    """A story that keeps what is sent, and to where."""
+
+    sent: list[tuple[str, Any]] = field(default_factory=list)
+
+    async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
+        """Answer as the API does, with an id."""
+        self.sent.append((path, body))
+        return {"id": f"{len(self.sent)}"}
+
+
+async def test_what_the_demo_leaves_open_says_what_it_is_about_and_its_first_decision_can_be_undone() -> None:
+    async with httpx.AsyncClient() as http:
+        story = Heard(http=http, tokens={}, mails=None)
+        await _leave_open(story)
+    blueprints = [body for path, body in story.sent if path == "process-templates/"]
+    assert len(blueprints) == len(_OPEN)
+    for blueprint in blueprints:
+        first, *others = blueprint["process_steps"]
+        assert first["undo_seconds"] >= 10, "long enough to read the notice and press its button"
+        assert not any("undo_seconds" in step for step in others)
+        assert blueprint["settings"]["summary"]
+        assert check(blueprint, directory=people(), actions=ACTIONS, children=children(START)).ok
+    asked = [body["title"] for path, body in story.sent if path == "requests/"]
+    assert asked == [title for requests in _OPEN.values() for title, _ in requests]

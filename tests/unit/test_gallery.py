@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from placet.definition.model import canonical, parse_definition
+from placet.definition.model import amount_variable, canonical, parse_definition
 from placet.nodes.registry import NODE_TYPES
 from placet.plan.compiler import compile_plan
 from placet.proofs import check
@@ -33,6 +33,12 @@ def test_each_blueprint_is_sound(file: Path) -> None:
     assert report.certificate is not None
     assert {finding.code for finding in report.findings} <= WEIGHED
     assert canonical(parse_definition(text)) == text
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_each_blueprint_says_what_lists_show_of_a_request(file: Path) -> None:
+    blueprint = raw(file.stem)
+    assert blueprint["settings"].get("summary") or amount_variable(blueprint), "a row would say its title alone"
 
 
 @pytest.mark.parametrize(("name", "given", "story", "outcome"), STORIES)
