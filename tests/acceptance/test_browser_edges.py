@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 from sqlalchemy import create_engine, text
 
 from storage.database import driver_url
@@ -223,6 +223,56 @@ def test_a_file_that_cannot_be_attached_is_told_where_it_was_chosen(
     expect(page.locator(".files img")).to_be_visible()
     expect(page.locator("#files")).to_contain_text("as many files as its process allows")
     expect(attach).to_have_count(0)
+
+
+def test_on_a_phone_fields_stand_below_each_other_and_nothing_is_squeezed(placet: Placet, visit: Visitors) -> None:
+    def box(page: Page, which: Locator) -> dict[str, float]:
+        found = which.bounding_box()
+        assert found is not None, page.url
+        return {name: float(value) for name, value in found.items()}
+
+    max_, rita = visit("max", width=360), visit("rita", width=360)
+    page = max_.go("/me")
+    fields = [box(page, page.get_by_label(label)) for label in ("First day", "Last day", "Substitute")]
+    assert {field["x"] for field in fields} == {fields[0]["x"]}, "below each other"
+
+    (task,) = open_tasks(started(placet, "A narrow one", MAX | {"undo_seconds": 110})).values()
+    page = max_.go(f"/tasks/{task}")
+    page.get_by_role("button", name="Approve", exact=True).click()
+    page.wait_for_url("**undo=*")
+    button = box(page, page.locator(".toast").get_by_role("button"))
+    assert button["x"] + button["width"] <= 360
+    assert box(page, page.locator(".toast .grow"))["width"] > 120, "its words are no narrow column beside the button"
+
+    request = started(placet, "Returned")
+    (task,) = open_tasks(request).values()
+    placet.decide("max", task, "request_changes", comment="Why?")
+    page = rita.go(f"/requests/{request['id']}/edit")
+    page.get_by_label("Reason").fill(LONG)
+    page.get_by_role("button", name="Look at the changes").click()
+    expect(page.locator(".changes")).to_contain_text("Donau")
+    widths = page.locator(".changes").locator("th, td").evaluate_all("cells => cells.map(one => one.offsetWidth)")
+    assert min(widths) >= 64, "a long word in one column leaves the others theirs"
+
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "later", "type": "wait", "hours": 100},
+        {"id": "asked", "type": "approval", "step": "Manager"},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+        {"id": "no", "type": "terminator", "outcome": "rejected"},
+    ]
+    ways = [
+        ("start", "later", None),
+        ("later", "asked", None),
+        ("asked", "yes", "approved"),
+        ("asked", "no", "rejected"),
+    ]
+    edges = [{"from": one, "to": other} | ({"on": on} if on else {}) for one, other, on in ways]
+    request = started(placet, "Not yet", MAX, graph_spec={"nodes": nodes, "edges": edges})
+    page = rita.go(f"/requests/{request['id']}")
+    empty = page.locator(".stages .none")
+    expect(empty).to_have_text("No stage has begun yet.")
+    assert empty.evaluate("line => getComputedStyle(line).display") == "block", "a sentence in one piece"
 
 
 def test_on_a_phone_what_is_asked_for_comes_before_the_decision_and_the_rest_after_it(
