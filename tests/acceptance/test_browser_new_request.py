@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -143,3 +144,27 @@ def test_files_go_with_the_form_without_scripts_and_are_offered_again(placet: Pl
     page.get_by_role("button", name="Ask for approval").click()
     page.wait_for_url("**/requests/*?done=start")
     assert attached(placet, page) == ["chair.png", "plan.pdf"]
+
+
+def test_what_was_typed_is_kept_until_it_is_sent_and_a_request_is_copied_as_new(
+    placet: Placet, visit: Visitors
+) -> None:
+    rita = visit("rita", width=360)
+    address = process(placet)
+    page = rita.go(address)
+    page.get_by_label("Title").fill("Half a thought")
+    page.get_by_label("Amount").fill("12,50")
+    page.reload()
+    expect(page.get_by_label("Title")).to_have_value("Half a thought")
+    expect(page.get_by_label("Amount")).to_have_value("12,50")
+    page.get_by_role("button", name="Ask for approval").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Half a thought")
+    request = page.url.partition("?")[0]
+    rita.go(address)
+    expect(page.get_by_label("Title")).to_have_value("")
+    page.goto(request)
+    page.get_by_role("link", name="Copy as a new request").click()
+    expect(page.get_by_label("Title")).to_have_value("Half a thought")
+    expect(page.get_by_label("Amount")).to_have_value(re.compile("12.50?"))
+    page.get_by_role("button", name="Ask for approval").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Half a thought")

@@ -17,6 +17,7 @@ from temporalio.client import Client
 from storage.database import Database
 from tests.api_desk import BASE, ApiDesk, working_desk
 from tests.approvals import EXPENSE
+from tests.pages import browser_of
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"
 PAGE = b"<!doctype html><html><script>alert(1)</script></html>"
@@ -179,3 +180,6 @@ async def test_a_missing_file_is_a_finding_of_the_audit(desk: ApiDesk, tmp_path:
     found = (await desk.get(address, as_="ann")).json()
     assert (found["ok"], found["differs"]) == (False, ["attachments/1"])
     assert (await desk.get(f"/workflow/requests/{request['id']}/attachments/1/", as_="ann")).status_code == 404
+    for person, page in (("ann", f"/requests/{request['id']}"), ("bob", f"/tasks/{request['tasks'][0]['id']}")):
+        shown = (await (await browser_of(desk, person)).get(page)).text
+        assert "This file is missing in the store. Tell an admin." in shown
