@@ -16,6 +16,7 @@ from storage.queries.requests.requests import TimelineRow
 from web.audit.kinds import name_of
 from web.languages import Wording
 from web.paging import LINES
+from web.views import words
 from web.views.people import names_of
 
 
@@ -58,7 +59,7 @@ def read_trail(
         title=stored.title,
         reader=names(principal.person),
         lines=tuple(
-            _line(row, names(row.actor) if row.actor.startswith("user:") else wording.say("Placet"), wording)
+            _line(row, words.actor(wording.say, row.actor, names, row.detail.get("actor_type")), wording)
             for row in shown
         ),
         kinds=dict(sorted(kinds.items(), key=lambda item: item[1].casefold())),

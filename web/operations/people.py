@@ -20,10 +20,11 @@ from storage.tables.approvals import StoredPerson
 from storage.tables.identity import BrowserSession
 from web.forms.absence import AbsenceLine, absence_lines, days_of, proposed
 from web.languages import Wording
-from web.operations.tokens import ACTOR_TYPES, TokenLine, token_lines
+from web.operations.tokens import TokenLine, token_lines
 from web.paging import LINES, PAGE, address_of
 from web.views import words
 from web.views.people import names_of
+from web.views.words import ACTOR_TYPES
 
 _SOON: Final = timedelta(days=30)
 _MOST_TASKS: Final = 10

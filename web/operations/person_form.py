@@ -19,8 +19,7 @@ from storage.tables.approvals import StoredPerson
 from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.languages import Wording
-from web.operations.tokens import ACTOR_TYPES
-from web.views.words import marked
+from web.views.words import ACTOR_TYPES, marked
 
 _LABELS: Final = {
     "name": marked("Name"),

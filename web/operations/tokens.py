@@ -12,7 +12,7 @@ from storage.queries.identity.tokens import SOON, id_of
 from storage.queries.people import people_listing
 from storage.tables.approvals import ApiToken
 from web.languages import Wording
-from web.views.words import marked
+from web.views.words import ACTOR_TYPES, marked
 
 STATES: Final = {
     "expiring": marked("Expire soon"),
@@ -21,7 +21,6 @@ STATES: Final = {
     "expired": marked("Expired"),
 }
 """What tokens a page offers to list, besides all of them."""
-ACTOR_TYPES: Final = {"person": marked("Person"), "service": marked("Service"), "agent": marked("Agent")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

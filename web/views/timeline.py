@@ -138,7 +138,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
     decision = words.DECIDED.get(str(detail.get("decision")))
     outcome = detail.get("outcome") or detail.get("after")
     return {
-        "actor": say("Placet") if not row.actor.startswith("user:") else names(row.actor),
+        "actor": words.actor(say, row.actor, names, detail.get("actor_type")),
         "stage": row.stage or "",
         "who": _joined(who, names, wording) or say("nobody yet"),
         "to": _joined(_people(detail.get("to")) or _people(detail.get("after")), names, wording)

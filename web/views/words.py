@@ -112,6 +112,7 @@ SLA = {
     "warning": _("Due soon"),
     "breached": _("Overdue"),
 }
+ACTOR_TYPES = {"person": _("Person"), "service": _("Service"), "agent": _("Agent")}
 TASKS = {
     "open": _("Open"),
     "decided": _("Decided"),
@@ -180,6 +181,14 @@ KINDS = {
     "child_kept": _("At {node}: the earlier result of a sub-process is used"),
 }
 _SECONDARY = {"decision_stands", "notified", "task_opened", "stage_settled", "reminded", "action_started"}
+
+
+def actor(say: Translate, actor: str, named: Named, kind: object) -> str:
+    """Return who did something; of a service or an agent also that it is one."""
+    if not actor.startswith("user:"):
+        return say("Placet")
+    known = ACTOR_TYPES.get(kind) if isinstance(kind, str) and kind != "person" else None
+    return f"{named(actor)} ({say(known)})" if known else named(actor)
 
 
 def outcome(say: Translate, status: str, outcome: str | None) -> str:
