@@ -14,7 +14,7 @@ Widget = Literal[
 class Field:
     """One field. `name` is its path in the form (`input.lines.0.amount`); `pointer` is its place in the JSON.
 
-    `minimum`, `maximum`, `step`, `longest`, `pattern` help the browser; the server decides. `rows` are those of a list
+    `minimum`, `maximum`, `step`, `longest` help the browser; the server decides. `rows` are those of a list
     of objects, each a tuple of fields; `fields` are those of one object. `proposals` are values that a text may have,
     each with what it means; others are taken too.
     """
