@@ -28,7 +28,8 @@ from web.languages import Wording, negotiate, zone_of
 from web.operations import deliveries as messages
 from web.refusals import told
 from web.simulations import wording as wording_of_simulations
-from web.views import timeline, words
+from web.views import words
+from web.views.requests import timeline
 
 WEB = Path(__file__).parents[2] / "web"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

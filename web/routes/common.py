@@ -29,8 +29,8 @@ from storage.queries.requests.requests import RequestWithTasks
 from web.forms.fields import Field, with_errors
 from web.forms.reading import Entries
 from web.templating import render
-from web.views.files import FileLine
 from web.views.inbox import read_inbox_count
+from web.views.requests.files import FileLine
 from web.views.versions import Versions
 from web.visitor import Visitor
 

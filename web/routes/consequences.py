@@ -10,8 +10,8 @@ from fastapi.responses import HTMLResponse
 from service.consequences import consequences_of
 from web.routes.common import Here, badge_of, shown
 from web.security import PageRoute
-from web.views.consequences import lines_of, people_in
 from web.views.people import names_of
+from web.views.tasks.consequences import lines_of, people_in
 from web.visitor import SignedIn
 
 router = APIRouter(route_class=PageRoute)

@@ -36,7 +36,7 @@ from web.routes.common import Here, WebContext, fresh_key, judged, record, shown
 from web.routes.login import address_of
 from web.security import CSRF_FIELD, PageRoute, log_in_address, to_log_in
 from web.views import words
-from web.views.decision_link import DeadLink, read_page, refused, spent
+from web.views.tasks.decision_link import DeadLink, read_page, refused, spent
 from web.views.undo import Undoable, undoable_of
 from web.visitor import Visitor, wording_of
 

@@ -13,7 +13,7 @@ from web.routes.common import Here, fresh_key, shown
 from web.security import PageRoute
 from web.views import words
 from web.views.inbox import Inbox, InboxFilter, counted, read_inbox
-from web.views.request import RequestList, read_requests
+from web.views.requests.request import RequestList, read_requests
 from web.views.saved_views import links_of, standard_of
 from web.views.undo import read_undoable
 from web.visitor import SignedIn

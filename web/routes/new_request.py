@@ -31,9 +31,9 @@ from web.forms.reading import Entries
 from web.refusals import told
 from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.security import FilesPageRoute, PageRoute
-from web.views.files import chosen_files, limits_of
 from web.views.inbox import read_inbox_count
 from web.views.processes import ProcessList, read_processes
+from web.views.requests.files import chosen_files, limits_of
 from web.views.versions import Version
 from web.visitor import SignedIn, Visitor
 

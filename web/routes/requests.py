@@ -33,10 +33,10 @@ from web.routes.common import (
 from web.routes.waiting import read_panel
 from web.security import PageRoute
 from web.views import words
-from web.views.conversation import untold_in
-from web.views.files import limits_of
 from web.views.inbox import read_inbox_count
-from web.views.request import RequestPage, read_request, read_requests
+from web.views.requests.conversation import untold_in
+from web.views.requests.files import limits_of
+from web.views.requests.request import RequestPage, read_request, read_requests
 from web.views.values import changes_of
 from web.visitor import SignedIn, Visitor
 from web.waiting.panel import Panel

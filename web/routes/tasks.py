@@ -42,9 +42,9 @@ from web.routes.common import (
     shown,
 )
 from web.security import PageRoute, local_path
-from web.views.conversation import untold_in
 from web.views.inbox import read_inbox_count
-from web.views.task import TaskPage, read_task
+from web.views.requests.conversation import untold_in
+from web.views.tasks.task import TaskPage, read_task
 from web.views.values import changes_of
 from web.views.versions import Version
 from web.visitor import SignedIn, Visitor

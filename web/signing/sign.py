@@ -30,7 +30,7 @@ from web.routes.tasks import task_page
 from web.security import PageRoute
 from web.views import words
 from web.views.inbox import read_inbox_count
-from web.views.task import TaskPage, read_task
+from web.views.tasks.task import TaskPage, read_task
 from web.visitor import SignedIn, Visitor
 
 router = APIRouter(prefix="/sign", route_class=PageRoute)

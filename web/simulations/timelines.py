@@ -14,7 +14,7 @@ from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
 from web.simulations.wording import DETAILS, span
 from web.views.people import names_of
-from web.views.timeline import lines_of, people_in
+from web.views.requests.timeline import lines_of, people_in
 from web.views.versions import Version
 
 _NO_VERSION = Version(id="", definition=None, amount=None)

@@ -130,7 +130,7 @@ def read_inbox(
         "template": chosen.template or None,
         "title": chosen.q or None,
     }
-    if chosen.tab == "watching":  # these are requests and no tasks: web.views.request reads them
+    if chosen.tab == "watching":  # these are requests and no tasks: web.views.requests.request reads them
         page: Page[ListedTask] = Page(items=(), next_cursor=None)
     elif chosen.tab == "decided":
         page = requests.task_page(connection, decided_by=principal.person, sort="decided", **common)

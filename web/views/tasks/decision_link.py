@@ -15,8 +15,8 @@ from service.principal import Principal
 from storage.queries.requests import requests
 from web.languages import Wording
 from web.views import words
-from web.views.task import TaskPage, read_task
-from web.views.timeline import changes_since
+from web.views.requests.timeline import changes_since
+from web.views.tasks.task import TaskPage, read_task
 from web.views.values import ChangedFact
 from web.views.versions import Versions
 from web.views.words import marked as _

@@ -9,7 +9,7 @@ from datetime import datetime
 from storage.queries.requests.reading_marks import Mark, looked
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
-from web.views.timeline import Line, changes_since
+from web.views.requests.timeline import Line, changes_since
 from web.views.values import ChangedFact
 from web.views.versions import Version
 

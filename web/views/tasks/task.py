@@ -26,11 +26,11 @@ from web.forms import schemas
 from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
-from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
-from web.views.files import FileLine, files_of
-from web.views.news import News, news_of
 from web.views.people import Names, names_of
-from web.views.timeline import Line, changes_since, conversation, lines_of, people_in
+from web.views.requests.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
+from web.views.requests.files import FileLine, files_of
+from web.views.requests.news import News, news_of
+from web.views.requests.timeline import Line, changes_since, conversation, lines_of, people_in
 from web.views.undo import Undoable, undoable_of
 from web.views.values import ChangedFact, Fact, facts_named, facts_of
 from web.views.versions import Version, Versions

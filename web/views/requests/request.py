@@ -18,12 +18,19 @@ from storage.queries.requests.requests import RequestRow, RequestWithTasks, Task
 from web.languages import Wording
 from web.paging import PAGE
 from web.views import words
-from web.views.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of, refused_reminder
-from web.views.files import FileLine, files_of
 from web.views.inbox import COUNTED
-from web.views.news import News, news_of
 from web.views.people import Names, names_of
-from web.views.timeline import Line, conversation, lines_of, people_in
+from web.views.requests.conversation import (
+    QuestionLine,
+    may_answer,
+    may_ask,
+    people_asking,
+    questions_of,
+    refused_reminder,
+)
+from web.views.requests.files import FileLine, files_of
+from web.views.requests.news import News, news_of
+from web.views.requests.timeline import Line, conversation, lines_of, people_in
 from web.views.values import Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
 
