@@ -24,6 +24,8 @@ from tests.approvals import person, store_people
 from tests.integration.recordings import Story, write
 from tests.pages import browser_of, send
 from tests.stored import writing
+from web.forms.absence import days_of
+from web.languages import Wording
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -212,8 +214,15 @@ async def test_absences_show_where_tasks_are_open_and_nobody_stands_in(desk: Api
 
 
 async def test_groups_and_absences_of_many_are_read_a_page_at_a_time_and_none_twice(
-    desk: ApiDesk, database: Database
+    desk: ApiDesk, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    worded: list[datetime] = []
+
+    def noted(at: datetime, wording: Wording) -> str:
+        worded.append(at)
+        return days_of(at, wording)
+
+    monkeypatch.setattr("web.operations.people.days_of", noted)
     rows = [
         person(
             id=f"p{number:03}",
@@ -231,6 +240,8 @@ async def test_groups_and_absences_of_many_are_read_a_page_at_a_time_and_none_tw
         while True:
             rows_shown = rows_of(page)
             assert len(rows_shown) <= 50
+            assert len(worded) <= 2 * 50, "what no page shows is not put into words"
+            worded.clear()
             found += [row.split()[0] for row in rows_shown if re.match(rf" ?{mark}\d+ ", row)]
             following = re.search(r'rel="next" href="([^"]+)"', page)
             if following is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import Connection
@@ -112,7 +112,7 @@ class PersonPage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwayLine:
-    """One absence: whose, its days, and who stands in. `uncovered` says that nobody does though tasks are open."""
+    """One absence: whose, its days, and who stands in, by name."""
 
     person: str
     name: str
@@ -123,7 +123,6 @@ class AwayLine:
     how: str
     tone: str
     open: int
-    uncovered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,40 +195,51 @@ def read_groups(connection: Connection, cursor: str | None) -> GroupsPage:
 
 
 def read_absences(connection: Connection, wording: Wording, cursor: str | None) -> AwayPage:
-    """Read a page of who is away now and within 30 days, and who stands in; InputInvalid for an invalid cursor."""
+    """Read a page of who is away now and within 30 days, and who stands in; InputInvalid for an invalid cursor.
+
+    All absences are ordered, and only those of the page are put into words: that takes longer than reading them.
+    """
     now = wording.now
     spans = [one for one in people_listing.away(connection, now) if one.start <= now + _SOON]
-    current, coming = [one for one in spans if one.start <= now], [one for one in spans if one.start > now]
+    absent = {one.person for one in spans if one.start <= now}
     counts = people_listing.open_tasks(connection, (one.person for one in spans))
-    standing = deciders.deciding_substitutes(connection, (one.person for one in current), now)
-    absent = {one.person for one in current}
-    names = names_of(
-        connection, [*(one.substitute for one in spans), *(one for others in standing.values() for one in others)]
-    )
-    found = []
-    for one in current:
-        there = next((other for other in standing.get(one.person, ()) if other not in absent), None)
-        found.append(_away(one, there, names(there), counts.get(one.person, 0), wording))
-    active = people.activity(connection, [one.substitute for one in coming if one.substitute])
-    soon = []
-    for one in coming:
-        there = one.substitute if one.substitute and active.get(one.substitute) else None
-        soon.append(_away(one, there, names(there), counts.get(one.person, 0), wording))
-    page = cursors.part([*sorted(found, key=lambda line: not line.uncovered), *soon], LINES, cursor)
+    waited_for = absent & counts.keys()
+    standing = _standing_in(connection, waited_for, absent, now)
+    alone = waited_for - standing.keys()
+    # Sorting is stable: the others stay in the order of their begin.
+    ordered = sorted(spans, key=lambda one: one.start > now or one.person not in alone)
+    page = cursors.part(ordered, LINES, cursor)
+    others = {one.person for one in page.items if one.start <= now} - waited_for
+    standing |= _standing_in(connection, others, absent, now)
+    active = people.activity(connection, {one.substitute for one in page.items if one.substitute and one.start > now})
+
+    def there(one: AwaySpan) -> str | None:
+        if one.start <= now:
+            return standing.get(one.person)
+        return one.substitute if one.substitute and active.get(one.substitute) else None
+
+    names = names_of(connection, map(there, page.items))
+    lines = [_away(one, names(there(one)), counts.get(one.person, 0), wording) for one in page.items]
     return AwayPage(
-        now=[line for line in page.items if line.begun],
-        soon=[line for line in page.items if not line.begun],
-        uncovered=sum(line.uncovered for line in found),
+        now=[line for line in lines if line.begun],
+        soon=[line for line in lines if not line.begun],
+        uncovered=sum(one.start <= now and one.person in alone for one in spans),
         first=cursor is None,
         next_cursor=page.next_cursor,
     )
 
 
-def _away(one: AwaySpan, there: str | None, name: str, open_tasks: int, wording: Wording) -> AwayLine:
-    uncovered = there is None and open_tasks > 0
-    if there is not None:
+def _standing_in(connection: Connection, people: Iterable[str], absent: Set[str], now: datetime) -> dict[str, str]:
+    """Return who stands in now for each of these people and is there; those for whom nobody does are left out."""
+    found = deciders.deciding_substitutes(connection, people, now)
+    there = {person: next((one for one in others if one not in absent), None) for person, others in found.items()}
+    return {person: one for person, one in there.items() if one is not None}
+
+
+def _away(one: AwaySpan, stands_in: str, open_tasks: int, wording: Wording) -> AwayLine:
+    if stands_in:
         how, tone = wording.say("Covered"), "good"
-    elif uncovered:
+    elif open_tasks:
         how, tone = wording.say("Nobody substitutes"), "bad"
     else:
         how, tone = wording.say("No substitute"), "plain"
@@ -239,11 +249,10 @@ def _away(one: AwaySpan, there: str | None, name: str, open_tasks: int, wording:
         begun=one.start <= wording.now,
         first=days_of(one.start, wording),
         last=days_of(one.until - timedelta(microseconds=1), wording),
-        stands_in=name,
+        stands_in=stands_in,
         how=how,
         tone=tone,
         open=open_tasks,
-        uncovered=uncovered,
     )
 
 
