@@ -19,7 +19,10 @@ from storage.database import Database
 from storage.retention.erasure import erase_content
 from tests.api_desk import ApiDesk
 from tests.approvals import EXPENSE, SECRET
+from tests.integration.test_api_living_directory import ALWAYS, ask, put, timeline
 from tests.pages import browser_of
+from tests.unit.test_receipts import BODY
+from tests.waiting import until
 from worker.settings import Settings
 
 
@@ -38,8 +41,8 @@ async def test_a_decision_has_a_receipt_that_is_verified_without_network_and_dat
     assert receipt["format"] == 1
     assert receipt["inclusion"] is None
     body = receipt["body"]
-    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/", as_="bob")).json()["items"]
-    (entry,) = (one for one in timeline if one["kind"] == "decided")
+    assert body.keys() == BODY.keys(), "each of its fields is among those that a test alters one at a time"
+    (entry,) = await timeline(desk, request, "decided")
     assert (body["seq"], body["entry_hash"], body["decided_at"]) == (entry["seq"], entry["hash"], entry["at"])
     assert (body["decision"], body["comment"], body["decided_by"]) == ("approve", "well", "user:bob")
     assert (body["revision"], body["content_digest"]) == (1, request["content_digest"])
@@ -55,6 +58,9 @@ async def test_a_decision_has_a_receipt_that_is_verified_without_network_and_dat
     assert (said.exit_code, json.loads(said.stdout)["ok"]) == (1, False)
     page = (await (await browser_of(desk, "bob")).get(f"/tasks/{task['id']}/receipt")).text
     assert receipt["signature"].replace("+", "&#43;") in page or receipt["signature"] in page
+    assert {body[name] for name in ("content_digest", "blueprint_digest", "certificate_digest", "entry_hash")} <= set(
+        re.findall(r"<code>(\w{64})</code>", page)
+    )
 
 
 async def test_a_decision_that_can_be_undone_has_no_receipt_yet(desk: ApiDesk) -> None:
@@ -102,13 +108,47 @@ async def test_a_receipt_says_by_which_path_its_task_came_to_whoever_decided(des
     assert handed.status_code == 200, handed.text
     await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="dora")
     body = (await desk.get(f"/workflow/decisions/{task['id']}/receipt/", as_="dora")).json()["body"]
-    timeline = (await desk.get(f"/workflow/requests/{request['id']}/timeline/", as_="dora")).json()["items"]
-    hashes = {(one["seq"], one["kind"]): one["hash"] for one in timeline}
+    entries = (await desk.get(f"/workflow/requests/{request['id']}/timeline/", as_="dora")).json()["items"]
+    hashes = {(one["seq"], one["kind"]): one["hash"] for one in entries}
     assert [step["kind"] for step in body["path"]] == ["task_opened", "delegated"]
     assert all(hashes[step["seq"], step["kind"]] == step["entry_hash"] for step in body["path"])
     assert (body["decided_by"], body["assigned_via"]) == ("user:dora", "delegation:bob")
     page = (await (await browser_of(desk, "dora")).get(f"/tasks/{task['id']}/receipt")).text
     assert re.search(r"\(assigned \S+ delegated\)", page)
+
+
+async def test_a_receipt_says_for_whom_a_substitute_decided_whenever_the_task_was_opened(desk: ApiDesk) -> None:
+    before = await ask(desk, {})
+    await put(desk, "bob", away=ALWAYS | {"substitute": "zoe"})
+    during = await ask(desk, {})
+    for request, via in ((before, "manager_of(requester)"), (during, "substitution:bob")):
+        (task,) = request["tasks"]
+        done = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="zoe")
+        assert done.status_code == 200, done.text
+        body = (await desk.get(f"/workflow/decisions/{task['id']}/receipt/", as_="zoe")).json()["body"]
+        assert (body["decided_by"], body["on_behalf_of"], body["assigned_via"]) == ("user:zoe", "user:bob", via)
+        assert [step["kind"] for step in body["path"]] == ["task_opened"]
+        page = (await (await browser_of(desk, "zoe")).get(f"/tasks/{task['id']}/receipt")).text
+        assert "On behalf of" in page
+
+
+async def test_a_receipt_says_that_its_task_had_escalated(desk: ApiDesk) -> None:
+    request = await ask(desk, {"sla_hours": 0.0001, "escalation": [{"to": "user:carl"}]})
+    (task,) = request["tasks"]
+
+    async def risen() -> bool:
+        return bool(await timeline(desk, request, "escalated"))
+
+    await until(risen)
+    done = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "approve"}, as_="carl")
+    assert done.status_code == 200, done.text
+    body = (await desk.get(f"/workflow/decisions/{task['id']}/receipt/", as_="carl")).json()["body"]
+    (entry,) = await timeline(desk, request, "escalated")
+    assert body["path"][1:] == [{"seq": entry["seq"], "kind": "escalated", "entry_hash": entry["hash"]}]
+    assert (body["path"][0]["kind"], body["decided_by"]) == ("task_opened", "user:carl")
+    assert body["assigned_via"].startswith("escalation")
+    page = (await (await browser_of(desk, "carl")).get(f"/tasks/{task['id']}/receipt")).text
+    assert re.search(r"\(assigned \S+ escalated\)", page)
 
 
 async def test_a_decision_whose_content_was_erased_still_has_a_receipt(desk: ApiDesk, database: Database) -> None:

@@ -29,7 +29,7 @@ BODY: dict[str, Any] = {
     "template": "Expense approval",
     "version": "1.0.0",
     "blueprint_digest": "cd" * 32,
-    "certificate_digest": None,
+    "certificate_digest": "45" * 32,
     "decision": "approve",
     "comment": "Über „alles“ \u2028 \U0001f600",
     "decided_by": "user:max",
@@ -41,6 +41,12 @@ BODY: dict[str, Any] = {
     ],
     "via": "api",
     "decided_at": "2026-03-02T09:00:00.000000Z",
+    "signature": {
+        "name": "Max",
+        "reason": "I reviewed the invoice",
+        "method": "passkey",
+        "authenticated_at": "2026-03-02T08:59:40.000000Z",
+    },
     "seq": 4,
     "entry_hash": "ef" * 32,
 }
