@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import MAX, Visitors, started
-from tests.contract import Placet
+from tests.contract import Placet, open_tasks
 
 
 def _width(page: Page) -> float:
@@ -79,6 +79,7 @@ def test_an_audit_is_verified_and_its_entries_are_chosen_by_keyboard(placet: Pla
 
 
 LONG_STAGE = "Finance committee of the Donaudampfschifffahrtsgesellschaft, second reading"
+WORDS = ("Approve", "Reject", "Request changes")
 STAGES: list[dict[str, Any]] = [
     MAX,
     {"stage_name": LONG_STAGE, "approvers": ["user:carla"]},
@@ -142,3 +143,24 @@ def test_what_may_still_come_is_said_in_german(placet: Placet, visit: Visitors) 
     page = rita.go(f"/requests/{request['id']}/process")
     expect(page.locator(".outline")).to_contain_text("in 2 von 3 untersuchten Zweigen")
     assert rita.findings("what may still come in German") == []
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(360, "light"), (1400, "dark")])
+def test_what_each_decision_leads_to_is_said_beside_the_decision(
+    placet: Placet, visit: Visitors, width: int, scheme: Any
+) -> None:
+    request = started(placet, "An expense to decide", *STAGES, graph_spec=WAYS)
+    (task,) = open_tasks(request).values()
+    visitor = visit("max", width=width, color_scheme=scheme)
+    page = visitor.go(f"/tasks/{task}")
+    panel = page.locator("#consequences")
+    said = [panel.locator("dt", has_text=word).locator("xpath=following-sibling::dd[1]") for word in WORDS]
+    expect(said[0]).to_contain_text(f"Next is {LONG_STAGE}: Carla.")
+    expect(said[0]).to_contain_text("Forecast end:")
+    expect(said[1]).to_contain_text("The request ends: Rejected.")
+    expect(said[2]).to_contain_text("The request goes back to its requester.")
+    findings = visitor.findings(f"a task with what each decision leads to {scheme}")
+    assert open_tasks(placet.request(request)) == open_tasks(request), "looking decides nothing"
+    visitor.go(f"/tasks/{task}/consequences")
+    findings += visitor.findings(f"what each decision leads to alone {scheme}")
+    assert findings == []
