@@ -233,7 +233,10 @@ def test_on_a_phone_fields_stand_below_each_other_and_nothing_is_squeezed(placet
 
     max_, rita = visit("max", width=360), visit("rita", width=360)
     page = max_.go("/me")
-    fields = [box(page, page.get_by_label(label)) for label in ("First day", "Last day", "Substitute")]
+    fields = [
+        box(page, page.get_by_label(label, exact=label == "Substitute"))
+        for label in ("First day", "Last day", "Substitute")
+    ]
     assert {field["x"] for field in fields} == {fields[0]["x"]}, "below each other"
 
     (task,) = open_tasks(started(placet, "A narrow one", MAX | {"undo_seconds": 110})).values()

@@ -167,9 +167,9 @@ async def test_an_absence_that_cannot_be_is_refused_with_what_is_wrong(
         assert answer.status_code == 422
         page = unescape(answer.text)
         assert message in page
-        about = next((name for name in ("substitute", "move") if name in entered), "last")
-        field = {"move": "substitute"}.get(about, about)
-        label = {"substitute": "Substitute", "last": "Last day"}[field]
+        wrong = "first" if entered.get("first") == "" else list(entered)[-1]
+        field = {"move": "substitute"}.get(wrong, wrong)
+        label = {"substitute": "Substitute", "first": "First day", "last": "Last day"}[field]
         assert re.search(rf'<a href="#f-{field}">{label}</a>: [^<]*{message}', page), "above the form"
         assert re.search(rf'<p class="error" id="f-{field}-error">.*{message}', page), "beside its field"
     assert (await database.read(people.get, "bob")).away == []

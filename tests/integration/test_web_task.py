@@ -116,7 +116,7 @@ async def test_a_button_that_cannot_be_used_says_why(desk: ApiDesk, records: Rec
     page = unescape(await page_of(desk, person, "/tasks/r1.1"))
     assert re.search(rf'<p class="refused" id="refused">.*{why}', page)
     buttons = re.findall(r'<button name="decision"[^>]*>', page)
-    assert len(buttons) == 3
+    assert len(buttons) == 4
     assert all('disabled aria-describedby="refused" title="' in one and why in one for one in buttons)
     assert "disabled" not in re.findall(r'<button name="decision"[^>]*>', await page_of(desk, "bob", "/tasks/r1.1"))[0]
 
