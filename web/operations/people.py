@@ -190,6 +190,7 @@ def read_person(connection: Connection, person: str, wording: Wording, idle: tim
 def read_groups(connection: Connection, cursor: str | None) -> GroupsPage:
     """Read a page of the groups and roles with their members; raises InputInvalid for an invalid cursor."""
     page = cursors.part(people_listing.held_names(connection), LINES, cursor)
+    people_listing.first_of(connection, page.items)
     groups, roles = ([one for one in page.items if one.kind == kind] for kind in ("group", "role"))
     return GroupsPage(groups=groups, roles=roles, first=cursor is None, next_cursor=page.next_cursor)
 

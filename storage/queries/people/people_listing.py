@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, String, cast, func, or_, select
+from sqlalchemy import Connection, String, TableValuedAlias, cast, func, select
 from sqlmodel import col
 
 from storage.queries import cursor as cursors
@@ -18,6 +18,8 @@ from storage.tables.approvals import ApprovalTask, StoredPerson
 from storage.tables.identity import DirectoryGroup
 
 _AT_ONCE = 500  # rows that a search reads ahead
+Kind = Literal["group", "role"]
+_HELD: Final[dict[Kind, Any]] = {"group": col(StoredPerson.groups), "role": col(StoredPerson.roles)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class PeopleFilter:
 class HeldName:
     """A group or a role: how many active people hold it, the first of them by name, and the open tasks in its queue."""
 
-    kind: Literal["group", "role"]
+    kind: Kind
     name: str
     members: int = 0
     first: list[str] = field(default_factory=list)
@@ -128,32 +130,60 @@ def open_tasks(connection: Connection, people: Iterable[str]) -> dict[str, int]:
     return {row.assignee: row.open for row in LOADS.rows(connection, people=wanted)} if wanted else {}
 
 
-def held_names(connection: Connection, *, most_named: int = 5) -> list[HeldName]:
-    """List every group and role that an active person holds, or that is provisioned, with its members; by name."""
+def held_names(connection: Connection) -> list[HeldName]:
+    """List every group and role that an active person holds, or that is provisioned; by name.
+
+    Who the `first` of each are is left out: `first_of` reads them for those that are shown.
+    """
     found: dict[tuple[str, str], HeldName] = {}
 
-    def of(kind: Literal["group", "role"], name: str) -> HeldName:
-        return found.setdefault((kind, name), HeldName(kind=kind, name=name))
+    def of(kind: Kind, name: str) -> HeldName:
+        if (kind, name) not in found:
+            found[kind, name] = HeldName(kind=kind, name=name)
+        return found[kind, name]
 
     for name in connection.scalars(select(col(DirectoryGroup.name))):
         of("group", name)
-    groups, roles = col(StoredPerson.groups), col(StoredPerson.roles)
-    query = select(col(StoredPerson.name), groups, roles).where(
-        col(StoredPerson.active), or_(cast(groups, String) != "[]", cast(roles, String) != "[]")
-    )
-    for row in connection.execute(query.order_by(func.lower(col(StoredPerson.name)), col(StoredPerson.id))):
-        for one in (*(of("group", name) for name in row.groups), *(of("role", name) for name in row.roles)):
-            one.members += 1
-            if len(one.first) < most_named:
-                one.first.append(row.name)
+    for kind in _HELD:
+        held = _each(connection, kind).c.value
+        query = select(held, func.count()).select_from(StoredPerson).where(col(StoredPerson.active)).group_by(held)
+        for name, number in connection.execute(query):
+            of(kind, name).members = number
     queue = col(ApprovalTask.queue)
     waiting = select(queue, func.count()).where(
         col(ApprovalTask.status) == "open", queue.is_not(None), col(ApprovalTask.assignee).is_(None)
     )
     for name_of_queue, number in connection.execute(waiting.group_by(queue)).all():
-        kind, _, held = str(name_of_queue).partition(":")
-        of("role" if kind == "role" else "group", held).waiting = number
+        prefix, _, name = str(name_of_queue).partition(":")
+        of("role" if prefix == "role" else "group", name).waiting = number
     return sorted(found.values(), key=lambda one: (one.kind, fold(one.name)))
+
+
+def first_of(connection: Connection, shown: Iterable[HeldName], *, most: int = 5) -> None:
+    """Fill in the first members of these groups and roles."""
+    by_name = {(one.kind, one.name): one for one in shown if one.members}
+    for kind in _HELD:
+        held = _each(connection, kind).c.value
+        by = (func.lower(col(StoredPerson.name)), col(StoredPerson.id))
+        ranked = (
+            select(
+                held.label("held"),
+                col(StoredPerson.name),
+                func.row_number().over(partition_by=held, order_by=by).label("place"),
+            )
+            .select_from(StoredPerson)
+            .where(col(StoredPerson.active), held.in_([name for of, name in by_name if of == kind]))
+            .subquery()
+        )
+        query = select(ranked.c.held, ranked.c.name).where(ranked.c.place <= most)
+        for name, person in connection.execute(query.order_by(ranked.c.held, ranked.c.place)):
+            by_name[kind, name].first.append(person)
+
+
+def _each(connection: Connection, kind: Kind) -> TableValuedAlias:
+    """Return the names that people hold as rows of a `value`, for whoever is selected beside them."""
+    each = func.json_each if connection.dialect.name == "sqlite" else func.json_array_elements_text
+    return each(_HELD[kind]).table_valued("value", joins_implicitly=True)
 
 
 def away(connection: Connection, now: datetime) -> list[AwaySpan]:
