@@ -9,6 +9,7 @@ import jsonpatch
 
 from insight.mining.process import Process
 from placet.json_pointer import pointer_of
+from placet.nodes.registry import NODE_TYPES
 
 Patch: TypeAlias = tuple[dict[str, Any], ...]
 
@@ -127,7 +128,7 @@ def _reached(process: Process, edges: Sequence[Mapping[str, Any]]) -> set[str]:
         ways.setdefault(edge["from"], []).append(edge["to"])
     for node in process.graph["nodes"]:
         ways.setdefault(node["id"], []).extend(_led_to(node))
-    pending = [node["id"] for node in process.graph["nodes"] if node["type"] == "trigger"]
+    pending = [node["id"] for node in process.graph["nodes"] if NODE_TYPES[node["type"]].begins]
     reached: set[str] = set()
     while pending:
         name = pending.pop()

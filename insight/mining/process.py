@@ -11,6 +11,7 @@ from typing import Any
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.definition.steps import Quorum, Step, WeightedApprover
 from placet.definition.variables import Variable
+from placet.nodes.registry import NODE_TYPES
 from placet.plan.compiler import chain
 
 
@@ -68,7 +69,7 @@ class Process:
     def ends_unless_approved(self, node: str) -> bool:
         """Whether everything but an approval leads to an end of the request."""
         return all(
-            self.node(edge["to"])["type"] == "terminator"
+            NODE_TYPES[self.node(edge["to"])["type"]].ends
             for edge in self._from(node)
             if edge.get("on") not in {None, "approved"}
         )
