@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from api.schemas.suggestions import GeneratedView
 from cli.database import migrated_database
 from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import errors_as_messages, out, print_json, progress
 from placet.audit.admin_acts import OPERATOR
+from placet.audit.chain import moment
 from service.pool.pool import processes
 from service.simulations.simulator import Simulator
 from service.suggestions.evaluation import Evaluator
 from service.suggestions.generation import DAYS, LEAST_OCCURRENCES, MOST_DAYS, Generated, Order, generate
+from storage.tables.suggestions import WorkflowSuggestion
 from worker.settings import Settings
+
+_NOT_TOLD = {"subject", "subject_id", "words", "blueprint", "stored_format", "draft_id"}  # as in the API's lists
 
 
 def suggest_command(
@@ -37,7 +40,7 @@ def suggest_command(
     for name, why in made.left_out:
         progress(f"{name}: {why}")
     if as_json:
-        print_json(GeneratedView.of(made).model_dump(mode="json"))
+        print_json(_document(made))
         return
     out.print(f"{len(made.created)} new suggestions, {made.refreshed} with newer evidence.", markup=False)
     for row in made.created:
@@ -47,6 +50,22 @@ def suggest_command(
             markup=False,
             soft_wrap=True,
         )
+
+
+def _document(made: Generated) -> dict[str, Any]:
+    """Return what came of a run in the names that the API has for it."""
+    return {
+        "created": len(made.created),
+        "items": [_item(row) for row in made.created],
+        "refreshed": made.refreshed,
+        "left_out": [{"template": name, "message": why} for name, why in made.left_out],
+    }
+
+
+def _item(row: WorkflowSuggestion) -> dict[str, Any]:
+    """Return a new suggestion, which nobody has reviewed and which has no draft."""
+    kept = row.model_dump(exclude=_NOT_TOLD)
+    return kept | {"draft": None, "created_at": moment(row.created_at), "updated_at": moment(row.updated_at)}
 
 
 async def _generate(settings: Settings, order: Order) -> Generated:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ async def test_the_command_stores_what_the_api_shows(
     made = json.loads(told.stdout)
     assert made["created"] == len(made["items"]) > 0
     listed = (await desk.get(f"{SUGGESTIONS}?template={name}", as_="desi")).json()["items"]
-    assert {item["id"] for item in listed} == {item["id"] for item in made["items"]}
+    assert sorted(listed, key=itemgetter("id")) == sorted(made["items"], key=itemgetter("id")), "as the API tells them"
     again = await called("--template", name)
     assert "0 new suggestions" in again.stdout
     unknown = await called("--template", f"{name}x")
