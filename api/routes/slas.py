@@ -86,9 +86,7 @@ async def list_unacknowledged_sla_breaches(  # noqa: PLR0917 - called by keyword
     severity: Severity | None = None,
 ) -> Listed[BreachView]:
     """List the breaches that nobody has acknowledged, the latest first, as far as the caller may see them."""
-    chosen = Chosen(sla_id=sla_id, template=template, severity=severity, acknowledged=False)
-    page = await list_breaches(context, caller, chosen, limit=limit, cursor=cursor)
-    return Listed(items=[BreachView.of(row) for row in page.items], next_cursor=page.next_cursor)
+    return await list_sla_breaches(context, caller, limit, cursor, sla_id, template, severity, acknowledged=False)
 
 
 @router.get("/workflow/sla-breaches/{breach_id}/")

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from insight.event_logs.course import Course
+from insight.mining.statistics import wilson
 
 QUANTILES: Final = (0.5, 0.9, 0.99)
 MACHINE_SECONDS: Final = 120.0  # at the median: nobody looks at a request for less, from the event before
-_Z = 1.96
 _HOUR = 3_600_000  # milliseconds
 
 
@@ -44,7 +44,7 @@ class StageFigures:
                     "approved": approved,
                     "returned": self._returned[stage],
                     "approval_rate": round(approved / count, 4),
-                    "approval_rate_low": round(wilson_low(approved, count), 4),
+                    "approval_rate_low": round(wilson(approved, count)[0], 4),
                     "wait_hours": {"p50": round(p50, 3), "p90": round(p90, 3), "p99": round(p99, 3)},
                     "machine": p50 * 3600 < MACHINE_SECONDS,
                 }
@@ -66,11 +66,3 @@ def quantile(ordered: Sequence[float], q: float) -> float:
     low = math.floor(place)
     high = min(low + 1, len(ordered) - 1)
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
-
-
-def wilson_low(count: int, of: int) -> float:
-    """Return the lower bound of a share, by Wilson's interval of 95 %."""
-    share = count / of
-    centre = share + _Z**2 / (2 * of)
-    spread = _Z * math.sqrt(share * (1 - share) / of + _Z**2 / (4 * of**2))
-    return max(0.0, (centre - spread) / (1 + _Z**2 / of))

@@ -65,8 +65,9 @@ class SlaMonitor:
                     break
             if not ids and now - sla.judged_until >= NOTED:
                 await self._database.write(definitions.note_judged, sla.id, now)
-        while reminded := await self._database.write(self._remind, now):
-            looked += reminded
+        if await self._database.look_up(breaches.any_to_remind, now):
+            while reminded := await self._database.write(self._remind, now):
+                looked += reminded
         return looked
 
     def _judge(self, connection: Connection, sla_id: str, ids: Sequence[str], now: datetime) -> int:

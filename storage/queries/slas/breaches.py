@@ -114,11 +114,21 @@ def set_actual(connection: Connection, breach_id: str, seconds: float) -> None:
     connection.execute(update(SlaBreach).where(col(SlaBreach.id) == breach_id).values(actual_duration_seconds=seconds))
 
 
+def any_to_remind(connection: Connection, now: datetime) -> bool:
+    """Whether a breach is to be mailed again: asked far more often than one is, and without a lock."""
+    query = select(col(SlaBreach.id)).where(_due_again(now)).limit(1)
+    return connection.execute(query).first() is not None
+
+
+def _due_again(now: datetime) -> ColumnElement[bool]:
+    return and_(col(SlaBreach.acknowledged_at).is_(None), col(SlaBreach.remind_at) <= now)
+
+
 def to_remind(connection: Connection, now: datetime, *, limit: int) -> list[SlaBreach]:
     """Return breaches that nobody has acknowledged, and that are to be mailed again."""
     query = (
         select(_TABLE)
-        .where(col(SlaBreach.acknowledged_at).is_(None), col(SlaBreach.remind_at) <= now)
+        .where(_due_again(now))
         .order_by(col(SlaBreach.remind_at))
         .limit(limit)
         .with_for_update(skip_locked=True)
