@@ -69,6 +69,8 @@ class Visitor:
 
     def findings(self, name: str) -> list[str]:
         """Return the serious findings of axe about the page as it is, and whether it scrolls sideways."""
+        # A click that led to another page returns when that page begins to arrive, before it has a root element.
+        self.page.wait_for_load_state()
         self.picture(name)
         width = self.page.evaluate("innerWidth")
         wide = self.page.evaluate("document.documentElement.scrollWidth")

@@ -71,6 +71,7 @@ _TOO_WIDE = """() => {
 def look_at(visitor: Visitor, name: str) -> list[str]:
     """Return what is wrong with the page that is shown."""
     page = visitor.page
+    page.wait_for_load_state()
     found = [f"{name}: {said}" for said in page.evaluate(_FRAME)]
     page.evaluate(AXE_SCRIPT)
     for width in WIDTHS:

@@ -35,6 +35,7 @@ def test_a_question_is_asked_and_answered_and_the_request_watched(
         asked.get_by_role("link", name="wait for your answer")
     ).first.click()
     asked.get_by_role("link", name=f"A trip, {width} wide", exact=True).click()
+    expect(asked.locator("#answer-1")).to_be_visible()
     findings += rita.findings("the question") if scripts else []
     asked.get_by_role("button", name="Remind them").click()
     expect(asked.get_by_role("button", name="Remind them")).to_be_disabled()
