@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from placet.audit.admin_acts import OPERATOR, Act, ActedBy
-from placet.errors import Conflict, InputInvalid, NotPermitted, Problem
+from placet.errors import Conflict, InputInvalid, NotPermitted, Problem, Unavailable
 from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.administration.person_document import MOST_ABSENCES, Away, PersonDocument, PersonFacts
@@ -25,7 +25,9 @@ from storage.recording import admin_acts
 from storage.tables.approvals import StoredPerson
 
 Tell = Callable[[str], Awaitable[bool]]
-"""Have a request read the directory again, by its id; False where there is no need, as it has ended in the engine."""
+"""Have a request read the directory again, by its id; False where there is no need, as it has ended in the engine.
+
+Raises Unavailable where the engine was not reached."""
 
 _TOLD_AT_ONCE = 16
 _ADMIN = "admin"
@@ -209,19 +211,29 @@ async def load_people(
 
 
 async def tell_departures(database: Database, tell: Tell, now: datetime) -> None:
-    """Tell the requests of everyone whose departure is due to be looked at, so that they move the tasks on."""
+    """Tell the requests of everyone whose departure is due to be looked at, so that they move the tasks on.
+
+    Where the engine is not reached, the departure is due again within seconds, however old it is.
+    """
     for person in await database.read(departures.due, now):
         requests = await database.write(departures.take, person, now)
         if requests is None:
             continue
         turn = asyncio.Semaphore(_TOLD_AT_ONCE)
 
-        async def one(request_id: str, turn: asyncio.Semaphore = turn) -> bool:
+        async def one(request_id: str, turn: asyncio.Semaphore = turn) -> bool | None:
             async with turn:
-                return await tell(request_id)
+                try:
+                    return await tell(request_id)
+                except Unavailable:
+                    return None
 
-        if not any(await asyncio.gather(*(one(request_id) for request_id in requests))):
+        answers = await asyncio.gather(*(one(request_id) for request_id in requests))
+        if None in answers:
+            continue
+        if not any(answers):
             await database.write(departures.settle, person, now)
+        await database.write(departures.postpone, person, now)
 
 
 def _added(person: StoredPerson) -> Act:

@@ -233,13 +233,17 @@ async def recorded(client: Client, request_id: str) -> tuple[int, str] | None:
 
 
 async def tell_directory_changed(client: Client, request_id: str) -> bool:
-    """Have a request read the directory again; False where there is no need, as it has ended in the engine."""
+    """Have a request read the directory again; False where there is no need, as it has ended in the engine.
+
+    Raises Unavailable.
+    """
     try:
-        await client.get_workflow_handle(request_id).signal(
-            ApprovalWorkflow.directory_changed, rpc_timeout=_ASIDE_DEADLINE
-        )
-    except RPCError as error:
-        return error.status is not RPCStatusCode.NOT_FOUND  # what could not be told is told at the next look
+        async with _reaching(_ASIDE_DEADLINE):
+            await client.get_workflow_handle(request_id).signal(
+                ApprovalWorkflow.directory_changed, rpc_timeout=_ASIDE_DEADLINE
+            )
+    except Gone:
+        return False
     return True
 
 

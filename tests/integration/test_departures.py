@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from placet.errors import Unavailable
 from service.administration.people import tell_departures
 from storage.database import Database
 from storage.queries.people import departures, people
@@ -19,13 +20,16 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 @dataclass
 class Told:
-    """What was told, by somebody who answers that every request runs, or none does."""
+    """What was told, by somebody who answers that every request runs, or none does, or who reaches no engine."""
 
     running: bool = True
+    reached: bool = True
     requests: list[str] = field(default_factory=list)
 
     async def __call__(self, request_id: str) -> bool:
         self.requests.append(request_id)
+        if not self.reached:
+            raise Unavailable
         return self.running
 
 
@@ -99,6 +103,33 @@ async def test_a_departure_is_in_one_hand_at_a_time(database: Database) -> None:
     await _leaves(database, "bob")
     assert await database.write(departures.take, "bob", NOW) == ["hers"]
     assert await database.write(departures.take, "bob", NOW) is None
+
+
+async def test_what_could_not_be_told_is_told_soon_also_long_after_somebody_has_left(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    told, hour = Told(reached=False), 3600
+    assert await _look(database, told, after=hour) == ["hers"]
+    assert await _look(database, told, after=hour + 9) == []
+    told.reached = True
+    assert await _look(database, told, after=hour + 10) == ["hers"]
+    assert await _look(database, told, after=2 * hour) == [], "the engine has it now"
+
+
+async def test_a_departure_that_a_killed_process_had_taken_is_taken_by_the_next(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    assert await database.write(departures.take, "bob", NOW + timedelta(hours=1)) == ["hers"]
+    assert await _look(database, Told(), after=3610) == ["hers"]
+
+
+async def test_a_departure_that_is_noted_while_others_are_told_is_looked_at_at_once(database: Database) -> None:
+    await _waiting(database)
+    await _leaves(database, "bob")
+    assert await database.write(departures.take, "bob", NOW) == ["hers"]
+    await database.write(departures.note, "bob", NOW + timedelta(seconds=1))
+    await database.write(departures.postpone, "bob", NOW)
+    assert await _look(database, Told(), after=1) == ["hers"]
 
 
 async def test_who_changes_their_absences_has_what_a_substitute_has_for_them_looked_at(database: Database) -> None:

@@ -17,6 +17,8 @@ from storage.tables.columns import Moment
 
 FIRST_AGAIN = timedelta(seconds=5)
 LAST_AGAIN = timedelta(hours=1)
+# For whoever informs the requests. A process that ends meanwhile, or cannot reach the engine, is followed by the next.
+LEASE = timedelta(seconds=10)
 # A request that read the directory just before somebody left may still open a task for them.
 SETTLED = timedelta(minutes=1)
 
@@ -57,14 +59,13 @@ def due(connection: Connection, now: datetime) -> list[str]:
 def take(connection: Connection, person: str, now: datetime) -> list[str] | None:
     """Lease a person's departure and return the requests to inform, or None where another process has it.
 
-    The next attempt comes later each time, since a request may never answer.
+    Without `postpone` or `settle`, it is due again at the end of the lease.
     """
     mine = col(Departure.person) == person, col(Departure.look_at) <= now
     left_at = connection.scalar(select(col(Departure.left_at)).where(*mine))
     if left_at is None:
         return None
-    again = min(max(now - left_at, FIRST_AGAIN), LAST_AGAIN)
-    if not connection.execute(update(Departure).where(*mine).values(look_at=now + again)).rowcount:
+    if not connection.execute(update(Departure).where(*mine).values(look_at=now + LEASE)).rowcount:
         return None
     held = connection.execute(_HELD, {"person": person}).one_or_none()
     as_substitute = col(ApprovalTask.assigned_via) == f"substitution:{person}"
@@ -75,6 +76,18 @@ def take(connection: Connection, person: str, now: datetime) -> list[str] | None
         rule = or_(waiting_for(Visibility(person=person, queues=queues)), as_substitute)
     waiting = select(col(ApprovalTask.request_id)).where(col(ApprovalTask.status) == "open", rule)
     return sorted(set(connection.scalars(waiting)))
+
+
+def postpone(connection: Connection, person: str, now: datetime) -> None:
+    """Have a departure that was taken at `now` looked at again later each time, since a request may never answer.
+
+    One that was noted anew meanwhile stays due.
+    """
+    mine = col(Departure.person) == person, col(Departure.look_at) == now + LEASE
+    left_at = connection.scalar(select(col(Departure.left_at)).where(*mine))
+    if left_at is not None:
+        again = min(max(now - left_at, FIRST_AGAIN), LAST_AGAIN)
+        connection.execute(update(Departure).where(*mine).values(look_at=now + again))
 
 
 def settle(connection: Connection, person: str, now: datetime) -> None:
