@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
-from activities.notifications.channels.mailbox import Mail, Mailbox
+from activities.notifications.channels.mailbox import Mailbox
 
 _PAGES = Environment(autoescape=True)
 _STYLE = "body{font:16px/1.5 system-ui;max-width:60rem;margin:2rem auto;padding:0 1rem}td{padding:.2rem 1rem .2rem 0}"
@@ -38,11 +38,10 @@ def mailroom(mailbox: Mailbox) -> Starlette:
     """Return an application that shows the mails of the mailbox."""
 
     def everything(_request: Request) -> HTMLResponse:
-        return HTMLResponse(_LIST.render(mails=mailbox.mails(), style=_STYLE))
+        return HTMLResponse(_LIST.render(mails=mailbox.heads(), style=_STYLE))
 
     def one(request: Request) -> HTMLResponse:
-        number = request.path_params["number"]
-        found: Mail | None = next((m for m in mailbox.mails() if m.number == number), None)
+        found = mailbox.find(request.path_params["number"])
         if found is None:
             return HTMLResponse("There is no such mail.", status_code=404)
         return HTMLResponse(_ONE.render(mail=found, style=_STYLE, links_apart=_LINKS_APART))

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 import pytest_asyncio
 
+from activities.notifications.channels import mailbox as mailboxes
 from activities.notifications.channels.channel import Message, NotDelivered
 from activities.notifications.channels.mailbox import Mail, Mailbox
 from activities.notifications.channels.smtp import SmtpChannel
 from activities.notifications.settings import NotifySettings
+from cli.pages.mailbox import mailroom
 from tests.dispatching import settings_for
 from tests.mailbox import FaultyMailbox
 
@@ -110,3 +115,32 @@ async def test_a_mailbox_with_a_folder_has_the_newest_mails_of_earlier_runs(tmp_
         box.clear()
     assert [file.name for file in folder.iterdir()] == ["000000009.eml"]
     assert not folder.stat().st_mode & 0o077
+
+
+async def test_a_page_of_the_mailbox_reads_no_more_than_it_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+    parse = mailboxes._mail
+
+    def noted(kept: Any) -> Mail:
+        parsed.append(kept.number)
+        return parse(kept)
+
+    monkeypatch.setattr(mailboxes, "_mail", noted)
+    async with Mailbox() as box:
+        channel = SmtpChannel(NotifySettings(smtp_host=box.host, smtp_port=box.port, smtp_tls="none"))
+        for number in range(3):
+            await channel.send(message(subject=f"Grüße {number}"))
+        await channel.close()
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=mailroom(box)), base_url="http://mailbox"
+        ) as http:
+            everything = (await http.get("/")).text
+            assert parsed == []
+            assert re.findall(r'<a href="/(\d)">(Grüße \d)</a>', everything) == [
+                ("3", "Grüße 2"),
+                ("2", "Grüße 1"),
+                ("1", "Grüße 0"),
+            ]
+            assert "Grüße 1" in (await http.get("/2")).text
+            assert parsed == [2]
+            assert (await http.get("/4")).status_code == 404

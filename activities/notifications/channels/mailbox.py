@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
@@ -39,14 +40,31 @@ class Mail:
     headers: dict[str, str]
 
 
-class _StoredMail(NamedTuple):
-    """A mail as it is stored. It is parsed when somebody reads it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailHead:
+    """What a list tells of a mail: its number, when it came and for whom, and its subject."""
+
+    number: int
+    received_at: datetime
+    to: tuple[str, ...]
+    subject: str
+
+
+@dataclass(frozen=True)
+class _StoredMail:
+    """A mail as it is stored. It is parsed when somebody reads it, and for a list only its headers are, once."""
 
     number: int
     received_at: datetime
     sender: str
     to: tuple[str, ...]
     content: bytes
+
+    @cached_property
+    def head(self) -> MailHead:
+        headers = email.message_from_bytes(self.content.partition(b"\r\n\r\n")[0], policy=SMTP_POLICY)
+        subject = str(headers["Subject"] or "")
+        return MailHead(number=self.number, received_at=self.received_at, to=self.to, subject=subject)
 
 
 class Mailbox:
@@ -108,6 +126,14 @@ class Mailbox:
         """List the stored mails, oldest first: those to an address, and those after a number."""
         # Copied in one step, since threads serve the pages while new mails arrive.
         return [_mail(one) for one in tuple(self._mails) if one.number > after and (to is None or to in one.to)]
+
+    def heads(self) -> list[MailHead]:
+        """List what a list tells of the stored mails, oldest first."""
+        return [one.head for one in tuple(self._mails)]
+
+    def find(self, number: int) -> Mail | None:
+        """Return the stored mail of this number, or None."""
+        return next((_mail(one) for one in tuple(self._mails) if one.number == number), None)
 
     def clear(self) -> None:
         """Delete all mails."""
