@@ -26,10 +26,12 @@ lint: install
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+# The tests start hundreds of processes, which would each compile all modules anew where no bytecode may be written.
+test: export PYTHONDONTWRITEBYTECODE :=
 test: lint
 	sh tests/machine.sh
 	.venv/bin/placet engine --find
-	$(PY) -m pytest -n 2 --dist loadgroup
+	$(PY) -m pytest -n 3 --dist loadfile
 
 # The pictures of README and docs, from the browser tests.
 pictures: install

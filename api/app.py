@@ -93,10 +93,15 @@ class _Api(FastAPI):
 def create_app(context: ApiContext, pages: ASGIApp | None = None) -> FastAPI:
     """Return the API for this context; `pages` answers what is not the API's."""
     app = _application(context.tracer_provider, pages)
+    set_context(app, context)
+    return app
+
+
+def set_context(app: FastAPI, context: ApiContext) -> None:
+    """Have an application answer with this context from now on; its tracing stays as it was made."""
     app.state.context = context
     app.state.shutdown = Shutdown(context.admission)
     app.state.health = Health(context)
-    return app
 
 
 def describe() -> dict[str, Any]:

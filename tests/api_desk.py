@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import pytest_asyncio
+from fastapi import FastAPI
 from temporalio.client import Client
 
+from api import app as api
 from api.context import ApiContext
+from service.pool.pool import ProcessPool
 from storage.database import Database
 from storage.queries.identity import tokens
 from tests.approvals import EXPENSE, SECRET, store_people, worker
 from tests.stored import writing
 from tests.waiting import until
-from web.app import create_app
+from web import app as web
 from worker.converter import DATA_CONVERTER
 from worker.jobs import presence_job
 
@@ -143,13 +148,87 @@ async def api_desk(
         start_deadline=deadline,
         **settings,
     )
-    transport = httpx.ASGITransport(app=create_app(context), raise_app_exceptions=False)
+    if "limits" not in settings:
+        _WARM.lend_to(context)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
-            yield ApiDesk(http=http, database=database, insistent=seconds is None)
+        with application(context) as app:
+            transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://placet.test") as http:
+                yield ApiDesk(http=http, database=database, insistent=seconds is None)
     finally:
         await context.confirmations.close()
-        await context.pool.close()
+        await _WARM.take_back(context)
+
+
+class WarmPool:
+    """One pool of processes for the desks of a run: a process loads its libraries for longer than most tests take.
+
+    It belongs to one event loop, that of the session. Where a desk ends while its work runs, the work is broken off.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPool | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def open(self) -> None:
+        """Lend processes from now on to desks of this event loop."""
+        self._loop = asyncio.get_running_loop()
+
+    async def close(self) -> None:
+        """End the processes."""
+        self._loop = None
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    def lend_to(self, context: ApiContext) -> None:
+        """Have a context work with these processes; one of another event loop has its own."""
+        if self._loop is asyncio.get_running_loop():
+            self._pool = self._pool or ProcessPool(context.limits)
+            vars(context)["pool"] = self._pool
+
+    async def take_back(self, context: ApiContext) -> None:
+        """End what a context has left running."""
+        if context.pool is not self._pool:
+            await context.pool.close()
+        elif self._pool._busy or self._pool.waiting:
+            await self._pool.close()
+            self._pool = None
+
+
+_WARM = WarmPool()
+
+
+@pytest_asyncio.fixture(scope="session", autouse=True)
+async def warm_pool() -> AsyncIterator[None]:
+    """Keep processes warm for the desks of a run; the folders whose tests open desks use this."""
+    await _WARM.open()
+    yield
+    await _WARM.close()
+
+
+_IDLE: list[tuple[FastAPI, FastAPI]] = []  # applications that no test uses at the moment, with their pages
+
+
+@contextmanager
+def application(context: ApiContext) -> Iterator[FastAPI]:
+    """Give the application with a context of a test's own.
+
+    It is built once: the first call to each of its hundreds of routes costs more than most tests. All that it holds of
+    a test is the context.
+    """
+    if context.tracer_provider is not None:
+        yield web.create_app(context)
+        return
+    if _IDLE:
+        app, pages = _IDLE.pop()
+        api.set_context(app, context)
+        web.set_context(pages, context)
+    else:
+        pages = web.pages(context)
+        app = api.create_app(context, pages)
+    yield app
+    _IDLE.append((app, pages))
 
 
 @asynccontextmanager

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Worker
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
+from temporalio.worker import Worker, WorkflowRunner
 
 from activities.audit import Recorder
 from placet.definition.action_spec import ActionSpec
@@ -128,11 +127,11 @@ class Desk:
 
 @asynccontextmanager
 async def desk(
-    client: Client, database: Database, *, runner: SandboxedWorkflowRunner | None = None, failing: bool = False
+    client: Client, database: Database, *, runner: WorkflowRunner | None = None, failing: bool = False
 ) -> AsyncIterator[Desk]:
-    """Run a worker with the real activities on a task queue of its own."""
+    """Run a worker with the real activities on a task queue of its own, its workflows in the sandbox."""
     task_queue = f"desk-{uuid.uuid4().hex[:8]}"
-    async with worker(client, database, task_queue, runner=runner, failing=failing):
+    async with worker(client, database, task_queue, runner=runner or passing_runner(), failing=failing):
         yield Desk(client=client, database=database, task_queue=task_queue)
 
 
@@ -141,16 +140,19 @@ def worker(
     database: Database,
     task_queue: str,
     *,
-    runner: SandboxedWorkflowRunner | None = None,
+    runner: WorkflowRunner | None = None,
     failing: bool = False,
 ) -> Worker:
-    """Return a worker with the real activities; `failing` makes impure workflow code fail instead of hang."""
+    """Return a worker with the real activities; `failing` makes impure workflow code fail instead of hang.
+
+    Without a `runner` it runs workflows as production does; in the sandbox each of them costs several times as much.
+    """
     activities = [Recorder(database).record, *beside_recording(client, database, SECRET)]
     return approval_worker(
         client,
         task_queue=task_queue,
         activities=activities,
-        runner=runner or passing_runner(),
+        runner=runner,
         failure_types=(Exception,) if failing else (),
     )
 

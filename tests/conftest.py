@@ -11,4 +11,4 @@ settings.register_profile(
 settings.register_profile("search", settings.get_profile("placet"), derandomize=False)
 settings.load_profile("placet")
 
-pytest_plugins = ["tests.engine", "tests.databases", "tests.mailbox", "tests.receiver"]
+pytest_plugins = ["tests.distribution", "tests.engine", "tests.databases", "tests.mailbox", "tests.receiver"]

@@ -24,5 +24,5 @@ PASSED_THROUGH = (
 
 
 def passing_runner() -> SandboxedWorkflowRunner:
-    """Return the runner that most tests use."""
+    """Return the runner of the tests of workflows; those of the API and the pages run workflows as production does."""
     return SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules(*PASSED_THROUGH))

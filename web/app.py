@@ -96,14 +96,19 @@ def create_app(context: ApiContext) -> FastAPI:
 def pages(context: ApiContext) -> FastAPI:
     """Return the pages alone."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, title="Placet", redirect_slashes=True)
-    app.state.context = context
-    app.state.web = WebContext(context=context, health=Health(context))
+    set_context(app, context)
     problems.install(app)
     app.add_middleware(cast(Any, HeadersMiddleware))
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", _Lasting(directory=STATIC), name="static")
     return app
+
+
+def set_context(app: FastAPI, context: ApiContext) -> None:
+    """Have the pages work with this context from now on."""
+    app.state.context = context
+    app.state.web = WebContext(context=context, health=Health(context))
 
 
 class _Lasting(StaticFiles):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import mimetypes
 
+import puremagic
+
 from placet.errors import TypeNotAllowed
 from placet.sentences import sentence
 
@@ -55,8 +57,6 @@ def _by_content(name: str, head: bytes) -> str:
     named = _by_name(name)
     if head.startswith(b"PK\x03\x04"):
         return named if named is not None and named.startswith(_ARCHIVES) else _ZIPPED
-    import puremagic  # reads the signatures of thousands of types when it is loaded
-
     try:
         found = puremagic.from_string(head, mime=True).lower()
     except (puremagic.PureError, ValueError):

@@ -10,15 +10,18 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.api_desk import warm_pool
 from tests.browser import Visitors
 from tests.contract import PEOPLE, Placet
 from tests.processes import installation
 from tests.waiting import PATIENCE
 
+__all__ = ["browser", "placet", "visit", "warm_pool"]
 
-@pytest.fixture(scope="session")
+
+@pytest.fixture(scope="package")
 def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
-    """Give a running installation with people in it."""
+    """Give a running installation with people in it, which ends before other tests need the processors."""
     # Links that decide need no session here; stages that say so need one, as they do by default.
     with installation(tmp_path_factory.mktemp("contract") / "home", PLACET_DECISION_LINKS="bearer") as place:
         tokens = place.load(PEOPLE)

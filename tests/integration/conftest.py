@@ -8,7 +8,9 @@ import pytest_asyncio
 from temporalio.client import Client
 
 from storage.database import Database
-from tests.api_desk import ApiDesk, working_desk
+from tests.api_desk import ApiDesk, warm_pool, working_desk
+
+__all__ = ["desk", "warm_pool"]
 
 
 @pytest_asyncio.fixture

@@ -14,7 +14,7 @@ import pytest_asyncio
 from fastapi.routing import APIRoute
 
 from api.access import RULES, rule_of
-from api.app import _application, describe
+from api.app import _application
 from api.http.authentication import LOOPBACK_COOKIE
 from api.http.calls import PersonalRoute
 from api.http.parameters import PublicRoute
@@ -24,12 +24,13 @@ from service.identity.login import issue_code
 from service.principal import ACCESS
 from storage.database import Database
 from tests.api_desk import BASE, ApiDesk, api_desk, context_of, no_engine
+from tests.documented import document
 from web.access import LOGGED_IN, PAGES, PUBLIC
 from web.access import rule_of as page_rule_of
 from web.app import ROUTERS
 from web.security import PageRoute
 
-DOCUMENT = describe()
+DOCUMENT = document()
 SECURITY = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 # Somebody of each access, and somebody with none.
 WITH = {"requester": "rex", "approver": "ava", "designer": "desi", "auditor": "audrey", "admin": "adam", "none": "nil"}

@@ -13,13 +13,13 @@ import pytest
 import pytest_asyncio
 from starlette.requests import Request
 
-from api.app import describe
 from api.context import ApiContext
 from api.http.calls import _fingerprint
 from service.engine.admission import Admission
 from storage.database import Database
 from storage.queries.identity import tokens
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
+from tests.documented import document
 from tests.stored import writing
 
 PERSON = {"id": "pat", "name": "Pat"}
@@ -168,7 +168,7 @@ async def test_wrong_query_names_the_parameter(desk: ApiDesk, query: str, pointe
 def test_every_call_that_changes_something_answers_with_a_document_that_a_repeat_gets_again() -> None:
     empty = [
         f"{method.upper()} {path}"
-        for path, operations in describe()["paths"].items()
+        for path, operations in document()["paths"].items()
         for method, operation in operations.items()
         if "204" in operation["responses"]
     ]

@@ -13,10 +13,10 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from api.app import describe
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.approvals import EXPENSE, worker
+from tests.documented import document
 from tests.integration.recordings import Story, write
 from tests.stored import writing
 from tests.unit.core import blueprint, graph
@@ -25,7 +25,7 @@ from tests.waiting import until
 SIMULATIONS = "/workflow/workflow-simulations/"
 LISTS = sorted(
     path.removeprefix("/api/v1")
-    for path, operations in describe()["paths"].items()
+    for path, operations in document()["paths"].items()
     if any(parameter["name"] == "cursor" for parameter in operations.get("get", {}).get("parameters", ()))
 )
 

@@ -14,7 +14,6 @@ from sqlmodel import col
 
 from activities.notifications.settings import NotifySettings
 from activities.notifications.templates.template_set import defaults
-from api.app import describe
 from service.administration.notifications import CHANNELS
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
@@ -22,6 +21,7 @@ from storage.queries.notifications.delivery_queue import ChannelRoute
 from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox
 from storage.tables.notifications import NotificationMessage
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
+from tests.documented import document
 from tests.integration.recordings import Story, write
 from tests.stored import reading, writing
 
@@ -294,13 +294,13 @@ async def test_wrong_preferences_are_refused_at_each_place(desk: ApiDesk, body: 
 
 
 def test_every_body_has_an_example_and_every_channel_a_preference() -> None:
-    document = describe()
+    described = document()
     for path in ("notification-templates/{name}/", "notification-templates/{name}/preview/", "webhooks/"):
         method = "put" if path.endswith("{name}/") else "post"
-        body = document["paths"][f"/api/v1/workflow/{path}"][method]["requestBody"]["content"]["application/json"]
+        body = described["paths"][f"/api/v1/workflow/{path}"][method]["requestBody"]["content"]["application/json"]
         schema = body["schema"]
         name = (schema.get("$ref") or schema["anyOf"][0]["$ref"]).rsplit("/", 1)[1]
-        assert document["components"]["schemas"][name]["examples"]
-    mine = document["paths"]["/api/v1/workflow/people/me/preferences/"]["put"]["requestBody"]["content"]
+        assert described["components"]["schemas"][name]["examples"]
+    mine = described["paths"]["/api/v1/workflow/people/me/preferences/"]["put"]["requestBody"]["content"]
     assert mine["application/json"]["examples"]
     assert CHANNELS == ("mail", "chat", "sms")

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from api.app import describe
 from storage.database import Database
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine, pointers
+from tests.documented import document
 
 ROUTES = sorted(
     (method.upper(), path)
-    for path, operations in describe()["paths"].items()
+    for path, operations in document()["paths"].items()
     for method in operations.keys() & {"get", "post", "put", "patch", "delete"}
 )
 
@@ -65,8 +65,8 @@ async def test_all_unknown_ones_are_told_at_once_and_a_call_without_any_says_so(
 
 
 def test_every_list_is_read_in_pages() -> None:
-    schemas = describe()["components"]["schemas"]
-    for path, operations in describe()["paths"].items():
+    schemas = document()["components"]["schemas"]
+    for path, operations in document()["paths"].items():
         answer = operations.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
         shape = answer.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
         if "items" in schemas.get(shape, {}).get("properties", {}):

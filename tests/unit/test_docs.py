@@ -10,9 +10,9 @@ import pytest
 from temporalio import workflow
 
 from activities.notifications.settings import NotifySettings
-from api.app import describe
 from placet.audit import admin_acts
 from placet.audit.chain import KINDS
+from tests.documented import document
 from web.access import PAGES as PAGES_OF_BROWSERS
 from worker.settings import Settings
 from workflows.approval import ApprovalWorkflow
@@ -95,7 +95,7 @@ def test_the_kinds_of_administrative_acts_are_documented() -> None:
 def test_every_call_says_what_it_does() -> None:
     silent = [
         f"{method} {path}"
-        for path, calls in describe()["paths"].items()
+        for path, calls in document()["paths"].items()
         for method, call in calls.items()
         if not call.get("description")
     ]
@@ -106,7 +106,7 @@ def test_the_documents_name_only_routes_that_there_are() -> None:
     # A path may be cut short at its front: `…/{id}/extend/`, `/workflow/tasks/`; names in capitals stand for ids.
     routes = {
         (method.upper(), re.sub(r"{\w+}", "{}", path))
-        for path, calls in describe()["paths"].items()
+        for path, calls in document()["paths"].items()
         for method in calls
     }
     routes |= {(method, re.sub(r"{\w+}", "{}", path)) for method, path in map(str.split, PAGES_OF_BROWSERS)}

@@ -95,12 +95,6 @@ def test_a_worker_loads_nothing_of_the_api(tmp_path: Path) -> None:
     assert described.returncode == 0, described.stderr
 
 
-@pytest.mark.parametrize("command", ["up", "api"])
-def test_what_few_open_is_not_loaded_before_somebody_opens_it(tmp_path: Path, command: str) -> None:
-    described = _called(tmp_path, command, "--help", without={"sqladmin", "wtforms", "puremagic", "holidays", *_PROOFS})
-    assert described.returncode == 0, described.stderr
-
-
 def test_a_module_that_is_forbidden_ends_the_command(tmp_path: Path) -> None:
     checked = _called(tmp_path, "check", str(BLUEPRINTS / "expense.json"), without={"pydantic"})
     assert "pydantic was loaded" in checked.stderr
