@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from api.deps import Caller, Here
 from api.http.calls import PersonalRoute
 from api.schemas.costs import CostView
-from service import costs
+from service.costs.request_cost import cost_of_request as price_request
 from simulation.report.costs import Prices
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
@@ -39,4 +39,4 @@ async def cost_of_request(  # noqa: PLR0917 - called by keyword, with what its q
         delay_hour=delay_hour,
         notice=notice,
     )
-    return CostView.of(request_id, await costs.cost_of_request(context, caller, request_id, given))
+    return CostView.of(request_id, await price_request(context, caller, request_id, given))

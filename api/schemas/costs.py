@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from api.schemas.common import View
-from service.costs import RequestCost
+from service.costs.request_cost import RequestCost
 from simulation.report.result import json_value
 
 

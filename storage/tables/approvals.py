@@ -57,6 +57,8 @@ class ApprovalRequest(SQLModel, table=True):
         Index("ix_approval_request_amount", "status", "amount", "id"),
         # The past of a version, which forecasts learn from.
         Index("ix_approval_request_version", "template_id", "ended_at", "id"),
+        # What of a process was open in a period, for its costs.
+        Index("ix_approval_request_process", "template", "ended_at", "id"),
     )
 
     id: str = Field(primary_key=True)

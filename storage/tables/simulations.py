@@ -18,6 +18,8 @@ class WorkflowSimulation(SQLModel, table=True):
     __table_args__ = (
         Index("ix_workflow_simulation_created", "created_at", "id"),
         Index("ix_workflow_simulation_created_by", "created_by"),
+        # The newest of a process, whose prices costs are computed by.
+        Index("ix_workflow_simulation_template", "template", "created_at", "id"),
     )
 
     id: str = Field(primary_key=True)

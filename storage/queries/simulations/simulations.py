@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, Connection, func, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -80,6 +80,34 @@ def page(
     query = query.order_by(col(WorkflowSimulation.created_at).desc(), col(WorkflowSimulation.id).desc())
     rows = session.scalars(query.limit(limit + 1)).all()
     return cursors.page(rows, limit, lambda row: (row.created_at, row.id))
+
+
+class PricesOf(NamedTuple):
+    """The prices that a simulation was ordered with, as JSON values."""
+
+    simulation_id: str
+    created_by: str
+    created_at: datetime
+    prices: Any
+
+
+def prices_of(connection: Connection, template: str, *, viewer: str | None, limit: int) -> list[PricesOf]:
+    """Return the prices of the newest completed simulations of a process that had any; `viewer` None sees all.
+
+    `limit` simulations are looked at.
+    """
+    row = WorkflowSimulation
+    query = select(col(row.id), col(row.created_by), col(row.created_at), col(row.question)).where(
+        col(row.template) == template, col(row.status) == "completed"
+    )
+    if viewer is not None:
+        query = query.where(col(row.created_by) == viewer)
+    query = query.order_by(col(row.created_at).desc(), col(row.id).desc()).limit(limit)
+    return [
+        PricesOf(one.id, one.created_by, one.created_at, one.question["prices"])
+        for one in connection.execute(query)
+        if one.question.get("prices")
+    ]
 
 
 def finish(

@@ -1,0 +1,1 @@
+"""What delay and people's work cost, by process, stage and month."""

@@ -1,0 +1,1 @@
+"""Costs: of one request, and of all requests of a period."""

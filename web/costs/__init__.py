@@ -1,0 +1,1 @@
+"""What delay and people's work cost, as a page shows it."""
