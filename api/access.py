@@ -25,6 +25,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/process-templates/import_bpmn/": _DESIGN,
     "POST /workflow/process-templates/import_dmn/": _DESIGN,
     "POST /workflow/process-templates/check/": EVERYBODY,
+    "POST /workflow/process-templates/draft/": _DESIGN,
     "GET /workflow/process-templates/schema/": EVERYBODY,
     "GET /workflow/process-templates/{template_id}/": EVERYBODY,
     "PUT /workflow/process-templates/{template_id}/": _DESIGN,
@@ -121,6 +122,8 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/sla-breaches/unacknowledged/": EVERYBODY,
     "GET /workflow/sla-breaches/{breach_id}/": EVERYBODY,
     "POST /workflow/sla-breaches/{breach_id}/acknowledge/": NOT_AUDITORS,
+    # Those who design and audit nothing see the costs of their own processes; service.costs.report says which.
+    "GET /workflow/costs/": EVERYBODY,
     "POST /workflow/workflow-simulations/": EVERYBODY,
     "GET /workflow/workflow-simulations/": EVERYBODY,
     "GET /workflow/workflow-simulations/{simulation_id}/": EVERYBODY,

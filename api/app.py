@@ -24,7 +24,9 @@ from api.routes import (
     auth,
     bpmn,
     conversation,
+    cost_reports,
     costs,
+    drafting,
     drafts,
     event_logs,
     evidence,
@@ -141,6 +143,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
     }
     for part in (
         templates,
+        drafting,
         drafts,
         bpmn,
         migration,
@@ -149,6 +152,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         waiting,
         watching,
         costs,
+        cost_reports,
         forecasts,
         tasks,
         receipts,

@@ -48,6 +48,7 @@ def build_api(
             rehearsal_namespace=EngineSettings.read().rehearsal_namespace,
             secret=settings.secret(),
             identity=settings.identity,
+            drafting=settings.drafting,
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
             attachments=settings.attachments,

@@ -87,6 +87,16 @@ COMMANDS = (
         "Mine the past of processes, and store what it suggests to change in them.",
     ),
     LazyCommand(
+        "costs",
+        "cli.commands.costs:costs_command",
+        "Print what delay and people's work cost in a period, by process, stage and month.",
+    ),
+    LazyCommand(
+        "draft",
+        "cli.commands.draft:draft_command",
+        "Have a language model write a blueprint, which is proved and stored as a draft or a suggestion.",
+    ),
+    LazyCommand(
         "doctor",
         "cli.commands.doctor:doctor_command",
         "Check this installation: database, engine, worker and processes. The exit code is 1 if a check fails.",

@@ -31,8 +31,11 @@ PlacetError
 ├── TooLarge              a file is larger than it may be
 ├── TypeNotAllowed        a file is of another type than it says, or than is taken here
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
+├── NotConfigured         what this needs is not set up in this installation
+├── DraftingFailed        a language model wrote no blueprint that could be used; carries what was sent to it
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
 ├── Unavailable           engine, database or every worker is away; the outcome is unknown
+│   ├── ModelUnavailable  the language model did not answer
 │   └── Stopping          this process is about to end
 └── EngineMissing         no Temporal server could be found, downloaded or built
 """
@@ -295,6 +298,21 @@ class TooMuchWork(PlacetError):
     """This asks for more memory or time than one call may take; make it smaller."""
 
 
+class NotConfigured(PlacetError):
+    """What this needs is not set up in this installation; nothing has happened."""
+
+
+class DraftingFailed(PlacetError):
+    """The language model wrote no blueprint that can be used, and nothing was stored; say in other words what you want,
+    or begin an empty draft. The last answer had the faults that are listed.
+    """
+
+    def __init__(self, *, problems: tuple[Problem, ...], tries: int, sent: tuple[dict[str, str], ...]) -> None:
+        super().__init__(says(DraftingFailed), problems=problems)
+        self.tries = tries
+        self.sent = sent
+
+
 class Busy(PlacetError):
     """Too many calls are waiting to be carried out in time. Nothing has happened; try again later."""
 
@@ -305,6 +323,10 @@ class Busy(PlacetError):
 
 class Unavailable(PlacetError):
     """Engine, database or every worker is away and the outcome is unknown; repeat with the same Idempotency-Key."""
+
+
+class ModelUnavailable(Unavailable):
+    """The language model did not answer, or not in time; nothing was stored. Repeat this later."""
 
 
 class Stopping(Unavailable):

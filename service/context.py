@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ from temporalio.client import Client
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.attachments.store import FileStore
+from service.drafting.settings import DraftingSettings
 from service.engine.admission import Admission
 from service.engine.confirmations import Confirmations
 from service.engine.plans import Plans
@@ -52,6 +54,8 @@ class Context:
     """How notifications leave, as the workers have it: what previews and new webhooks are held to."""
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     """How people log in, and how long their sessions last."""
+    drafting: DraftingSettings | None = None
+    """The language model that writes drafts from words; None: there is none, and nothing is ever sent."""
     publish_needs_two: bool = False
     """Whether a blueprint is published by somebody else than who wrote it."""
     limits: Limits = field(default_factory=Limits)
@@ -93,6 +97,11 @@ class Context:
     def pool(self) -> ProcessPool:
         """The processes for heavy work on what others wrote."""
         return ProcessPool(self.limits)
+
+    @cached_property
+    def drafting_turns(self) -> asyncio.Semaphore:
+        """How many drafts are written from words at the same time."""
+        return asyncio.Semaphore(1 if self.drafting is None else self.drafting.at_once)
 
     @cached_property
     def rate_limits(self) -> RateLimits:

@@ -125,6 +125,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /drafts/{draft_id}/move": _DESIGN,
     # The answer shows every request, so it is for admins, as in the API.
     "POST /drafts/{draft_id}/move": OPERATE,
+    # Of those who design and audit nothing: the costs of their own processes; service.costs.report says which.
+    "GET /costs": EVERYBODY,
     "GET /suggestions": _READ_DRAFTS,
     "POST /suggestions": _DESIGN,
     "GET /suggestions/{suggestion_id}": _READ_DRAFTS,

@@ -36,6 +36,8 @@ ADVICE: Final[dict[str, str]] = {
     "evaluation-failed": _("Tell the owner of the process."),
     "input-invalid": _("Go back, mend what is named here, and send it again."),
     "too-much-work": _("Ask for less at once."),
+    "drafting-failed": _("Say in other words what you want, or begin an empty draft."),
+    "not-configured": _("An administrator can set it up; docs/drafting.md says how."),
     "too-large": _("Send a smaller file or a shorter text."),
     "type-not-allowed": _("Choose a file of a type that the form names."),
     "busy": _("Wait a moment, and try again. Nothing is lost."),

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
+from service.drafting.settings import DraftingSettings
 from service.identity.settings import IdentitySettings, OidcSettings
 from service.pool.pool import Limits
 
@@ -81,6 +82,13 @@ class Settings(BaseSettings):
     oidc_access_prefix: str = ""  # of the values of that claim
     oidc_audience: str | None = None  # of bearer JWTs; without it, the API takes none
     oidc_service_claim: str = "client_id"  # holds the id of a service, in tokens without the person claim
+    drafting_model: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,50}:\S{1,200}$")] | None = (
+        None  # provider:name of the language model that writes drafts; without, nothing is ever sent
+    )
+    drafting_url: Annotated[str, Field(pattern=r"^https?://\S{1,500}$")] | None = None  # default: the provider's own
+    drafting_key: str | None = Field(default=None, repr=False)
+    drafting_key_file: Path | None = None  # that holds the key
+    drafting_seconds: Annotated[float, Field(gt=0, le=600)] = 120  # for one draft, with all repairs
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
     pool_seconds: Annotated[int, Field(ge=1)] = 60  # of processor time for one piece of work
@@ -121,6 +129,21 @@ class Settings(BaseSettings):
         )
 
     @property
+    def drafting(self) -> DraftingSettings | None:
+        """The language model that writes drafts, or None where none is set; raises InputInvalid for an unread key."""
+        if self.drafting_model is None:
+            return None
+        key = self.drafting_key
+        if self.drafting_key_file is not None:
+            try:
+                key = self.drafting_key_file.read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise InputInvalid(f"PLACET_DRAFTING_KEY_FILE cannot be read: {error}") from None
+        return DraftingSettings(
+            model=self.drafting_model, url=self.drafting_url, key=key or None, seconds=self.drafting_seconds
+        )
+
+    @property
     def oidc(self) -> OidcSettings | None:
         """The identity provider, or None where none is set."""
         if self.oidc_issuer is None or self.oidc_client_id is None:
@@ -141,6 +164,8 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         if (self.oidc_issuer is None) is not (self.oidc_client_id is None):
             raise ValueError("PLACET_OIDC_ISSUER and PLACET_OIDC_CLIENT_ID belong together: set both or none")
+        if self.drafting_key is not None and self.drafting_key_file is not None:
+            raise ValueError("set PLACET_DRAFTING_KEY or PLACET_DRAFTING_KEY_FILE, not both")
         if "openid" not in self.oidc_scopes.split():
             raise ValueError("PLACET_OIDC_SCOPES has to contain openid")
         return self

@@ -29,11 +29,13 @@ from placet.errors import (
     Conflict,
     ContentChanged,
     DraftChanged,
+    DraftingFailed,
     Ended,
     EvaluationFailed,
     InputInvalid,
     LinkRefused,
     NotAuthenticated,
+    NotConfigured,
     NotFound,
     NotPermitted,
     PlacetError,
@@ -89,6 +91,8 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (EvaluationFailed, 422),
     (InputInvalid, 422),
     (TooMuchWork, 422),
+    (DraftingFailed, 422),
+    (NotConfigured, 501),
     (TooLarge, 413),
     (TypeNotAllowed, 415),
     (Busy, 429),
@@ -119,6 +123,8 @@ TITLES: Final[dict[type[PlacetError], str]] = {
     EvaluationFailed: "A condition could not be evaluated",
     InputInvalid: "The input is invalid",
     TooMuchWork: "Too much work",
+    DraftingFailed: "No draft could be written",
+    NotConfigured: "Not set up here",
     TooLarge: "What was sent is too large",
     TypeNotAllowed: "The type of the file is not taken",
     Busy: "Too many calls for now",
@@ -175,6 +181,8 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
             "conflicts": list(error.conflicts),
             "merged": error.merged,
         }
+    if isinstance(error, DraftingFailed):
+        more |= {"tries": error.tries, "sent": list(error.sent)}
     if isinstance(error, ReauthenticationRequired):
         more |= {"reason": "reauthentication_required", "where": error.where, "max_age": error.max_age}
     if isinstance(error, TooSoon) and error.again_at is not None:

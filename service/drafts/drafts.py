@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from placet.audit.admin_acts import Act
+from placet.audit.admin_acts import Act, ActedBy
 from placet.errors import Conflict, DraftChanged, InputInvalid, NotFound, NotPermitted, Unavailable
 from placet.sentences import sentence
 from service.administration.acts import write_with_act
@@ -25,6 +25,7 @@ from service.drafts.merge import ABSENT, FieldChange, MergeConflict, changes
 from service.drafts.work import Prepared, fitting, prepare
 from service.principal import Principal
 from service.visibility import sees_definition
+from storage.database import Database
 from storage.queries.cursor import Page
 from storage.queries.definitions import definitions, drafts
 from storage.tables.approvals import DefinitionVersion
@@ -56,25 +57,36 @@ async def create(
     else:
         content = await context.pool.run(fitting, content, "/content", by=principal.person)
     now = context.now()
-    row = BlueprintDraft(
+    row = new_row(content, by=principal.person, now=now, draft_id=draft_id)
+    if version is not None:
+        row.based_on = version.version
+        if version.status == "draft":
+            # It goes on as the same version, which nobody can use yet.
+            row.template_id, row.digest = version.id, version.digest
+    return await store_new(context.database, row, by=principal.acted_by)
+
+
+def new_row(content: dict[str, Any], *, by: str, now: datetime, draft_id: str | None = None) -> BlueprintDraft:
+    """Return a new draft with a content that fits, as it is stored."""
+    return BlueprintDraft(
         id=draft_id or uuid.uuid4().hex,
         process=_name_of(content, before=""),
-        based_on=None if version is None else version.version,
+        based_on=None,
         content=content,
         revision=1,
         status="open",
-        authors=[principal.person],
-        created_by=principal.person,
+        authors=[by],
+        created_by=by,
         created_at=now,
-        updated_by=principal.person,
+        updated_by=by,
         updated_at=now,
     )
-    if version is not None and version.status == "draft":
-        # It goes on as the same version, which nobody can use yet.
-        row.template_id, row.digest = version.id, version.digest
-    return Draft.of(
-        await write_with_act(context.database, principal.acted_by, now, _act("draft_created", now), drafts.insert, row)
-    )
+
+
+async def store_new(database: Database, row: BlueprintDraft, *, by: ActedBy) -> Draft:
+    """Store a new draft, unless it is there already, and who began it."""
+    now = row.created_at
+    return Draft.of(await write_with_act(database, by, now, _act("draft_created", now), drafts.insert, row))
 
 
 def find(connection: Connection, principal: Principal, draft_id: str) -> Draft:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Connection
 
-from placet.audit.admin_acts import Act
+from placet.audit.admin_acts import Act, ActedBy
 from placet.errors import Conflict, Unavailable
 from service.administration.acts import write_with_act
 from service.context import Context
@@ -31,13 +31,23 @@ _TRIES = 8  # of numbering the draft, while others make versions as well
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """A suggestion as a person makes it."""
+    """A suggestion as a person makes it, or has it written (`source` is `person` or `llm`)."""
 
     template: str
     title: str
     description: str
     patch: Any
     type: str
+    source: Literal["person", "llm"] = "person"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who suggests: a person, or None for the operator. `viewer` is whose requests are compared; None: everybody's."""
+
+    person: str | None
+    acted_by: ActedBy
+    viewer: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,28 +61,37 @@ class SuggestionWithDraft:
 async def suggest(
     context: Context, principal: Principal, proposal: Proposal, *, suggestion_id: str
 ) -> SuggestionWithDraft:
-    """Store a suggestion of somebody's with its proofs and its backtest; the same id again is the same suggestion.
+    """Store a suggestion of somebody's, as `propose` does."""
+    author = Author(person=principal.person, acted_by=principal.acted_by, viewer=viewer_of(principal))
+    return await propose(Evaluator.of(context), author, proposal, suggestion_id=suggestion_id)
+
+
+async def propose(
+    evaluator: Evaluator, author: Author, proposal: Proposal, *, suggestion_id: str
+) -> SuggestionWithDraft:
+    """Store a suggestion with its proofs and its backtest; the same id again is the same suggestion.
 
     Its confidence is how sure it is that past requests would have ended as they did. Raises NotFound, InputInvalid,
     Busy and TooMuchWork.
     """
-    if await context.database.read(suggestions.there, suggestion_id):
-        return await context.database.read(show, suggestion_id)
-    version = await context.database.read(suggestions.current, proposal.template)
-    found = await Evaluator.of(context).evaluate(
+    database = evaluator.database
+    if await database.read(suggestions.there, suggestion_id):
+        return await database.read(show, suggestion_id)
+    version = await database.read(suggestions.current, proposal.template)
+    found = await evaluator.evaluate(
         version.blueprint,
         proposal.patch,
-        by=principal.person,
-        viewer=viewer_of(principal),
+        by=author.person or "",
+        viewer=author.viewer,
         limit=COMPARED,
     )
-    now = context.now()
+    now = evaluator.clock()
     row = WorkflowSuggestion(
         id=suggestion_id,
         template=version.name,
         version=version.version,
         suggestion_type=proposal.type,
-        source="person",
+        source=proposal.source,
         subject=[version.name, suggestion_id],
         subject_id=suggestion_id,
         title=proposal.title,
@@ -83,7 +102,7 @@ async def suggest(
         supporting_data={"count": found.compared, "period": {"from": None, "to": None}, "examples": []},
         findings=found.findings,
         backtest=found.backtest,
-        created_by=principal.person,
+        created_by=author.person,
         created_at=now,
         updated_at=now,
     )
@@ -91,8 +110,8 @@ async def suggest(
     def act(new: bool) -> Act | None:
         return _act("suggestion_added", row) if new else None
 
-    await write_with_act(context.database, principal.acted_by, now, act, suggestions.insert, row)
-    return await context.database.read(show, suggestion_id)
+    await write_with_act(database, author.acted_by, now, act, suggestions.insert, row)
+    return await database.read(show, suggestion_id)
 
 
 def show(connection: Connection, suggestion_id: str) -> SuggestionWithDraft:

@@ -46,6 +46,7 @@ NOTICES = {
     "cancel_simulation": _("The simulation was cancelled."),
     "cancel_simulation_late": _("Nothing was cancelled: the simulation had ended already."),
     "saved": _("Saved."),
+    "drafted": _("Written. Read it before anybody uses it."),
     "resend": _("It is being sent again."),
     "resend_none": _("Nothing was sent: it had not failed, or is being sent again already."),
     "admin_changed": _("Changed."),

@@ -17,6 +17,7 @@ from starlette.datastructures import UploadFile
 from api.http.uploads import FIELD
 from placet.definition.formats import CURRENT
 from placet.errors import Conflict, DraftChanged, InputInvalid, PlacetError
+from service.drafting.drafting import draft_from_words
 from service.drafts import drafts, exchange
 from service.drafts.draft import Draft
 from service.drafts.exchange import Source
@@ -28,9 +29,10 @@ from web.editor.findings import ReportView
 from web.editor.labels import label_of
 from web.editor.operations import changed, patch_between, undone
 from web.editor.page import as_text, view_of
-from web.forms.reading import whole
+from web.editor.words import REFUSALS, WordsBox, status_of, words_box
+from web.forms.reading import Entries, whole
 from web.paging import PAGE, address_of
-from web.routes.common import Here, WebContext, badge_of, entries_of, see_other, shown
+from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, see_other, shown
 from web.routes.editor.common import DraftId, DraftLine, around, line_of, report_about
 from web.security import PageRoute, UploadPageRoute
 from web.views.people import names_of
@@ -52,23 +54,38 @@ async def draft_list(
     request: Request, here: Here, visitor: SignedIn, after: Annotated[str | None, Query(max_length=500)] = None
 ) -> HTMLResponse:
     """List a page of the drafts, those changed last first, and a page of the processes that can be edited."""
+    return await _list(request, here, visitor, after)
 
-    def read(connection: Connection) -> tuple[ProcessList, list[DraftLine], str | None]:
+
+async def _list(
+    request: Request,
+    here: WebContext,
+    visitor: Visitor,
+    after: str | None = None,
+    refused: tuple[str, str, PlacetError] | None = None,
+) -> HTMLResponse:
+    """Show the list; with `refused`, what was asked for in words, of which process, and why nothing came of it."""
+
+    def read(connection: Connection) -> tuple[ProcessList, list[DraftLine], str | None, WordsBox]:
         page = drafts.list_(connection, visitor.principal, limit=PAGE, cursor=after, status=_LISTED)
         named = names_of(connection, {one.updated_by for one in page.items})
         lines = [line_of(one, named, visitor) for one in page.items]
-        return read_processes(connection, request.query_params), lines, page.next_cursor
+        box = words_box(connection, here.context.drafting)
+        return read_processes(connection, request.query_params), lines, page.next_cursor, box
 
-    processes, lines, following = await here.context.database.read(read)
+    processes, lines, following, box = await here.context.database.read(read)
     address = address_of("/drafts", after=following) if following else None
     return shown(
         request,
         "editor/drafts.html",
+        status=200 if refused is None else status_of(refused[2]),
         section="drafts",
+        box=box if refused is None else box.refused(*refused),
         badge=await badge_of(here, visitor),
         drafts=lines,
         processes=processes,
         next_drafts=address,
+        key=fresh_key(),
     )
 
 
@@ -93,6 +110,8 @@ async def begin(request: Request, here: Here, visitor: SignedIn) -> Response:
             return shown(
                 request, "editor/imported.html", section="drafts", badge=badge, draft=draft, left=imported.left
             )
+    elif how == "words":
+        return await _begin_from_words(request, here, visitor, entries)
     else:
         name = entries.text("name") or say("New process")
         draft = await drafts.create(context, principal, content=_blank(name, say("Approval")))
@@ -172,6 +191,20 @@ async def export(here: Here, visitor: SignedIn, draft_id: DraftId) -> Response:
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in draft.process)[:80]
     headers = {"Content-Disposition": f'attachment; filename="{name or "blueprint"}.json"'}
     return Response(exchange.export(draft), media_type="application/json", headers=headers)
+
+
+async def _begin_from_words(request: Request, here: WebContext, visitor: Visitor, entries: Entries) -> Response:
+    """Have a draft written, or a suggestion where a process was chosen; the same form again is the same one."""
+    words, template = entries.text("words"), entries.text("template")
+    ident = done_key(visitor, f"words:{entries.text('key') or fresh_key()}")[:32]
+    try:
+        made = await draft_from_words(here.context, visitor.principal, words, template=template or None, ident=ident)
+    except REFUSALS as error:
+        return await _list(request, here, visitor, refused=(words, template, error))
+    if made.suggestion is not None:
+        return see_other(f"/suggestions/{made.suggestion.row.id}", "drafted")
+    assert made.draft is not None  # noqa: S101 - it is either
+    return see_other(f"/drafts/{made.draft.id}", "drafted")
 
 
 async def _content_at(here: WebContext, draft: Draft, revision: int) -> dict[str, Any]:

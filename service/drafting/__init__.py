@@ -1,0 +1,1 @@
+"""Drafts of blueprints from words: a language model writes them, and the proofs say whether they are sound."""
