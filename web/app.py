@@ -39,6 +39,7 @@ from web.routes import (
 )
 from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
+from web.routes.insight import breaches, event_logs, slas
 from web.routes.operations import acts, home, people, person_edit, tokens, webhook_changes, webhooks
 from web.routes.operations import bulk as bulk_requests
 from web.routes.simulations import events, orders, results
@@ -82,6 +83,10 @@ ROUTERS = (
     publishing.router,
     suggestions.router,
     costs.router,
+    event_logs.router,
+    event_logs.uploads,
+    slas.router,
+    breaches.router,
     attachments.router,
     me.router,
     passkeys.router,

@@ -53,6 +53,7 @@ def render(
         "may_design": me is not None and bool(me.access & {"designer", "admin"}),
         "notice": wording.say(done) if done else None,
         "badge": None,
+        "own_breaches": None,
         "section": None,
         "faults": (),
         "conflict": None,

@@ -59,7 +59,9 @@ class EventLogView(View):
     @classmethod
     def of(cls, row: EventLog) -> EventLogView:
         """Show a log."""
-        shown: dict[str, Any] = row.model_dump(exclude={"seen", "columns", "held_until", "stages", "created_by"})
+        shown: dict[str, Any] = row.model_dump(
+            exclude={"seen", "columns", "words", "held_until", "stages", "created_by"}
+        )
         by = row.created_by if row.created_by.startswith("command line") else f"user:{row.created_by}"
         return cls(**{**shown, "stages": row.stages or [], "created_by": by})
 

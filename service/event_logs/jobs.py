@@ -17,6 +17,7 @@ from insight.event_logs import importing
 from insight.event_logs.cases import Part
 from insight.event_logs.importing import Assembled
 from placet.errors import PlacetError, Unavailable
+from placet.sentences import sentences_in
 from service.event_logs.stored import moment_of
 from service.pool.pool import ProcessPool
 from storage.database import Database
@@ -81,7 +82,7 @@ class EventLogJobs:
             await store_parts(self._database, log_id, to)
             result = completed(assembled)
         except PlacetError as fault:
-            result["error"] = fault.message
+            result |= {"error": fault.message, "words": sentences_in([fault.message])}
         except Exception as fault:  # any error ends the reading, and the row says so
             _log.exception("event_log_failed", event_log=log_id)
             result["error"] = f"{type(fault).__name__}: {fault}"[:1000]
@@ -114,6 +115,7 @@ def completed(assembled: Assembled) -> dict[str, Any]:
         "columns": list(assembled.columns),
         "stages": assembled.stages,
         "warnings": [str(warning) for warning in assembled.warnings],
+        "words": sentences_in(assembled.warnings),
         "began": moment_of(assembled.began),
         "ended": moment_of(assembled.ended),
     }

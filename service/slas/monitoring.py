@@ -46,6 +46,15 @@ class Window:
     figures: Figures
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unjudged:
+    """An execution by which counts change: `by` is 1 for one that is added, -1 for one that is taken away."""
+
+    known_at: datetime
+    breached: bool
+    by: int
+
+
 class SlaMonitor:
     """Judges what SLAs measure, in turns; `again` is after how long an unacknowledged breach is mailed again."""
 
@@ -200,19 +209,27 @@ def stored_window(connection: Connection, sla: WorkflowSla, now: datetime) -> Wi
 def live_window(connection: Connection, sla: WorkflowSla, now: datetime) -> Window:
     """Return the window that ends now, with what has not been judged yet."""
     start = now - timedelta(hours=sla.slo_window_hours)
-    ids = _to_look_at(connection, sla, now, limit=_MOST_LIVE)
     counted = definitions.counts(connection, sla.id, start, now)
     total, missed = counted.total, counted.breached
+    for one in unjudged(connection, sla, now):
+        if start < one.known_at <= now:
+            total += one.by
+            missed += one.by * one.breached
+    return Window(start=start, end=now, figures=figures(total, missed, sla.slo_target_percentage))
+
+
+def unjudged(connection: Connection, sla: WorkflowSla, now: datetime) -> Iterator[Unjudged]:
+    """Yield by what the stored counts of an SLA are behind: executions as they are now, less how they are stored."""
+    ids = _to_look_at(connection, sla, now, limit=_MOST_LIVE)
     calendars = Calendars()
     for at in range(0, len(ids), AT_ONCE):
         some = ids[at : at + AT_ONCE]
         before = executions.judged(connection, sla.id, some)
         after = by_key(judge_requests(connection, sla, some, now, calendars))
         for rows, by in ((before.values(), -1), ([one.row(sla) for one in after.values()], 1)):
-            inside = [row for row in rows if row.known_at is not None and start < row.known_at <= now]
-            total += by * len(inside)
-            missed += by * sum(bool(row.breached) for row in inside)
-    return Window(start=start, end=now, figures=figures(total, missed, sla.slo_target_percentage))
+            for row in rows:
+                if row.known_at is not None:
+                    yield Unjudged(known_at=row.known_at, breached=bool(row.breached), by=by)
 
 
 def breach_detail(sla: WorkflowSla, row: SlaBreach, window: Figures) -> dict[str, Any]:

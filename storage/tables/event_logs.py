@@ -37,6 +37,7 @@ class EventLog(SQLModel, table=True):
     stages: list[dict[str, Any]] | None = json_column(nullable=True)
     warnings: list[str] = json_column()
     error: str | None = None
+    words: dict[str, Any] | None = json_column(nullable=True)  # what warnings and error are made of, by their texts
     began: datetime | None = moment_column(nullable=True)
     ended: datetime | None = moment_column(nullable=True)
     created_by: str  # a person's id, or `command line`

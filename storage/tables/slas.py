@@ -81,6 +81,7 @@ class SlaBreach(SQLModel, table=True):
         Index("ix_sla_breach_at", "breached_at", "id"),
         Index("ix_sla_breach_sla", "sla_id", "breached_at", "id"),
         Index("ix_sla_breach_waits", "breached_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
+        Index("ix_sla_breach_owner", "owner", "breached_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
         Index("ix_sla_breach_remind", "remind_at", sqlite_where=_WAITS, postgresql_where=_WAITS),
         Index("ix_sla_breach_request", "request_id"),
     )

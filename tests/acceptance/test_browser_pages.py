@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -15,7 +16,9 @@ from tests.acceptance.test_browser_signing import SIGNED
 from tests.acceptance.test_browser_simulations import LONG, ordered, published
 from tests.browser import Visitors, started
 from tests.contract import Placet, open_tasks
+from tests.event_logs import CSV_MAP, as_csv, expense_rows
 from tests.page_looks import look_at
+from tests.waiting import poll
 from web.access import PAGES, PUBLIC
 
 PAGES_TO_READ = {page.removeprefix("GET "): rule for page, rule in PAGES.items() if page.startswith("GET ")}
@@ -23,6 +26,7 @@ PAGES_TO_READ = {page.removeprefix("GET "): rule for page, rule in PAGES.items()
 NO_PAGES = {
     "/live": "events for the script of the inbox, which never end",
     "/live/rows": "rows that the script puts into the inbox; they are looked at there",
+    "/live/forecasts": "lines that the script puts into lists; they are looked at there",
     "/requests/{request_id}/people": "proposals of people for the script of a conversation",
     "/simulations/{simulation_id}/events": "events for the script of a simulation",
     "/requests/{request_id}/process.svg": "the drawing as a file; it is looked at on its page",
@@ -35,7 +39,7 @@ NO_PAGES = {
     "/login/{code}": "leads on to the inbox",
 }
 # Who looks, where not somebody of the most modest access that the rule names.
-BY = {"/tasks": "max", "/sign": "max", "/simulations/{simulation_id}/requests": "olivia"}
+BY = {"/tasks": "max", "/sign": "max", "/breaches": "olivia", "/simulations/{simulation_id}/requests": "olivia"}
 MODEST = (("requester", "rita"), ("designer", "olivia"), ("auditor", "aud"), ("admin", "ada"))
 
 
@@ -74,6 +78,12 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
     slower = [{"op": "replace", "path": "/process_steps/0/sla_hours", "value": 96}]
     change = {"template": template_name, "title": LONG[:200], "description": LONG, "patch": slower}
     suggestion = placet.post("olivia", "workflow-suggestions/", change, expect=201)["id"]
+    fast = {"name": LONG[:200], "template": template_name, "target_duration_seconds": 0.1}
+    sla = placet.post("olivia", "workflow-slas/", fast, expect=201)["id"]
+    placet.start(template_name, given={"amount": "10"}, title=LONG)
+    breaches = f"sla-breaches/?sla_id={sla}"
+    breach = poll(lambda: placet.get("ada", breaches)["items"], what="that an SLA is breached")[0]["id"]
+    log = imported_log(placet)
     action = placet.get("ada", "action-catalog/?limit=1")["items"][0]["id"]
     # Nothing is sent to it: no request of these tests fails.
     hook = {"url": f"https://8.8.8.8/{LONG.replace(' ', '-')[:150]}", "description": LONG, "events": ["failed"]}
@@ -89,6 +99,9 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
         "branch_id": "branch-1",
         "draft_id": draft,
         "suggestion_id": suggestion,
+        "sla_id": sla,
+        "breach_id": breach,
+        "log_id": log,
         "identity": "action_catalog",
         "pk": action,
         "webhook_id": hook_id,
@@ -165,6 +178,24 @@ def test_what_is_wrong_with_a_page_is_seen(visit: Visitors) -> None:
         'the focus is not seen on <button id="trap">',
     ):
         assert said in found, found
+
+
+def imported_log(placet: Placet) -> str:
+    """Import an event log, and return what its page is called by."""
+    answer = placet.http.post(
+        f"{placet.where['api']}/api/v1/workflow/event-logs",
+        files={"file": ("expenses.csv", as_csv(expense_rows(60)), "text/csv")},
+        data={"name": LONG[:200], "map": json.dumps(CSV_MAP | {"attributes": ["amount"]})},
+        headers={"Authorization": f"Bearer {placet.tokens['olivia']}"},
+    )
+    assert answer.status_code == 201, answer.text
+    log = str(answer.json()["id"])
+
+    def read() -> bool:
+        return bool(placet.get("olivia", f"event-logs/{log}/")["status"] == "completed")
+
+    poll(read, what="that the log was read")
+    return log
 
 
 def signing(placet: Placet, visitor: Any) -> str:

@@ -25,6 +25,7 @@ PROCESS = blueprint(STEPS, variables=[{"name": "amount", "type": "decimal"}, {"n
 LEFT_OUT = {
     "/live",
     "/live/rows",
+    "/live/forecasts",
     "/requests/{request_id}/people",
     "/requests/{request_id}/process.svg",
     "/processes/{template_id}/process.svg",
@@ -59,6 +60,9 @@ async def test_every_page_says_how_many_tasks_wait(
 ) -> None:
     for patience in ("service.verification._PATIENCE", "service.consequences.SECONDS_OF_ENGINE"):
         monkeypatch.setattr(patience, 0.05)
+    process = (await desk.get(f"/workflow/process-templates/{template_id}/", as_="adam")).json()["name"]
+    fast = {"name": "Fast", "template": process, "target_duration_seconds": 60}
+    sla = await desk.post("/workflow/workflow-slas/", fast, as_="adam")
     draft = await desk.post("/workflow/blueprint-drafts/", {"content": PROCESS}, as_="adam")
     values = {
         "template_id": template_id,
@@ -67,6 +71,7 @@ async def test_every_page_says_how_many_tasks_wait(
         "draft_id": draft.json()["id"],
         "person_id": "bob",
         "identity": "action_catalog",
+        "sla_id": sla.json()["id"],
     }
     adam = await browser_of(desk, "adam")
     looked, without = 0, []

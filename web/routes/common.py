@@ -31,6 +31,7 @@ from web.forms.reading import Entries
 from web.templating import render
 from web.views.inbox import read_inbox_count
 from web.views.requests.files import FileLine
+from web.views.requests.forecasts import ForecastLines
 from web.views.versions import Versions
 from web.visitor import Visitor
 
@@ -44,6 +45,7 @@ class WebContext:
     context: ApiContext
     health: Health
     versions: Versions = field(default_factory=Versions)
+    forecasts: ForecastLines = field(default_factory=ForecastLines)
 
 
 async def _here(request: Request) -> WebContext:

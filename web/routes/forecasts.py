@@ -1,4 +1,4 @@
-"""The forecast for an open request: when it may be finished, and whether it misses its deadline."""
+"""Forecasts for open requests, on a page and in lists: when one may be finished, and whether it misses its deadline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from insight.forecast.forecaster import COVERAGE, LEAST_CASES, Forecast
 from placet.errors import Busy, Ended, TooMuchWork, Unavailable
@@ -15,6 +15,7 @@ from service.visibility import seen_request
 from web.routes.common import Here, badge_of, shown
 from web.routes.processes import Identifier
 from web.security import PageRoute
+from web.views.requests.forecasts import MOST
 from web.views.words import marked
 from web.visitor import SignedIn
 
@@ -54,3 +55,11 @@ async def forecast_page(request: Request, here: Here, visitor: SignedIn, request
         aim=COVERAGE,
         score=Decimal(str(round(brier, 3))) if brier is not None else None,
     )
+
+
+@router.get("/live/forecasts")
+async def forecast_lines(request: Request, here: Here, visitor: SignedIn) -> JSONResponse:
+    """Return the forecasts of these requests in one line each, for the script of a list that was sent before."""
+    asked = [one[:200] for one in request.query_params.getlist("request")[:MOST] if "\0" not in one]
+    lines = await here.forecasts.of(here.context, visitor.principal, asked, visitor.wording)
+    return JSONResponse({"lines": lines})

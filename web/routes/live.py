@@ -17,11 +17,13 @@ from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
 from placet.errors import Unavailable
+from service.principal import Principal
 from service.visibility import visibility_of
 from storage.announcements.announce import HELD
 from storage.queries.requests import inbox as inbox_queries
 from web.routes.common import Here, WebContext
 from web.security import PageRoute
+from web.slas.breaches import own_waiting
 from web.views.inbox import counted
 from web.visitor import SignedIn
 
@@ -36,7 +38,7 @@ _MOST_ROWS = 100
 @router.get("")
 async def stream(here: Here, visitor: SignedIn) -> StreamingResponse:
     """Send the event `changed` whenever the tasks that wait for the reader have changed."""
-    events = _events(here, visitor.principal.person)
+    events = _events(here, visitor.principal)
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -53,7 +55,7 @@ async def rows(request: Request, here: Here, visitor: SignedIn) -> JSONResponse:
     return JSONResponse(await here.context.database.read(read))
 
 
-async def _events(here: WebContext, person: str) -> AsyncIterator[str]:
+async def _events(here: WebContext, principal: Principal) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     end = loop.time() + _MOST_STREAM_SECONDS
     known = ""
@@ -61,11 +63,11 @@ async def _events(here: WebContext, person: str) -> AsyncIterator[str]:
         while loop.time() < end:
             announced.clear()
             try:
-                mark, number = await here.context.database.read(_mark, person, here)
+                mark, told = await here.context.database.read(_mark, principal, here)
             except Unavailable:  # the next look finds it
-                mark, number = known, 0
+                mark, told = known, {}
             if mark != known:
-                yield f"event: changed\ndata: {json.dumps({'mark': mark, 'badge': counted(number)})}\n\n"
+                yield f"event: changed\ndata: {json.dumps(told)}\n\n"
             else:
                 yield ": nothing new\n\n"
             known = mark
@@ -76,5 +78,9 @@ async def _events(here: WebContext, person: str) -> AsyncIterator[str]:
                 continue
 
 
-def _mark(connection: Connection, person: str, here: WebContext) -> tuple[str, int]:
-    return inbox_queries.waiting_mark(connection, visibility_of(connection, person, here.context.now()))
+def _mark(connection: Connection, principal: Principal, here: WebContext) -> tuple[str, dict[str, str]]:
+    """Return what is another text whenever something has changed, and what the browser is told then."""
+    seen = visibility_of(connection, principal.person, here.context.now())
+    mark, number = inbox_queries.waiting_mark(connection, seen)
+    breaches = own_waiting(connection, principal) or ""
+    return f"{mark} {breaches}", {"mark": mark, "badge": counted(number), "breaches": breaches}

@@ -269,6 +269,17 @@ for (const place of all("[data-panel]")) {
   }).catch(() => {});
 }
 
+// --- forecasts in lists, which are worked out after the page was sent --------------------------------------------------
+const foreseen = all("[data-forecast]");
+if (foreseen.length) {
+  const asked = new URLSearchParams([...new Set(foreseen.map((link) => link.dataset.forecast))].slice(0, 50).map((id) => ["request", id]));
+  fetch(`/live/forecasts?${asked}`, { headers: { Accept: "application/json" } }).then(async (answer) => {
+    if (!answer.ok) return; // the links stay, and their pages say why
+    const { lines } = await answer.json();
+    for (const link of foreseen) link.textContent = lines[link.dataset.forecast] ?? link.textContent;
+  }).catch(() => {});
+}
+
 // --- the drawing of a process: its size, and moving about in it -------------------------------------------------------
 for (const drawing of all("[data-drawing]")) {
   const canvas = one(".canvas", drawing), svg = one("svg", canvas);
@@ -307,8 +318,9 @@ if (document.body.dataset.csrf && "EventSource" in window) {
   const live = new EventSource("/live");
   let first = null;
   live.addEventListener("changed", async (event) => {
-    const { mark, badge } = JSON.parse(event.data), count = one("#badge");
+    const { mark, badge, breaches } = JSON.parse(event.data), count = one("#badge"), missed = one("#breach-badge");
     if (count) count.firstChild.textContent = badge;
+    if (missed) { missed.hidden = !breaches; missed.firstChild.textContent = breaches; }
     if (first === null) { first = mark; return; }
     const box = one("#fresh");
     if (!box || mark === first) return;

@@ -61,6 +61,12 @@ NOTICES = {
     "submitted": _("The draft was submitted. Somebody else can publish it now."),
     "suggestion_accepted": _("Accepted. This is the draft of the next version; publish it when it is right."),
     "suggestion_rejected": _("Rejected. It comes back only with other evidence."),
+    "sla_added": _("The SLA was added. What has ended in its window counts already."),
+    "sla_on": _("Switched on."),
+    "sla_off": _("Switched off. Nothing is judged by it any more."),
+    "sla_removed": _("The SLA was removed."),
+    "breach_acknowledged": _("Acknowledged. Nobody is mailed about it any more."),
+    "log_removed": _("The event log was deleted."),
     "published": _("Published. New requests begin with this version."),
 }
 """What was just done, by the name that a page is opened with afterwards."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
@@ -21,6 +21,7 @@ from storage.tables.approvals import Outbox
 from storage.tables.slas import SlaBreach
 
 TOTAL = "workflow_sla_breach_total"
+_PARTS = ("waiting", "acknowledged")  # of a list that begins with what waits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,43 @@ def page(
         query = query.where(or_(at < moment, and_(at == moment, ident < after)))
     rows = [SlaBreach(**row) for row in connection.execute(query.limit(limit + 1)).mappings()]
     return cursors.page(rows, limit, lambda row: (row.breached_at, row.id))
+
+
+def waiting_first(
+    connection: Connection, *, limit: int, cursor: str | None = None, chosen: Chosen | None = None
+) -> cursors.Page[SlaBreach]:
+    """List breaches, those that nobody has acknowledged first; raises InputInvalid for a cursor that is none."""
+    asked = chosen or Chosen()
+    if asked.acknowledged is not None:
+        return page(connection, limit=limit, cursor=cursor, chosen=asked)
+    done, inner = False, None
+    if cursor is not None:
+        part, inner = cursors.read_names(cursor, 2)
+        if part not in _PARTS:
+            cursors.refuse()
+        done, inner = part == "acknowledged", inner or None
+    rows: list[SlaBreach] = []
+    if not done:
+        waiting = page(connection, limit=limit, cursor=inner, chosen=replace(asked, acknowledged=False))
+        if waiting.next_cursor is not None:
+            return cursors.Page(items=waiting.items, next_cursor=cursors.write("waiting", waiting.next_cursor))
+        rows, inner = list(waiting.items), None
+        if len(rows) == limit:
+            return cursors.Page(items=waiting.items, next_cursor=cursors.write("acknowledged", ""))
+    rest = page(connection, limit=limit - len(rows), cursor=inner, chosen=replace(asked, acknowledged=True))
+    after = None if rest.next_cursor is None else cursors.write("acknowledged", rest.next_cursor)
+    return cursors.Page(items=(*rows, *rest.items), next_cursor=after)
+
+
+def count_waiting(connection: Connection, owners: Collection[str], *, most: int) -> int:
+    """Count, up to `most`, the breaches of these owners that nobody has acknowledged."""
+    some = (
+        select(col(SlaBreach.id))
+        .where(col(SlaBreach.owner).in_(sorted(owners)), col(SlaBreach.acknowledged_at).is_(None))
+        .limit(most)
+        .subquery()
+    )
+    return int(connection.execute(select(func.count()).select_from(some)).scalar_one())
 
 
 def get(connection: Connection, breach_id: str) -> SlaBreach:
