@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
-from sqlalchemy import insert
+from sqlalchemy import Connection, insert
 
 from storage.database import Database
 from storage.tables.slas import SlaBreach, SlaExecution
 from tests.browser import MAX, SCRIPT, Visitors, started
 from tests.contract import BLUEPRINT, Placet, open_tasks
 from tests.event_logs import as_csv, expense_rows
-from tests.stored import writing
-from tests.stored_past import store_past
+from tests.stored_past import Script, store_past
 from tests.waiting import poll
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützen of the second reading wait " * 2
@@ -25,13 +26,21 @@ LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützen of the second readin
 
 def store(placet: Placet, *models: Any) -> None:
     """Store rows beside everybody who works on the installation."""
-    database = Database(placet.place._settings.database)
-    try:
-        with writing(database) as session:
-            for model in models:
-                session.execute(insert(type(model)), [model.model_dump()])
-    finally:
-        asyncio.run(database.close())
+    work_beside(placet, lambda connection: [connection.execute(insert(type(m)), [m.model_dump()]) for m in models])
+
+
+def work_beside(placet: Placet, work: Callable[[Connection], Any]) -> None:
+    """Do something in a transaction on the database of the installation, on a thread that no browser has its loop in."""
+
+    async def opened() -> None:
+        database = Database(placet.place._settings.database)
+        try:
+            await database.write(work)
+        finally:
+            await database.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, opened()).result()
 
 
 def executions(sla_id: str, late: int, kept: int) -> list[SlaExecution]:
@@ -44,6 +53,10 @@ def executions(sla_id: str, late: int, kept: int) -> list[SlaExecution]:
         )
         for n in range(late + kept)
     ]  # fmt: skip
+
+
+def cfo_refuses_often(number: int) -> Script:
+    return [{"stage": "CFO Approval", "decision": "reject"}] if number % 3 == 0 else []
 
 
 def breach(sla: dict[str, Any], request: dict[str, Any], number: int = 0, **more: Any) -> SlaBreach:
@@ -217,17 +230,11 @@ def test_what_was_mined_goes_through_the_pages_to_a_published_version_and_a_runn
     async def past() -> None:
         database = Database(placet.place._settings.database)
         start = datetime.now(UTC) - timedelta(days=20)
-        await store_past(
-            database,
-            name,
-            given,
-            start=start,
-            script=lambda number: [{"stage": "CFO Approval", "decision": "reject"}] if number % 3 == 0 else [],
-            requester="rita",
-        )
+        await store_past(database, name, given, start=start, script=cfo_refuses_often, requester="rita")
         await database.close()
 
-    asyncio.run(past())
+    with ThreadPoolExecutor(1) as thread:  # where no browser has its loop
+        thread.submit(asyncio.run, past()).result()
     olivia = visit("olivia", locale="de-DE")
     page = olivia.go(f"/suggestions?process={name}")
     page.locator("#process").select_option(name)
