@@ -30,7 +30,7 @@ def store(placet: Placet, *models: Any) -> None:
 
 
 def work_beside(placet: Placet, work: Callable[[Connection], Any]) -> None:
-    """Do something in a transaction on the database of the installation, on a thread that no browser has its loop in."""
+    """Do something in a transaction on the database of the installation, on a thread without the loop of a browser."""
 
     async def opened() -> None:
         database = Database(placet.place._settings.database)
@@ -158,7 +158,7 @@ def test_a_window_with_long_names_is_whole_and_readable_without_colour(
 def test_the_bar_says_at_once_how_many_breaches_wait_for_their_owner(placet: Placet, visit: Visitors) -> None:
     name = placet.publish(placet.process(MAX, owner="user:carla"))
     sla = placet.post(
-        "olivia", "workflow-slas/", {"name": "Soon", "template": name, "target_duration_seconds": 9}, expect=201
+        "olivia", "workflow-slas/", {"name": "Soon", "template": name, "target_duration_seconds": 86_400}, expect=201
     )
     request = placet.start(name)
     store(placet, breach(sla, request, owner="user:carla"), breach(sla, request, 1, owner="user:carla"))
