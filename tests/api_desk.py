@@ -184,7 +184,8 @@ class WarmPool:
     def lend_to(self, context: ApiContext) -> None:
         """Have a context work with these processes; one of another event loop has its own."""
         if self._loop is asyncio.get_running_loop():
-            self._pool = self._pool or ProcessPool(context.limits)
+            if self._pool is None or self._pool._closed:  # an application that was started closes it as it stops
+                self._pool = ProcessPool(context.limits)
             vars(context)["pool"] = self._pool
 
     async def take_back(self, context: ApiContext) -> None:
