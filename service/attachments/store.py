@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import obstore
 from obstore.exceptions import BaseError, NotFoundError
@@ -12,7 +13,18 @@ from obstore.store import LocalStore, from_url
 
 from placet.errors import NotFound, Unavailable
 
+if TYPE_CHECKING:
+    from obstore.store import ClientConfig, RetryConfig
+
 _CHUNK = 256 * 1024  # bytes
+_LOCAL = ("file://", "memory://")
+# How long a store over the network is waited for: whoever uploads, or opens a page with files, is waiting meanwhile.
+_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "60s"}
+_RETRIES: RetryConfig = {
+    "max_retries": 2,
+    "retry_timeout": timedelta(seconds=5),
+    "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=1), "base": 2},
+}
 PART_BYTES = 5 * 1024 * 1024
 """What is in memory of a file that is being stored: one part at a time, the smallest that object stores take."""
 
@@ -34,8 +46,10 @@ class FileStore:
         if self._opened is None:
             if not self._place:
                 raise Unavailable("This process has no store of attachments; set PLACET_ATTACHMENTS_URL.")
-            if "://" in self._place:
+            if self._place.startswith(_LOCAL):
                 self._opened = from_url(self._place)
+            elif "://" in self._place:
+                self._opened = from_url(self._place, client_options=_CLIENT, retry_config=_RETRIES)
             else:
                 Path(self._place).mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._opened = LocalStore(self._place)
