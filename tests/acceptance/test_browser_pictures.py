@@ -13,10 +13,32 @@ from playwright.sync_api import expect
 from tests.acceptance.test_browser_simulations import simulated
 from tests.browser import Visitor, Visitors
 from tests.contract import Placet
+from tests.waiting import poll
 
 ROOT = Path(__file__).parents[2]
 EXPENSE: dict[str, Any] = json.loads((ROOT / "blueprints/expense.json").read_text())
 WIDE, NARROW = 1400, 360
+
+
+WHAT_IS_ASKED: list[dict[str, Any]] = [
+    {"name": "amount", "type": "decimal", "required": True, "currency": "EUR", "minimum": 0},
+    {"name": "city", "type": "string"},
+    {"name": "supplier", "type": "string"},
+]
+COMPANY: list[dict[str, Any]] = [
+    {"id": "mia", "name": "Mia Manager", "email": "mia@example.com", "access": ["approver"]},
+    {"id": "robin", "name": "Robin Reyes", "email": "robin@example.com", "manager": "mia"},
+    {"id": "sven", "name": "Sven Sommer", "email": "sven@example.com", "manager": "mia"},
+]
+WAITING: list[tuple[str, str, str, dict[str, str]]] = [
+    ("Travel", "robin", "Visit to Meyer GmbH", {"amount": "1240.50", "city": "Lyon"}),
+    ("Training", "sven", "Two days of negotiation training", {"amount": "1890", "city": "Köln"}),
+    ("Expense report", "robin", "Trade fair stand, Berlin", {"amount": "7250", "city": "Berlin"}),
+    ("Expense report", "sven", "Team dinner", {"amount": "480"}),
+    ("Purchase order", "sven", "Demo phones", {"amount": "2099.70", "supplier": "Fernmann"}),
+    ("Purchase order", "robin", "Standing desks for the new office", {"amount": "5868", "supplier": "Nordholz"}),
+    ("Purchase order", "robin", "Licences of the drawing program", {"amount": "1150", "supplier": "Linie AG"}),
+]
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +103,27 @@ def test_an_exploration_shows_each_branch_with_an_input_that_takes_it(
     kept(visitor, "simulation")
 
 
-def test_every_picture_that_readme_and_docs_name_is_there_and_made_here() -> None:
-    named = set()
-    for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
-        found = re.findall(r"!\[[^\]]+\]\(([^)]+\.png)\)", file.read_text())
-        assert all((file.parent / one).is_file() for one in found), file
-        named |= {Path(one).name for one in found}
-    made = {f"{name}{kind}.png" for name in ("process", "editor", "simulation") for kind in ("", "-phone")}
-    assert made <= named, "each picture stands somewhere"
-    assert {file.name for file in (ROOT / "docs/images").glob("*.png")} == named
+def test_the_inbox_of_a_manager_shows_seven_requests_by_their_deadlines(placet: Placet, visit: Visitors) -> None:
+    placet.tokens |= placet.place.load(COMPANY)
+    common = {"owner": "user:olivia", "template_type": "approval", "version": "1.0.0"}
+    for name, hours in {"Travel": 1 / 3600, "Training": 1, "Expense report": 24, "Purchase order": 72}.items():
+        stage = {"stage_name": "Manager", "approvers": ["user:mia"], "sla_hours": hours, "escalation_enabled": False}
+        settings = {"warn_before_hours": 0.5, "summary": ["city", "supplier"], "amount": "amount"}
+        placet.publish(
+            common | {"name": name, "process_steps": [stage], "variables": WHAT_IS_ASKED, "settings": settings}
+        )
+    for template, who, title, given in WAITING:
+        placet.start(template, who=who, title=title, given=given)
+    visitor = visit("mia")
+    page = visitor.page
+    page.set_viewport_size({"width": WIDE, "height": 1000})
+
+    def late() -> bool:
+        visitor.go("/")
+        return page.locator(".row", has_text="Overdue").count() == 1
+
+    poll(late, what="the first request is overdue")
+    expect(page.locator(".row")).to_have_count(len(WAITING))
+    expect(page.locator(".row .title").first).to_have_text("Visit to Meyer GmbH")
+    visitor.illustrate("inbox")
+    assert visitor.findings("picture of inbox") == []
