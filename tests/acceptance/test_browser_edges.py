@@ -41,6 +41,7 @@ def test_what_people_write_is_text_on_every_page_and_no_name_is_too_long(placet:
     max_.page.wait_for_url("**done=request_changes")
     rita.go(f"/requests/{request['id']}/edit").get_by_label("Amount").fill("2")
     rita.page.get_by_role("button", name="Look at the changes").click()
+    expect(rita.page.locator(".changes")).to_be_visible()
     _is_plain(rita.page)
     wide = []
     for visitor in (max_, rita):
@@ -85,7 +86,8 @@ def _numbered(row: dict[str, Any], number: int) -> dict[str, Any]:
 def test_an_inbox_of_a_thousand_rows_shows_each_once_page_by_page(placet: Placet, visit: Visitors) -> None:
     request = started(placet, "Copied original")
     with _copied(placet, request, 999):
-        page = visit("max").go("/?q=Copied")
+        visitor = visit("max")
+        page = visitor.go("/?q=Copied")
         expect(page.locator(".tabs .count").first).to_have_text("99+")
         seen: list[str] = []
         while True:
@@ -95,8 +97,9 @@ def test_an_inbox_of_a_thousand_rows_shows_each_once_page_by_page(placet: Placet
             following = page.locator("a[rel=next]")
             if following.count() == 0:
                 break
+            address = following.get_attribute("href")
             following.click()
-            page.wait_for_load_state()
+            page.wait_for_url(f"{visitor.base}{address}")
         assert len(seen) == len(set(seen)) == 1000
 
 

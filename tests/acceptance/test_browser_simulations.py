@@ -81,7 +81,7 @@ def test_branches_are_found_with_their_inputs_and_one_is_rehearsed(placet: Place
     expect(page.locator(".timeline")).to_contain_text("Chief: a decision is asked of Dana")
     assert visitor.findings("a branch") == []
     page.get_by_role("link", name="Start from these inputs").click()
-    assert "mode=rehearse" in page.url
+    page.wait_for_url("**mode=rehearse**")
     expect(page.locator("[name='script.0.decision']")).to_have_value("reject")
     amount = page.get_by_label("amount").input_value()
     assert float(amount) > 5000

@@ -231,8 +231,10 @@ def _pages(page: Page) -> int:
     """Go through the pages of rows to the third one, and return how many rows there were."""
     seen = page.locator(".tested > li").count()
     for _ in range(2):
-        page.get_by_role("link", name="Next page").click()
-        page.wait_for_url("**cursor=**")
+        following = page.get_by_role("link", name="Next page")
+        address = following.get_attribute("href") or ""
+        following.click()
+        page.wait_for_url(f"**{address}")
         seen += page.locator(".tested > li").count()
     return seen
 
