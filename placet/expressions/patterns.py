@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from pydantic_core import SchemaError, SchemaValidator, core_schema
 
@@ -56,6 +56,12 @@ class _Chars:
         return any(other.holds(char) for other in self.also) != self.negated
 
     @property
+    def ranges_by_number(self) -> list[Any]:
+        """Return the set with each character by its number: its ranges, whether they are left out, what else is in."""
+        ranges = [[ord(low), ord(high)] for low, high in self.ranges]
+        return [ranges, self.negated, [other.ranges_by_number for other in self.also]]
+
+    @property
     def library_text(self) -> str:
         """Write the set as the library reads it, each character by its number."""
         ranges = (f"\\x{{{ord(low):X}}}-\\x{{{ord(high):X}}}" for low, high in self.ranges)
@@ -92,6 +98,18 @@ class Pattern:
     def search(self, text: str) -> bool:
         """Say whether the pattern matches anywhere in the text."""
         return _library(self.library_text).isinstance_python(text)
+
+    @property
+    def automaton(self) -> dict[str, Any]:
+        """Return the states as JSON, for programs that match texts elsewhere.
+
+        A state is a list: the states that follow, and what leads there: a set of characters, `^`, `$`, or nothing.
+        """
+        states = [
+            [list(state.next), state.chars.ranges_by_number if state.chars is not None else state.edge or None]
+            for state in self._states
+        ]
+        return {"states": states, "entry": self._entry, "accept": self._accept}
 
     def _step(self, current: _Set, char: str) -> _Set:
         moved: list[int] = []

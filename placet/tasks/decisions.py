@@ -50,12 +50,7 @@ def decide(run: Run, event: Decide) -> None:
     if event.decision in stage.comment_required and not said:
         raise InputInvalid(
             sentence("Stage {name!r} asks for a comment with this decision.", name=stage.name),
-            problems=(
-                Problem(
-                    pointer="/comment",
-                    message=sentence("say why: {decision} needs a comment in this stage", decision=event.decision),
-                ),
-            ),
+            problems=(Problem(pointer="/comment", message=comment_needed(event.decision)),),
         )
     if event.decision == "request_changes" and run.state.round >= run.plan.max_rounds:
         if run.plan.max_rounds == 1:
@@ -185,6 +180,11 @@ def _require_seen(run: Run, event: Decide) -> None:
     task = run.tasks.get(event.task_id)
     if seen < now and task is not None and task.status in {"open", "superseded"}:
         raise ContentChanged(difference=tuple(changes_as_json(difference(run.state.revised, seen))))
+
+
+def comment_needed(decision: str) -> str:
+    """Return what is said where a decision lacks the comment that its stage asks for."""
+    return sentence("say why: {decision} needs a comment in this stage", decision=decision)
 
 
 def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:

@@ -1,66 +1,14 @@
-"""The pages in a real browser: the whole story of a request, by mouse, by keyboard, on a phone, and without scripts."""
+"""The pages in a real browser: decisions by mouse, by keyboard and without scripts, and what people write."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import expect
 
-from tests.browser import AMOUNT, MAX, PNG, SCRIPT, Visitors, started
+from tests.browser import AMOUNT, MAX, SCRIPT, Visitors, started
 from tests.contract import Placet, open_tasks
-
-
-def test_a_request_goes_from_its_form_over_a_change_to_its_approval(
-    placet: Placet, visit: Visitors, tmp_path: Path
-) -> None:
-    template = placet.publish(placet.process(MAX, variables=AMOUNT))
-    rita, max_ = visit("rita"), visit("max")
-    form = rita.go("/requests/new")
-    form.get_by_role("link", name=template, exact=True).click()
-    form.get_by_label("Title").fill("A chair that can be raised")
-    form.get_by_label("Amount").fill("82,5")
-    form.get_by_role("button", name="Ask for approval").click()
-    expect(form.get_by_role("heading", level=1)).to_have_text("A chair that can be raised")
-    expect(form.locator(".lead-line .amount")).to_have_text("€82.50")
-    address = form.url.partition("?")[0]
-    picture = tmp_path / "chair.png"
-    picture.write_bytes(PNG)
-    form.set_input_files("#file", picture)
-    form.get_by_role("button", name="Attach").click()
-    expect(form.locator(".files img")).to_be_visible()
-
-    # The open inbox says that something has come, and shows it when it is asked to.
-    expect(max_.page.locator("#fresh")).to_be_visible(timeout=60_000)
-    max_.page.locator("[data-refresh]").click()
-    max_.page.locator("a.title", has_text="A chair that can be raised").click()
-    expect(max_.page.locator(".policy")).to_contain_text("Be frugal.")
-    max_.page.fill("#comment", "One without a headrest, please.")
-    max_.page.get_by_role("button", name="Request changes").click()
-    expect(max_.page.locator("[data-toast]")).to_be_visible()
-
-    page = rita.page
-    page.goto(address)
-    page.get_by_role("link", name="Change and send in again").click()
-    page.get_by_label("Amount").fill("60")
-    page.get_by_role("button", name="Look at the changes").click()
-    expect(page.locator(".changes")).to_contain_text("€82.50")
-    expect(page.locator(".changes")).to_contain_text("€60.00")
-    page.get_by_role("button", name="Send in again").click()
-    expect(page.locator(".alert.warn")).to_have_count(0)
-
-    max_.go("/")
-    max_.page.locator("a.title", has_text="A chair that can be raised").click()
-    expect(max_.page.locator(".changed")).to_contain_text("What changed since you decided")
-    max_.page.get_by_role("button", name="Approve", exact=True).click()
-    page.goto(address)
-    expect(page.locator(".lead-line .pill")).to_have_text("Approved")
-
-    audrey = visit("aud")
-    audrey.page.goto(address)
-    expect(audrey.page.locator(".timeline")).to_contain_text("Rita attached chair.png")
-    expect(audrey.page.get_by_role("button", name="Send")).to_have_count(0)
 
 
 def test_of_two_tabs_that_decide_the_second_is_told_what_stands(placet: Placet, visit: Visitors) -> None:

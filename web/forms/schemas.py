@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from placet.expressions.number import read_decimal
 from placet.json_pointer import pointer_to
-from web.forms.fields import Field, entered
-from web.forms.reading import Entries, as_json
+from web.forms import checks
+from web.forms.checks import Kind
+from web.forms.fields import Field, Widget, entered
+from web.forms.reading import Entries, as_json, as_number
 from web.languages import Wording
 from web.views.values import label_of
 
@@ -56,32 +59,38 @@ def _field(name: str, one: Mapping[str, Any], value: Any, *, required: bool, wor
         "help": one.get("description") if isinstance(one.get("description"), str) else None,
     }
     kind = _type(one)
+
+    def field(widget: Widget, checked: Kind, **more: Any) -> Field:
+        check = checks.of_schema(one, checked, wording, required=required)
+        return Field(widget=widget, check=check, **{**common, **more})
+
     if isinstance(one.get("enum"), list):
         options = tuple((entered(each), entered(each)) for each in one["enum"] if each is not None)
-        return Field(widget="choice", value=entered(value), options=options, **common)
+        return field("choice", "choice", value=entered(value), options=options)
     if kind == "boolean":
         options = (("true", wording.say("Yes")), ("false", wording.say("No")))
-        return Field(widget="truth", value=entered(value), options=options, **common)
+        return field("truth", "choice", value=entered(value), options=options)
     if kind in {"integer", "number"}:
         limits: dict[str, Any] = {
             "minimum": entered(one.get("minimum")) or None,
             "maximum": entered(one.get("maximum")) or None,
         }
-        return Field(
-            widget="number", value=entered(value), step="1" if kind == "integer" else "any", **limits, **common
+        whole = kind == "integer"
+        return field(
+            "number", "whole" if whole else "number", value=entered(value), step="1" if whole else "any", **limits
         )
     if kind == "string":
         if one.get("format") == "date":
-            return Field(widget="day", value=entered(value), **common)
+            return field("day", "day", value=entered(value))
         longest = one.get("maxLength") if isinstance(one.get("maxLength"), int) else None
-        widget: Any = "long" if longest is not None and longest > _LONG else "text"
-        return Field(widget=widget, value=entered(value), longest=longest, **common)
+        widget: Widget = "long" if longest is not None and longest > _LONG else "text"
+        return field(widget, "text", value=entered(value), longest=longest)
     items = one.get("items")
     if kind == "array" and isinstance(items, Mapping) and isinstance(items.get("enum"), list):
         options = tuple((entered(each), entered(each)) for each in items["enum"])
         chosen = tuple(entered(each) for each in value) if isinstance(value, list) else ()
-        return Field(widget="choices", values=chosen, options=options, **common)
-    return Field(widget="json", value="" if value is None else as_json(value), **common)
+        return field("choices", "choices", values=chosen, options=options)
+    return field("json", "json", value="" if value is None else as_json(value))
 
 
 def _read(one: Mapping[str, Any], entries: Entries, name: str) -> Any:
@@ -96,7 +105,7 @@ def _read(one: Mapping[str, Any], entries: Entries, name: str) -> Any:
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if kind == "integer":
-        return int(text) if text.removeprefix("-").isdecimal() and len(text) < 20 else text
+        return as_number(text, whole=True)
     if kind == "number":
         return _float(text)
     return text if kind == "string" else entries.json(name)
@@ -104,6 +113,6 @@ def _read(one: Mapping[str, Any], entries: Entries, name: str) -> Any:
 
 def _float(text: str) -> Any:
     try:
-        return float(text.replace(",", "."))
+        return float(read_decimal(str(as_number(text))))
     except ValueError:
         return text

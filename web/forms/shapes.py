@@ -7,12 +7,15 @@ was entered, and the rules of the process (placet.definition.variables) refuse i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from placet.definition.variables import Variable
 from placet.definition.variables.shapes import Shape
 from placet.json_pointer import pointer_to
-from web.forms.fields import Field, entered
+from web.forms import checks
+from web.forms.checks import Kind
+from web.forms.fields import Field, Widget, entered
 from web.forms.reading import Entries, as_json, as_number
 from web.languages import Wording, utc
 from web.views.values import label_of
@@ -53,27 +56,31 @@ def _field(label: str, shape: Shape, value: Any, name: str, pointer: str, wordin
         "required": shape.required and shape.default is None,
         "help": shape.description,
     }
-    if shape.enum is not None:
-        options = tuple((entered(one), entered(one)) for one in shape.enum)
-        return Field(widget="choice", value=entered(value), options=options, **common)
     if shape.type == "list":
         return _list(shape, value, wording, common)
     if shape.type == "object":
         return _object(shape, value, wording, common)
+
+    def field(widget: Widget, kind: Kind, **more: Any) -> Field:
+        check = checks.of_shape(shape, kind, wording, required=common["required"])
+        return Field(widget=widget, check=check, **{"value": entered(value), **common, **more})
+
+    if shape.enum is not None:
+        return field("choice", "choice", options=tuple((entered(one), entered(one)) for one in shape.enum))
     if shape.type == "boolean":
-        options = (("true", wording.say("Yes")), ("false", wording.say("No")))
-        return Field(widget="truth", value=entered(value), options=options, **common)
+        return field("truth", "choice", options=(("true", wording.say("Yes")), ("false", wording.say("No"))))
     limits: dict[str, Any] = {"minimum": entered(shape.minimum) or None, "maximum": entered(shape.maximum) or None}
     if shape.type in {"integer", "decimal"}:
-        step = "1" if shape.type == "integer" else _step(shape)
-        return Field(widget="number", value=entered(value), step=step, unit=shape.currency, **limits, **common)
+        whole = shape.type == "integer"
+        step = "1" if whole else _step(shape)
+        return field("number", "whole" if whole else "number", step=step, unit=shape.currency, **limits)
     if shape.type == "date":
-        return Field(widget="day", value=entered(value), **limits, **common)
+        return field("day", "day", **limits)
     if shape.type == "datetime":
-        return Field(widget="moment", value=_local(value, wording), **common)
+        return field("moment", "moment", value=_local(value, wording))
     longest = shape.max_length
-    widget: Any = "long" if longest is not None and longest > _LONG else "text"
-    return Field(widget=widget, value=entered(value), shortest=shape.min_length, longest=longest, **common)
+    widget: Widget = "long" if longest is not None and longest > _LONG else "text"
+    return field(widget, "text", shortest=shape.min_length, longest=longest)
 
 
 def _step(shape: Shape) -> str:
@@ -90,32 +97,39 @@ def _local(value: Any, wording: Wording) -> str:
 def _list(shape: Shape, value: Any, wording: Wording, common: dict[str, Any]) -> Field:
     items = value if isinstance(value, list) else []
     inner = shape.items
+
+    def field(widget: Widget, kind: Kind, **more: Any) -> Field:
+        check = checks.of_shape(shape, kind, wording, required=common["required"])
+        return Field(widget=widget, check=check, **common, **more)
+
     if inner is not None and inner.enum is not None and len(inner.enum) <= _CHOICES:
         options = tuple((entered(one), entered(one)) for one in inner.enum)
-        return Field(widget="choices", values=tuple(entered(one) for one in items), options=options, **common)
+        return field("choices", "choices", values=tuple(entered(one) for one in items), options=options)
     if inner is not None and inner.type == "object" and inner.properties and _flat(inner):
         rows = [*items, *[{}] * _SPARE_ROWS]
-        return Field(
-            widget="rows",
-            rows=tuple(
-                tuple(
-                    _field(
-                        label_of(key, member),
-                        member,
-                        row.get(key) if isinstance(row, Mapping) else None,
-                        f"{common['name']}.{number}.{key}",
-                        pointer_to(f"{common['pointer']}/{number}", key),
-                        wording,
-                    )
-                    for key, member in inner.properties.items()
+        filled = tuple(
+            tuple(
+                _member(
+                    key,
+                    member,
+                    row.get(key) if isinstance(row, Mapping) else None,
+                    f"{common['name']}.{number}.{key}",
+                    pointer_to(f"{common['pointer']}/{number}", key),
+                    wording,
                 )
-                for number, row in enumerate(rows)
-            ),
-            **common,
+                for key, member in inner.properties.items()
+            )
+            for number, row in enumerate(rows)
         )
+        return field("rows", "rows", rows=filled)
     if inner is None or inner.type in {"list", "object"}:
-        return Field(widget="json", value=as_json(value) if value else "", **common)
-    return Field(widget="lines", value="\n".join(entered(one) for one in items), **common)
+        return field("json", "json", value=as_json(value) if value else "")
+    return field("lines", "lines", value="\n".join(entered(one) for one in items))
+
+
+def _member(key: str, shape: Shape, value: Any, name: str, pointer: str, wording: Wording) -> Field:  # noqa: PLR0917
+    """Return the field of a part of something, which may be left out as a whole."""
+    return replace(_field(label_of(key, shape), shape, value, name, pointer, wording), within=True)
 
 
 def _flat(shape: Shape) -> bool:
@@ -127,8 +141,8 @@ def _object(shape: Shape, value: Any, wording: Wording, common: dict[str, Any]) 
         return Field(widget="json", value=as_json(value) if value else "", **common)
     members = value if isinstance(value, Mapping) else {}
     fields = tuple(
-        _field(
-            label_of(key, member),
+        _member(
+            key,
             member,
             members.get(key, member.default),
             f"{common['name']}.{key}",
@@ -137,7 +151,8 @@ def _object(shape: Shape, value: Any, wording: Wording, common: dict[str, Any]) 
         )
         for key, member in shape.properties.items()
     )
-    return Field(widget="group", fields=fields, **common)
+    check = checks.of_shape(shape, "group", wording, required=common["required"])
+    return Field(widget="group", fields=fields, check=check, **common)
 
 
 def _read(shape: Shape, entries: Entries, name: str) -> Any:

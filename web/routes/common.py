@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -26,7 +26,7 @@ from service.engine.client import Command
 from storage.queries.requests import reading_marks
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks
-from web.forms.fields import Field, with_errors
+from web.forms.fields import Fault, Field, faults_of, with_errors
 from web.forms.reading import Entries
 from web.templating import render
 from web.views.inbox import read_inbox_count
@@ -179,28 +179,36 @@ def operations_frame(connection: Connection, visitor: Visitor, part: str) -> dic
     return {"badge": badge, "section": "operations", "part": part}
 
 
+def judged_decision(fields: tuple[Field, ...], error: PlacetError | None, say: Callable[[str], str]) -> dict[str, Any]:
+    """Return what `judged` does about the form of a decision, whose comment is a field of its own."""
+    comment = Field(name="comment", pointer="/comment", label=say("Comment"), widget="long", at="comment")
+    found = judged((*fields, comment), error)
+    *fields_of_stage, comment = found["fields"]
+    return {**found, "fields": tuple(fields_of_stage), "comment_error": comment.error}
+
+
 def judged(fields: tuple[Field, ...], error: PlacetError | None) -> dict[str, Any]:
     """Return the fields of a form with what is wrong with them, and the list above it; `error` None: nothing is."""
     if error is None:
         return {"fields": fields, "faults": []}
-    problems = {one.pointer: one.message for one in error.problems}
-    return {"fields": with_errors(fields, problems), "faults": _faults_of(error, fields)}
+    found = faults_of(error.problems)
+    return {"fields": with_errors(fields, found), "faults": _listed(error, found, fields)}
 
 
-def _faults_of(error: PlacetError, fields: tuple[Field, ...]) -> list[dict[str, str | None]]:
+def _listed(error: PlacetError, faults: Sequence[Fault], fields: tuple[Field, ...]) -> list[dict[str, str | None]]:
     """Return what is wrong as the list above a form: each with the field it is about, if it is one of the form."""
     known = {one.pointer: one for one in _flat(fields)}
-    if not error.problems:
+    if not faults:
         return [{"ident": None, "label": None, "message": error.message}]
     found: list[dict[str, str | None]] = []
-    for problem in error.problems:
-        place = problem.pointer
+    for pointer, message in faults:
+        place = pointer
         while place and place not in known:
             place = place.rpartition("/")[0]
         one = known.get(place)
-        found.append(
-            {"ident": one.ident if one else None, "label": one.label if one else None, "message": problem.message}
-        )
+        said = one.said((pointer, message)) if one is not None else None
+        where = {"ident": one.ident if one else None, "label": one.label if one else None}
+        found.append(where | {"message": said or message})
     return found
 
 

@@ -32,7 +32,7 @@ from service.identity.login import Session
 from service.principal import Principal
 from web.forms import schemas
 from web.forms.reading import Entries
-from web.routes.common import Here, WebContext, fresh_key, judged, record, shown
+from web.routes.common import Here, WebContext, fresh_key, judged_decision, record, shown
 from web.routes.login import address_of
 from web.security import CSRF_FIELD, PageRoute, log_in_address, to_log_in
 from web.views import words
@@ -175,7 +175,7 @@ async def _page(
         page=page,
         choice=choice,
         with_form=link.claims.decision == "approve",
-        **judged(page.form, error),
+        **judged_decision(page.form, error, visitor.wording.say),
         comment=entries.text("comment") if entries is not None else "",
         token=link.token,
         key=fresh_key(),

@@ -94,19 +94,10 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-filters] select")) event.target.form.requestSubmit();
 });
 
-// --- one decision once: a second click does nothing, and a needed comment is asked for -------------------------------
+// --- one decision once: a second click does nothing ------------------------------------------------------------------
 document.addEventListener("submit", (event) => {
-  const form = event.target, button = event.submitter;
+  const form = event.target;
   if (form.method !== "post") return;
-  if (button?.hasAttribute("data-needs-comment")) {
-    const comment = one("#comment", form);
-    if (comment && !comment.value.trim()) {
-      event.preventDefault();
-      comment.required = true;
-      comment.reportValidity();
-      return;
-    }
-  }
   if (form.dataset.sent) { event.preventDefault(); return; }
   form.dataset.sent = "1";
   if (form.dataset.draft) localStorage.removeItem(`placet:${form.dataset.draft}`);
@@ -176,13 +167,18 @@ document.addEventListener("click", (event) => {
     const box = one("[data-rows]", add.closest("fieldset")), last = all(":scope > [data-row]", box).at(-1);
     const fresh = last.cloneNode(true), number = box.children.length;
     for (const field of all("[name]", fresh)) {
-      const old = field.id;
+      const old = field.id, described = field.getAttribute("aria-describedby");
       field.name = field.name.replace(/\.\d+\.([^.]+)$/, `.${number}.$1`);
       field.id = `f-${field.name.replaceAll(".", "-")}`;
       field.value = "";
+      field.removeAttribute("aria-invalid");
+      if (described) field.setAttribute("aria-describedby", described.replaceAll(`${old}-`, `${field.id}-`));
+      for (const note of all(`[id^="${old}-"]`, fresh)) note.id = note.id.replace(old, field.id);
       const label = one(`label[for="${old}"]`, fresh);
       if (label) label.htmlFor = field.id;
     }
+    for (const said of all("[data-error]", fresh)) said.replaceChildren();
+    for (const wrong of all(".wrong", fresh)) wrong.classList.remove("wrong");
     box.append(fresh);
     one("[name]", fresh)?.focus();
   }
@@ -329,7 +325,16 @@ if (document.body.dataset.csrf && "EventSource" in window) {
     const answer = await fetch(`/live/rows?${query}`, { headers: { Accept: "application/json" } });
     if (!answer.ok) return;
     const { closed } = await answer.json();
-    for (const row of rows()) row.classList.toggle("gone", closed.includes(row.dataset.rowId));
+    for (const row of rows()) {
+      const gone = closed.includes(row.dataset.rowId), word = one("[data-gone-word]", row);
+      row.classList.toggle("gone", gone);
+      if (!gone) word?.remove();
+      else if (!word) {
+        const said = Object.assign(document.createElement("span"), { className: "sr", textContent: ` (${box.dataset.gone})` });
+        said.dataset.goneWord = "";
+        one("[data-open-row]", row).append(said);
+      }
+    }
     const text = one("[data-fresh-text]");
     text.textContent = text.dataset.one;
     box.hidden = false;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +27,7 @@ _SAID = {
     "decided",
     "withdrawn",
 }
+_DECISIONS = {"decided", "changes_requested"}
 _TONES = {
     "completed": "end",
     "withdrawn": "end",
@@ -58,6 +59,7 @@ class Line:
     system: bool
     signed: str | None = None  # the signature of a decision, in words
     new: bool = False  # since the reader last looked
+    receipt: str | None = None  # the address of the receipt, of a decision that stands
 
 
 def people_in(rows: Iterable[TimelineRow]) -> set[str]:
@@ -72,7 +74,24 @@ def people_in(rows: Iterable[TimelineRow]) -> set[str]:
 
 def lines_of(rows: Sequence[TimelineRow], version: Version, names: Names, wording: Wording) -> tuple[Line, ...]:
     """Return the lines of a timeline, oldest first."""
-    return tuple(_line(number, row, version, names, wording) for number, row in enumerate(rows, 1))
+    standing = _standing(rows)
+    lines = (_line(number, row, version, names, wording) for number, row in enumerate(rows, 1))
+    return tuple(
+        replace(line, receipt=f"/tasks/{row.task_id}/receipt") if id(row) in standing else line
+        for line, row in zip(lines, rows, strict=True)
+    )
+
+
+def _standing(rows: Sequence[TimelineRow]) -> set[int]:
+    """Return which rows are decisions that stand, by identity: one that can be undone does so only later."""
+    last: dict[str | None, TimelineRow] = {}
+    standing: set[int] = set()
+    for row in rows:
+        if row.kind in _DECISIONS:
+            last[row.task_id] = row
+        if row.kind == "decision_stands" or (row.kind in _DECISIONS and row.detail.get("undo_until") is None):
+            standing |= {id(last[row.task_id])} if row.task_id in last else set()
+    return standing
 
 
 def conversation(lines: Sequence[Line]) -> tuple[Line, ...]:

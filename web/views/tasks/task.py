@@ -14,6 +14,7 @@ from placet.definition.steps import Step
 from placet.definition.variables import Variable
 from placet.engine.events import Decide
 from placet.errors import NotPermitted
+from placet.tasks.decisions import comment_needed
 from placet.tasks.permissions import require_not_operating_own
 from service import commands
 from service.principal import Principal
@@ -23,6 +24,7 @@ from storage.queries.requests import reading_marks, requests, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from web.forms import schemas
+from web.forms.checks import required_only
 from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
@@ -43,11 +45,11 @@ ORDER = ("approve", "request_changes", "reject", "abstain")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """One decision that may be taken. `needs_comment` is so where the stage says so."""
+    """One decision that may be taken. `needs_comment` is what is said without one, where the stage asks for it."""
 
     decision: str
     word: str
-    needs_comment: bool
+    needs_comment: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,13 +302,19 @@ def _reason_field(step: Step | None, reason: str, wording: Wording) -> Field:
         value=reason if reason in reasons else "",
         required=True,
         options=tuple((one, one) for one in reasons),
+        check=required_only("choice", wording, required=True),
     )
 
 
 def _choices(step: Step | None, wording: Wording) -> tuple[Choice, ...]:
     required = step.comment_required if step is not None else ()
     return tuple(
-        Choice(decision=one, word=wording.say(words.DECISIONS[one]), needs_comment=one in required) for one in ORDER
+        Choice(
+            decision=one,
+            word=wording.say(words.DECISIONS[one]),
+            needs_comment=comment_needed(one) if one in required else "",
+        )
+        for one in ORDER
     )
 
 
