@@ -36,6 +36,7 @@ def test_a_row_that_somebody_else_decided_is_greyed_where_it_is_and_the_others_s
     expect(rows).to_have_count(2)
     assert [row.locator(".title").inner_text() for row in rows.all()] == titles
     button = page.get_by_role("button", name=f"Approve {titles[1]}")
+    button.scroll_into_view_if_needed()
     before = [row.bounding_box() for row in rows.all()], button.bounding_box()
 
     placet.decide("carla", open_tasks(first)["carla"])

@@ -104,7 +104,9 @@ def test_an_exploration_shows_each_branch_with_an_input_that_takes_it(
 
 
 def test_the_inbox_of_a_manager_shows_seven_requests_by_their_deadlines(placet: Placet, visit: Visitors) -> None:
-    placet.tokens |= placet.place.load(COMPANY)
+    for person in COMPANY:
+        placet.post("ada", "people/", person, expect=201)
+    placet.tokens["mia"] = placet.place.run("token", "mia").strip()
     common = {"owner": "user:olivia", "template_type": "approval", "version": "1.0.0"}
     for name, hours in {"Travel": 1 / 3600, "Training": 1, "Expense report": 24, "Purchase order": 72}.items():
         stage = {"stage_name": "Manager", "approvers": ["user:mia"], "sla_hours": hours, "escalation_enabled": False}
@@ -113,7 +115,7 @@ def test_the_inbox_of_a_manager_shows_seven_requests_by_their_deadlines(placet: 
             common | {"name": name, "process_steps": [stage], "variables": WHAT_IS_ASKED, "settings": settings}
         )
     for template, who, title, given in WAITING:
-        placet.start(template, who=who, title=title, given=given)
+        placet.start(template, who="ada", requester=f"user:{who}", title=title, given=given)
     visitor = visit("mia")
     page = visitor.page
     page.set_viewport_size({"width": WIDE, "height": 1000})
