@@ -14,12 +14,11 @@ from obstore.store import LocalStore, from_url
 from placet.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import RetryConfig
 
 _CHUNK = 256 * 1024  # bytes
 _LOCAL = ("file://", "memory://")
 # How long a store over the network is waited for: whoever uploads, or opens a page with files, is waiting meanwhile.
-_CLIENT: ClientConfig = {"connect_timeout": "3s", "timeout": "60s"}
 _RETRIES: RetryConfig = {
     "max_retries": 2,
     "retry_timeout": timedelta(seconds=5),
@@ -49,7 +48,7 @@ class FileStore:
             if self._place.startswith(_LOCAL):
                 self._opened = from_url(self._place)
             elif "://" in self._place:
-                self._opened = from_url(self._place, client_options=_CLIENT, retry_config=_RETRIES)
+                self._opened = from_url(self._place, retry_config=_RETRIES)
             else:
                 Path(self._place).mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._opened = LocalStore(self._place)
