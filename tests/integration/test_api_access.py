@@ -123,6 +123,7 @@ async def test_each_access_gets_as_far_as_the_page_on_security_says(desk: ApiDes
         409,
         415,
         422,
+        501,
         503,
     }
 
