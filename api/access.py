@@ -137,6 +137,12 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/workflow-suggestions/{suggestion_id}/": _SEE_DRAFTS,
     "POST /workflow/workflow-suggestions/{suggestion_id}/accept/": _DESIGN,
     "POST /workflow/workflow-suggestions/{suggestion_id}/reject/": _DESIGN,
+    "POST /workflow/workflow-canaries/": _DESIGN,
+    # Those who design not see and end the canaries of their own processes; service.canaries says which.
+    "GET /workflow/workflow-canaries/": EVERYBODY,
+    "GET /workflow/workflow-canaries/{canary_id}/": EVERYBODY,
+    "POST /workflow/workflow-canaries/{canary_id}/promote/": NOT_AUDITORS,
+    "POST /workflow/workflow-canaries/{canary_id}/revert/": NOT_AUDITORS,
     "GET /workflow/notification-templates/": _DESIGN,
     "GET /workflow/notification-templates/{name}/": _DESIGN,
     "PUT /workflow/notification-templates/{name}/": _DESIGN,

@@ -29,7 +29,7 @@ from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
-from worker.jobs import departure_job, presence_job, retention_job, sla_job
+from worker.jobs import canary_job, departure_job, presence_job, retention_job, sla_job
 from worker.notifications import notifications_running
 from worker.settings import Settings
 from worker.telemetry import tracing
@@ -119,6 +119,7 @@ async def worker_running(
                 departure_job(database, partial(engine_client.tell_directory_changed, client)),
                 retention_job(database, settings),
                 sla_job(database, settings),
+                canary_job(database),
             ):
                 await stack.enter_async_context(each)
         if Duty.ACTIONS in duties:

@@ -152,13 +152,7 @@ async def publish_definition(
                 version=row.version,
             )
         )
-    certificate = None
-    if row.status == "draft":
-        if context.publish_needs_two and row.created_by == principal.person:
-            raise NotPermitted(
-                sentence("user:{person} wrote this; somebody else has to publish it.", person=principal.person)
-            )
-        certificate = await _certificate(context, row, before, by=principal.person)
+    certificate = await _publishable(context, principal, row, before) if row.status == "draft" else None
     now = context.now()
 
     def act(published: DefinitionVersion) -> Act | None:
@@ -176,6 +170,15 @@ async def publish_definition(
         now=now,
         certificate=certificate,
     )
+
+
+async def certificate_of(context: Context, principal: Principal, draft: DefinitionVersion) -> dict[str, Any]:
+    """Return the certificate with which somebody can publish a draft.
+
+    Raises BlueprintInvalid with what keeps it from being used, and NotPermitted where somebody else has to publish it.
+    """
+    before = await context.database.read(_before, draft)
+    return await _publishable(context, principal, draft, before)
 
 
 async def deprecate_definition(context: Context, principal: Principal, template_id: str) -> DefinitionVersion:
@@ -256,6 +259,16 @@ def _before(connection: Connection, row: DefinitionVersion) -> DefinitionVersion
     released = definitions.released(connection, row.name)
     version = baseline(row.version, released)
     return None if version is None else definitions.get(connection, released[version])
+
+
+async def _publishable(
+    context: Context, principal: Principal, row: DefinitionVersion, before: DefinitionVersion | None
+) -> dict[str, Any]:
+    if context.publish_needs_two and row.created_by == principal.person:
+        raise NotPermitted(
+            sentence("user:{person} wrote this; somebody else has to publish it.", person=principal.person)
+        )
+    return await _certificate(context, row, before, by=principal.person)
 
 
 async def _certificate(

@@ -27,12 +27,14 @@ from placet.errors import Conflict, InputInvalid, NotFound, NotPermitted, Proble
 from placet.json_pointer import pointer_to
 from placet.plan.plan import Plan
 from placet.sentences import sentence
+from service.canaries.picking import Assignment, pick
 from service.context import Context
 from service.engine import client as engine
 from service.engine.plans import Plans
 from service.principal import Principal
 from service.visibility import present
 from storage.announcements.announce import request_topic
+from storage.queries import canaries
 from storage.queries.definitions import definitions
 from storage.queries.definitions.definitions import VersionHeader
 from storage.queries.people import people
@@ -52,7 +54,9 @@ _LONGEST_TITLE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestDraft:
-    """What is asked for: a process by its name, in its newest published version unless one is named, and the input.
+    """What is asked for: a process by its name, and the input.
+
+    Without a `version` it is the newest published one, unless a canary picks.
 
     `files` are in the store already, under the id of the request.
     """
@@ -156,6 +160,7 @@ class _Chosen:
     template_id: str
     digest: str
     origin: Origin
+    assignment: Assignment | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +169,7 @@ class _Ready:
 
     template_id: str
     origin: Origin
+    assignment: Assignment | None
     plan: Plan
     given: dict[str, Any]
     directory: Directory
@@ -174,11 +180,14 @@ OriginOf = Callable[[Connection], Origin]
 
 async def _start(context: Context, request_id: str, draft: RequestDraft, origin_of: OriginOf) -> None:
     now = context.now()
-    ready = await context.database.read(_at_once, draft, origin_of, context.plans, now)
+    ready = await context.database.read(_at_once, draft, origin_of, context.plans, now, request_id=request_id)
     if isinstance(ready, _Chosen):
         template = await context.database.read(definitions.get, ready.template_id)
         plan = await context.plans.of(context.database, template, now)
         ready = await context.database.read(_filled, draft, ready, plan)
+    if ready.assignment is not None:
+        one = ready.assignment
+        await context.database.write(canaries.assign, one.canary_id, request_id, one.arm, now)
     opening = _opening(request_id, draft, ready, now)
     await engine.start(context, Start(plan=ready.plan, opening=opening, template_id=ready.template_id))
 
@@ -205,12 +214,12 @@ def _opening(request_id: str, draft: RequestDraft, ready: _Ready, now: datetime)
 
 
 def _at_once(
-    connection: Connection, draft: RequestDraft, origin_of: OriginOf, plans: Plans, now: datetime
+    connection: Connection, draft: RequestDraft, origin_of: OriginOf, plans: Plans, now: datetime, *, request_id: str
 ) -> _Ready | _Chosen:
     """Read all that a request starts with from one snapshot, or what is chosen where its plan is not at hand."""
     origin = origin_of(connection)
-    template = _template(connection, draft, origin)
-    chosen = _Chosen(template_id=template.id, digest=template.digest, origin=origin)
+    template, assignment = _template(connection, request_id, draft, origin)
+    chosen = _Chosen(template_id=template.id, digest=template.digest, origin=origin, assignment=assignment)
     plan = plans.known(chosen.digest, now)
     return chosen if plan is None else _filled(connection, draft, chosen, plan)
 
@@ -219,7 +228,14 @@ def _filled(connection: Connection, draft: RequestDraft, chosen: _Chosen, plan: 
     given = accept_input(plan, draft.input)
     directory = people.read_directory(connection, plan.names, also=[chosen.origin.requester], given=given)
     require_known(plan.asked(given), lambda person: directory.get(person) is not None)
-    return _Ready(template_id=chosen.template_id, origin=chosen.origin, plan=plan, given=given, directory=directory)
+    return _Ready(
+        template_id=chosen.template_id,
+        origin=chosen.origin,
+        assignment=chosen.assignment,
+        plan=plan,
+        given=given,
+        directory=directory,
+    )
 
 
 def _of_person(connection: Connection, principal: Principal, named: str | None) -> Origin:
@@ -253,8 +269,12 @@ def _of_parent(connection: Connection, request_id: str) -> Origin:
     return Origin(requester=parent.requester, parent=request_id, parent_title=parent.title, sees_drafts=True)
 
 
-def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> VersionHeader:
+def _template(
+    connection: Connection, request_id: str, draft: RequestDraft, origin: Origin
+) -> tuple[VersionHeader, Assignment | None]:
     try:
+        if draft.version is None:
+            return pick(connection, draft.template, request_id)
         template = definitions.named(connection, draft.template, draft.version)
     except NotFound as error:
         place = "/template" if draft.version is None else "/version"
@@ -274,7 +294,7 @@ def _template(connection: Connection, draft: RequestDraft, origin: Origin) -> Ve
                 status=template.status,
             ),
         )
-    return template
+    return template, None
 
 
 async def _recorded(context: Context, request_id: str, arrived: asyncio.Event, end: float) -> RequestWithTasks:

@@ -1,6 +1,7 @@
 """The jobs that a worker process repeats.
 
-It notes its presence, follows up on departures, watches what SLAs measure, and deletes what is old.
+It notes its presence, follows up on departures, watches what SLAs measure and how canaries fare, and deletes what is
+old.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from temporalio.client import Client
 
 from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
+from service.canaries.monitoring import CanaryMonitor
 from service.slas.monitoring import SlaMonitor
 from storage.database import Database
 from storage.queries import presence
@@ -100,6 +102,21 @@ async def sla_job(database: Database, settings: Settings) -> AsyncIterator[None]
         await monitor.look(datetime.now(UTC))
 
     async with repeating(look, seconds=_SLA_SECONDS):
+        yield
+
+
+_CANARY_SECONDS = 5.0
+
+
+@asynccontextmanager
+async def canary_job(database: Database) -> AsyncIterator[None]:
+    """Compare the versions of canaries, and revert what does harm, while the block runs, in any number of processes."""
+    monitor = CanaryMonitor(database)
+
+    async def look() -> None:
+        await monitor.look(datetime.now(UTC))
+
+    async with repeating(look, seconds=_CANARY_SECONDS):
         yield
 
 

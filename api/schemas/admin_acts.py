@@ -38,7 +38,7 @@ class AdminActView(View):
     at: Shown
     kind: str
     actor: str
-    actor_type: Literal["person", "service", "agent", "operator"]
+    actor_type: Literal["person", "service", "agent", "operator", "system"]
     way: Way
     target: str
     outcome: Outcome

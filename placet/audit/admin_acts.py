@@ -13,13 +13,13 @@ from typing import Any, Final, Literal, get_args
 
 from placet.audit import chain
 
-Way = Literal["api", "page", "command line", "scim"]
-"""How an act came in."""
+Way = Literal["api", "page", "command line", "scim", "system"]
+"""How an act came in; `system`: Placet did it by itself."""
 Outcome = Literal["done", "begun", "partly", "nothing"]
 """What came of an act. One that is no single transaction is `begun` first; a second act says what came of it."""
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 KINDS: Final = frozenset({
-    "action_added", "action_changed",
+    "action_added", "action_changed", "canary_begun", "canary_promoted", "canary_reverted",
     "draft_created", "draft_discarded", "draft_published", "draft_reopened", "draft_saved", "draft_submitted",
     "event_log_deleted", "event_log_imported", "evidence_ordered", "group_changed", "group_removed",
     "key_rotated", "login_link_made", "messages_resent",
@@ -47,7 +47,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ActedBy:
-    """Who acts, and in which way: `actor` is `user:<id>`, or `operator` for whoever has the command line."""
+    """Who acts, and in which way: `actor` is `user:<id>`, `operator` for whoever has the command line, or `system`."""
 
     actor: str
     actor_type: str
@@ -56,6 +56,8 @@ class ActedBy:
 
 OPERATOR: Final = ActedBy(actor="operator", actor_type="operator", way="command line")
 """Whoever has a shell on the installation; the machine knows who that was, Placet does not."""
+SYSTEM: Final = ActedBy(actor="system", actor_type="system", way="system")
+"""Placet itself, where it does what somebody declared."""
 
 
 def genesis() -> str:

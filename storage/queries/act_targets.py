@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from storage.queries.identity.tokens import ID_LENGTH
 from storage.tables.approvals import ApiToken, DefinitionVersion
+from storage.tables.canaries import WorkflowCanary
 from storage.tables.drafts import BlueprintDraft
 from storage.tables.notifications import WebhookEndpoint
 
@@ -37,6 +38,10 @@ def names(connection: Connection, targets: Iterable[str]) -> dict[str, TargetNam
         draft = select(col(BlueprintDraft.id), col(BlueprintDraft.process))
         for ident, process in connection.execute(draft.where(col(BlueprintDraft.id).in_(wanted))):
             found[f"draft:{ident}"] = TargetName(text=process)
+    if wanted := ids.get("canary"):
+        canary = select(col(WorkflowCanary.id), col(WorkflowCanary.template), col(WorkflowCanary.version))
+        for ident, name, number in connection.execute(canary.where(col(WorkflowCanary.id).in_(wanted))):
+            found[f"canary:{ident}"] = TargetName(text=f"{name} {number}")
     if wanted := ids.get("webhook"):
         endpoint = select(col(WebhookEndpoint.id), col(WebhookEndpoint.description), col(WebhookEndpoint.url))
         for ident, description, url in connection.execute(endpoint.where(col(WebhookEndpoint.id).in_(wanted))):

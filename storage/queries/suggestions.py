@@ -159,6 +159,12 @@ def drafts_of(connection: Connection, rows: Sequence[WorkflowSuggestion]) -> dic
     return {row.id: VersionHeader(*row) for row in connection.execute(query)} if ids else {}
 
 
+def type_of_draft(connection: Connection, version_id: str) -> str | None:
+    """Return the type of the suggestion that a version was made of, or None."""
+    query = select(col(WorkflowSuggestion.suggestion_type)).where(col(WorkflowSuggestion.draft_id) == version_id)
+    return connection.scalars(query).first()
+
+
 def current(connection: Connection, template: str) -> DefinitionVersion:
     """Return the newest published version of the process that `/template` names.
 

@@ -39,7 +39,13 @@ NO_PAGES = {
     "/login/{code}": "leads on to the inbox",
 }
 # Who looks, where not somebody of the most modest access that the rule names.
-BY = {"/tasks": "max", "/sign": "max", "/breaches": "olivia", "/simulations/{simulation_id}/requests": "olivia"}
+BY = {
+    "/tasks": "max",
+    "/sign": "max",
+    "/breaches": "olivia",
+    "/canaries": "olivia",
+    "/simulations/{simulation_id}/requests": "olivia",
+}
 MODEST = (("requester", "rita"), ("designer", "olivia"), ("auditor", "aud"), ("admin", "ada"))
 
 
@@ -84,6 +90,11 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
     breaches = f"sla-breaches/?sla_id={sla}"
     breach = poll(lambda: placet.get("ada", breaches)["items"], what="that an SLA is breached")[0]["id"]
     log = imported_log(placet)
+    newer = placet.process({"stage_name": "Manager", "approvers": ["user:max"]})
+    placet.publish(newer)
+    placet.post("olivia", "process-templates/", {**newer, "version": "1.1.0", "description": LONG}, expect=201)
+    share = {"template": newer["name"], "version": "1.1.0", "share": 0.5, "margins": {"outcome": 0.1}, "notes": LONG}
+    canary = placet.post("ada", "workflow-canaries/", share, expect=201)["id"]
     action = placet.get("ada", "action-catalog/?limit=1")["items"][0]["id"]
     # Nothing is sent to it: no request of these tests fails.
     hook = {"url": f"https://8.8.8.8/{LONG.replace(' ', '-')[:150]}", "description": LONG, "events": ["failed"]}
@@ -102,6 +113,7 @@ def seeded(placet: Placet) -> Iterator[dict[str, str]]:
         "sla_id": sla,
         "breach_id": breach,
         "log_id": log,
+        "canary_id": canary,
         "identity": "action_catalog",
         "pk": action,
         "webhook_id": hook_id,

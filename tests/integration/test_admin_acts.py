@@ -79,6 +79,9 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/workflow-suggestions/generate/": "it needs a past: test_api_suggestions",
     "POST /workflow/workflow-suggestions/{suggestion_id}/accept/": {"suggestion_accepted", "version_created"},
     "POST /workflow/workflow-suggestions/{suggestion_id}/reject/": {"suggestion_rejected"},
+    "POST /workflow/workflow-canaries/": {"canary_begun", "version_published"},
+    "POST /workflow/workflow-canaries/{canary_id}/promote/": {"canary_promoted"},
+    "POST /workflow/workflow-canaries/{canary_id}/revert/": {"canary_reverted", "version_deprecated"},
     "POST /workflow/evidence-packs/": {"evidence_ordered"},
     "POST /workflow/people/": {"person_added"},
     "PUT /workflow/people/{person_id}/": {"person_changed"},
@@ -125,6 +128,9 @@ FORMS: dict[str, set[str] | str] = {
     "POST /suggestions/{suggestion_id}/accept": {"suggestion_accepted", "version_created", "draft_created"},
     "POST /suggestions/{suggestion_id}/reject": {"suggestion_rejected"},
     "POST /suggestions/{suggestion_id}/draft": {"draft_created"},
+    "POST /canaries": {"canary_begun", "version_published"},
+    "POST /canaries/{canary_id}/promote": {"canary_promoted"},
+    "POST /canaries/{canary_id}/revert": {"canary_reverted", "version_deprecated"},
     "POST /evidence": {"evidence_ordered"},
     "POST /event-logs": "it takes a file: test_web_event_logs",
     "POST /event-logs/{log_id}/suggest": NOTHING,
@@ -331,6 +337,13 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     for review in ("accept", "reject"):
         made = await leaves(f"POST {suggestion}", body=body, as_="desi")
         await leaves(f"POST {suggestion}{{suggestion_id}}/{review}/", made["id"])
+    canary, share = "/workflow/workflow-canaries/", {"template": "Drafted", "share": 0.5, "margins": {"outcome": 0.1}}
+    for number, ending in (("1.2.0", "promote"), ("1.3.0", "revert")):
+        newer = {**changed, "version": number, "description": number}
+        assert (await desk.post(templates, newer, as_="desi")).is_success
+        await watch.new()
+        begun = await leaves(f"POST {canary}", body={**share, "version": number}, as_="desi")
+        await leaves(f"POST {canary}{{canary_id}}/{ending}/", begun["id"])
     await leaves("POST /workflow/people/", body={"id": "mia", "access": ["admin"]})
     await leaves("PUT /workflow/people/{person_id}/", "mia", body={"name": "Mia"})
     await leaves("POST /workflow/action-catalog/", body=BOOK)

@@ -41,7 +41,7 @@ VALUES = {
     "a date such as 2026-01-31",
     "a moment such as 2026-01-31T09:00:00Z", "a boolean", "a number", "null", "items", "characters", "(erased)", "yes",
     "no", "(nothing)", "Approve", "Reject", "critical", "warning", "breach", "approve", "reject", "request_changes",
-    "abstain", "published", "draft", "deprecated", "submitted", "discarded", "open", "the body",
+    "abstain", "published", "draft", "deprecated", "submitted", "discarded", "open", "the body", "promoted", "reverted",
 }  # fmt: skip
 
 _OF_ONE_FIELD = {"type": "object", "properties": {"a": {}}, "additionalProperties": False}

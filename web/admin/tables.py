@@ -33,6 +33,7 @@ from storage.tables.approvals import (
     StoredPerson,
     TaskCandidate,
 )
+from storage.tables.canaries import CanaryRequest, WorkflowCanary
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
 from storage.tables.event_logs import EventLog, EventLogPart
 from storage.tables.evidence import EvidencePack
@@ -213,6 +214,21 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             few=("created_by",),
         ),
         _table(WorkflowSimulationRow, _("Rows of backtests and shadows"), "simulation_id position request_id changed"),
+    ),
+    _("Canaries"): (
+        _table(
+            WorkflowCanary,
+            _("Canaries"),
+            "template version baseline share status began_at",
+            newest="began_at",
+            few=("version_id", "baseline_id"),
+        ),
+        _table(
+            CanaryRequest,
+            _("Requests of canaries"),
+            "canary_id request_id arm assigned_at measured_at",
+            few=("request_id", "canary_id"),
+        ),
     ),
     _("Service levels"): (
         _table(

@@ -20,6 +20,9 @@ from web.views.words import marked
 WORDS: Final = {
     "action_added": marked("Action added to the catalogue"),
     "action_changed": marked("Action of the catalogue changed"),
+    "canary_begun": marked("Canary begun"),
+    "canary_promoted": marked("Canary promoted"),
+    "canary_reverted": marked("Canary reverted"),
     "draft_created": marked("Draft begun"),
     "draft_discarded": marked("Draft discarded"),
     "draft_published": marked("Draft published"),
@@ -69,6 +72,7 @@ WAYS: Final = {
     "page": marked("on a page"),
     "command line": marked("on the command line"),
     "scim": marked("by SCIM"),
+    "system": marked("by itself"),
 }
 _OUTCOMES: Final = {
     "begun": (marked("Begun"), "open"),
@@ -78,7 +82,7 @@ _OUTCOMES: Final = {
 WHOLE: Final = {"people": marked("People"), "requests": marked("Requests")}
 """What acts are called that were done to many."""
 _PERSON = "person:"
-_OPERATOR = "operator"
+_NOBODY: Final = {"operator": marked("Operator"), "system": marked("Placet")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +102,7 @@ def lines_of(connection: Connection, rows: Sequence[AdminAct], wording: Wording)
     """Return acts in words, with what they were done to by its name where it still has one."""
     targets = act_targets.names(connection, (row.target for row in rows))
     people = [row.target.removeprefix(_PERSON) for row in rows if row.target.startswith(_PERSON)]
-    actors = [row.actor.removeprefix("user:") for row in rows if row.actor != _OPERATOR]
+    actors = [row.actor.removeprefix("user:") for row in rows if row.actor not in _NOBODY]
     names = names_of(connection, [*people, *actors, *(one.person for one in targets.values())])
     return [_line(row, targets.get(row.target), names, wording) for row in rows]
 
@@ -117,7 +121,7 @@ def _line(row: AdminAct, named: TargetName | None, names: Names, wording: Wordin
     return ActLine(
         row=row,
         word=say(WORDS[row.kind]) if row.kind in WORDS else row.kind,
-        by=say("Operator") if row.actor == _OPERATOR else names(row.actor),
+        by=say(_NOBODY[row.actor]) if row.actor in _NOBODY else names(row.actor),
         way=say(WAYS[row.way]) if row.way in WAYS else row.way,
         target=target,
         outcome=None if outcome is None else (say(outcome[0]), outcome[1]),
@@ -132,7 +136,7 @@ def chosen_of(given: Mapping[str, str], wording: Wording) -> Chosen:
     """Return which acts an address asks for; what cannot be read in it is left out. The days are the reader's."""
     first, last = _day(given.get("since", "")), _day(given.get("until", ""))
     kind, actor = given.get("kind", ""), given.get("actor", "").replace("\0", "").strip()[:200]
-    if actor and actor != _OPERATOR:
+    if actor and actor not in _NOBODY:
         actor = f"user:{actor.removeprefix('user:')}"
     return Chosen(
         actor=actor or None,

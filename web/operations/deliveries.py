@@ -15,6 +15,7 @@ EVENTS: Final = {
     "mentioned": _("Mentioned"),
     "watched_ended": _("End of a watched request"),
     "superseded": _("No longer needed"),
+    "canary_reverted": _("Canary reverted"),
     "slo_breached": _("Service level missed"),
     "slo_warning": _("Service level at risk"),
 }

@@ -20,6 +20,7 @@ from api.http.uploads import FIELD, upload_in
 from placet.errors import Conflict, InputInvalid, NotFound, PlacetError, Refused, TooLarge, TypeNotAllowed
 from service.attachments import draft_files
 from service.attachments.draft_files import RequestForm
+from service.canaries.picking import picked_for_form
 from service.requests import RequestDraft, start_request
 from service.visibility import seen_request
 from storage.queries.definitions import definitions
@@ -47,10 +48,18 @@ _MAY_START = frozenset({"requester", "admin"})
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Form(RequestForm):
+    """A form, with the version in its address; `picked` says that a canary has chosen the version that it asks for."""
+
+    address: str
+    picked: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Filled:
     """A form of a new request as it is shown: what was filled in, and what is wrong with it."""
 
-    form: RequestForm
+    form: _Form
     given: dict[str, Any]
     title: str
     kept: bool = True  # whether the browser keeps what is typed
@@ -81,10 +90,9 @@ async def processes(request: Request, here: Here, visitor: SignedIn) -> Response
 @router.get("/{template_id}")
 async def new_request(request: Request, here: Here, visitor: SignedIn, template_id: TemplateId) -> Response:
     """Show the form of a new request, made of the variables of its process; `draft` goes on with one that has files."""
-    version = await here.context.database.read(_startable, here, template_id)
     copied = request.query_params.get("copy", "")[:200]
     key = request.query_params.get("draft", "").replace("\0", "")[:_LONGEST_KEY]
-    form = _form(visitor, version, key or fresh_key())
+    version, form = await _opened(here, visitor, template_id, key or fresh_key())
     if key and await _sent(here, form):
         return see_other(f"/requests/{form.request_id}")
     given: dict[str, Any] = {}
@@ -102,8 +110,7 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Te
     visitor.principal.need(_MAY_START)
     entries = await entries_of(request, visitor)
     context, principal = here.context, visitor.principal
-    version = await context.database.read(_startable, here, template_id)
-    form = _form(visitor, version, _key_of(entries))
+    version, form = await _opened(here, visitor, template_id, _key_of(entries))
     if await _sent(here, form):  # a form that is sent twice starts one request
         return see_other(f"/requests/{form.request_id}", "start")
     given = shapes.read_input(version.asked, entries)
@@ -128,7 +135,7 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Te
     assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
     draft = RequestDraft(
         template=version.definition.name,
-        version=version.definition.version,
+        version=None if form.picked else version.definition.version,
         title=title or None,
         input=given,
         files=draft_files.opening_files(chosen),
@@ -147,12 +154,11 @@ async def change_files(request: Request, here: Here, visitor: SignedIn, template
     visitor.principal.need(_MAY_START)
     entries = await entries_of(request, visitor)
     context, principal = here.context, visitor.principal
-    version = await context.database.read(_startable, here, template_id)
-    form = _form(visitor, version, _key_of(entries))
+    version, form = await _opened(here, visitor, template_id, _key_of(entries))
     step, _, which = entries.text("step").partition(":")
     if step == "discard":
         await draft_files.remove(context, principal, form)
-        return see_other(f"/requests/new/{version.id}")
+        return see_other(f"/requests/new/{form.address}")
     if step == "remove":
         await draft_files.remove(context, principal, form, which)
     for sent in await _sent_files(request):
@@ -162,6 +168,20 @@ async def change_files(request: Request, here: Here, visitor: SignedIn, template
     return shown(request, "parts/draft_files.html", chosen=chosen_files(rows, visitor.wording), limits=limits)
 
 
+async def _opened(here: WebContext, visitor: Visitor, template_id: str, key: str) -> tuple[Version, _Form]:
+    """Return a form with the version that it asks for: while a canary runs, the one that it gives to this request."""
+    request_id = done_key(visitor, key)[:32]
+
+    def read(connection: Connection) -> tuple[Version, bool]:
+        picked = picked_for_form(connection, template_id, request_id)
+        return _startable(connection, here, picked or template_id), picked is not None
+
+    version, picked = await here.context.database.read(read)
+    assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
+    name = version.definition.name
+    return version, _Form(key=key, template=name, request_id=request_id, address=template_id, picked=picked)
+
+
 def _startable(connection: Connection, here: WebContext, template_id: str) -> Version:
     """Return the published version that requests are made for; raises NotFound."""
     row = definitions.get(connection, template_id)
@@ -169,11 +189,6 @@ def _startable(connection: Connection, here: WebContext, template_id: str) -> Ve
     if row.status != "published" or version.definition is None:
         raise NotFound(f"{row.name} {row.version} cannot be asked for.")
     return version
-
-
-def _form(visitor: Visitor, version: Version, key: str) -> RequestForm:
-    assert version.definition is not None  # noqa: S101 - `_startable` has seen to it
-    return RequestForm(key=key, template=version.definition.name, request_id=done_key(visitor, key)[:32])
 
 
 def _key_of(entries: Entries) -> str:
@@ -246,7 +261,7 @@ async def _page(
         status=422 if said["faults"] else 200,
         heading=definition.name,
         description=definition.description,
-        action=f"/requests/new/{version.id}",
+        action=f"/requests/new/{form.address}",
         up="/requests/new",
         up_word=wording.say("New request"),
         title=filled.title,

@@ -174,6 +174,21 @@ def sample(event: str) -> TemplateContext:
             "current_slo": "95.8",
             "target_slo": "99",
         }
+    if event == "canary_reverted":
+        detail = {
+            "by": None,
+            "workflow": "Expense approval",
+            "version": "1.1.0",
+            "baseline": "1.0.0",
+            "notes": None,
+            "measure": "outcome",
+            "margin": 5,
+            "low": 8.2,
+            "high": 31.5,
+            "new_count": 42,
+            "old_count": 160,
+        }
+    of_request = event not in {"slo_breached", "canary_reverted"}
     return TemplateContext(
         event=event,
         person="grace",
@@ -183,8 +198,8 @@ def sample(event: str) -> TemplateContext:
         entry_why="an example",
         detail=detail,
         names={"ada": "Ada", "grace": "Grace"},
-        request=None if event == "slo_breached" else request,
-        task=None if event == "slo_breached" else task,
+        request=request if of_request else None,
+        task=task if of_request else None,
     )
 
 

@@ -16,6 +16,7 @@ from placet.errors import Conflict, NotFound
 from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared
+from storage.queries import canaries
 from storage.queries import cursor as cursors
 from storage.tables.approvals import DefinitionVersion
 
@@ -98,11 +99,20 @@ def named(connection: Connection, name: str, version: str | None = None) -> Vers
                 sentence("There is no process template {name!r} in version {version!r}", name=name, version=version)
             )
         return found
-    published = [row for row in rows if row.status == "published"]
-    if not published:
+    return _published(name, rows)[0]
+
+
+def published(connection: Connection, name: str) -> list[VersionHeader]:
+    """Return the published versions of a process, the newest first; raises NotFound where there is none."""
+    return _published(name, [VersionHeader(*row) for row in _HEADERS.rows(connection, sought=name)])
+
+
+def _published(name: str, rows: list[VersionHeader]) -> list[VersionHeader]:
+    found = [row for row in rows if row.status == "published"]
+    if not found:
         raise NotFound(sentence("There is no published process template {name!r}", name=name))
     # Build metadata has no precedence; there the text decides, so that the answer does not change by itself.
-    return max(published, key=lambda row: precedence(row.version))
+    return sorted(found, key=lambda row: precedence(row.version), reverse=True)
 
 
 def precedence(version: str) -> tuple[Version, str]:
@@ -153,6 +163,8 @@ def publish(
 ) -> DefinitionVersion:
     """Publish a draft; a published one stays as it is. Raises NotFound, and Conflict for a deprecated one.
 
+    Raises Conflict also while a canary of the process runs.
+
     `digest` is that of the checked content; Conflict where the draft has changed since. `certificate` says what was
     proven and is stored with the version.
     """
@@ -174,6 +186,7 @@ def publish(
             )
         )
     if template.status == "draft":
+        canaries.require_none(session.connection(), template.name)
         template.status, template.published_by, template.published_at = "published", by, now
         template.certificate = certificate
     return template
@@ -236,13 +249,15 @@ def released_names(connection: Connection, *, most: int) -> list[str]:
 def startable(connection: Connection, *, q: str = "", limit: int, cursor: str | None = None) -> cursors.Page[Startable]:
     """List the newest published version of each process whose name has every word of `q`, by name.
 
-    Raises InputInvalid for an invalid cursor.
+    While a canary runs, that is the one before: its new version is given to requests, and not chosen. Raises
+    InputInvalid for an invalid cursor.
     """
     name, version, ident = col(DefinitionVersion.name), col(DefinitionVersion.version), col(DefinitionVersion.id)
     newest: dict[str, tuple[str, str]] = {}
     words = q.casefold().split()
+    shared = canaries.shared_versions(connection)
     for row in connection.execute(select(ident, name, version).where(col(DefinitionVersion.status) == "published")):
-        if all(word in row.name.casefold() for word in words):
+        if row.id not in shared and all(word in row.name.casefold() for word in words):
             there = newest.get(row.name)
             if there is None or precedence(row.version) > precedence(there[0]):
                 newest[row.name] = row.version, row.id
@@ -264,8 +279,14 @@ def released(connection: Connection, name: str) -> dict[str, str]:
 
 @of_rows
 def deprecate(session: Session, template_id: str) -> DefinitionVersion:
-    """Deprecate a version; running requests keep it. Raises NotFound, and Conflict for a draft."""
+    """Deprecate a version; running requests keep it.
+
+    Raises NotFound, and Conflict for a draft and for the versions of a canary that runs.
+    """
     template = _for_change(session, template_id)
+    split = canaries.split_of(session.connection(), template.name)
+    if split is not None and template_id in {split.version_id, split.baseline_id}:
+        canaries.require_none(session.connection(), template.name)
     if template.status == "draft":
         raise Conflict(
             sentence(

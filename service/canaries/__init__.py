@@ -1,0 +1,1 @@
+"""Canaries: a new version is given a share of the requests, compared with the old one, and reverted where it harms."""
