@@ -89,6 +89,8 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/event-logs/{log_id}/": _SEE_DRAFTS,
     "DELETE /workflow/event-logs/{log_id}/": _DESIGN,
     "POST /workflow/event-logs/{log_id}/suggest/": _DESIGN,
+    "POST /workflow/event-logs/{log_id}/forecasts/": _DESIGN,
+    "POST /workflow/event-logs/{log_id}/backtest/": _DESIGN,
     "POST /workflow/tasks/decide/": NOT_AUDITORS,
     "POST /workflow/tasks/delegate/": NOT_AUDITORS,
     "POST /workflow/tasks/{task_id}/decide/": NOT_AUDITORS,
@@ -117,6 +119,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "PUT /workflow/workflow-slas/{sla_id}/": _DESIGN,
     "DELETE /workflow/workflow-slas/{sla_id}/": _DESIGN,
     "GET /workflow/workflow-slas/{sla_id}/metrics/": EVERYBODY,
+    "GET /workflow/workflow-slas/{sla_id}/forecast/": EVERYBODY,
     # Those who see not all see the breaches of their own processes; service.slas.breaches says which.
     "GET /workflow/sla-breaches/": EVERYBODY,
     "GET /workflow/sla-breaches/unacknowledged/": EVERYBODY,

@@ -7,11 +7,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from time import monotonic, thread_time
 
 from sqlalchemy import Connection
 
+from insight.forecast.response_times import PastTasks
 from placet.directory import Directory
 from placet.engine.events import Decide
 from placet.engine.state import Decision, State
@@ -21,15 +21,14 @@ from placet.plan.plan import Plan
 from service import commands
 from service.context import Context
 from service.engine import client as engine
+from service.forecasts.past import past_of_process
 from service.principal import Principal
 from service.visibility import seen_request
 from simulation.modes.ahead import MOST_STEPS, Ahead, ahead_of
 from simulation.modes.consequences import Bound, Consequence, Unavailable, consequences
-from simulation.report.prediction import LEAST_HISTORY, quantile
 from storage.queries.definitions import definitions
 from storage.queries.people.people import read_directory
 from storage.queries.requests import requests
-from storage.queries.simulations import simulations
 from storage.tables.approvals import DefinitionVersion
 
 # Of computing, for all decisions together; who waits for a page waits for this as well.
@@ -62,7 +61,7 @@ async def consequences_of(context: Context, principal: Principal, task_id: str) 
         state, plan, template = await _live(context, request_id)
     except Gone:  # it has ended
         raise commands.what_stands(await context.database.read(requests.read, request_id), task_id) from None
-    past = await context.database.read(simulations.response_times, template.name)
+    past = await context.database.read(past_of_process, template.name, context.now())
     people = await context.database.read(read_directory, plan.names, also=state.people, given=state.input)
     found = await asyncio.to_thread(_work_out, context, plan, state, resolved, people, past, begun + SECONDS)
     return Consequences(revision=state.revision, decisions=found)
@@ -112,11 +111,10 @@ def _work_out(  # noqa: PLR0917 - called in a thread
     state: State,
     event: Decide,
     people: Directory,
-    past: Mapping[str, list[float]],
+    past: PastTasks,
     until: float,
 ) -> Mapping[Decision, Consequence | Unavailable]:
-    known = {stage: sorted(times) for stage, times in past.items() if len(times) >= LEAST_HISTORY}
-    usual = {stage: timedelta(seconds=quantile(times, 0.5)) for stage, times in known.items()}
+    usual = {stage: times.quantile(0.5) for stage, times in past.response_times(plan.calendar).items()}
     return consequences(
         plan,
         state,

@@ -12,6 +12,7 @@ from api.http.calls import PersonalRoute
 from api.http.uploads import FIELD, UploadRoute
 from api.schemas.common import Listed
 from api.schemas.event_logs import EventLogPreview, EventLogView, LogSuggestionView, SuggestBody
+from api.schemas.log_trials import LogBacktestBody, LogBacktestView, LogForecastsView
 from insight.event_logs.column_map import read_map
 from placet.errors import InputInvalid
 from service.event_logs import logs
@@ -39,8 +40,8 @@ _FORM: dict[str, Any] = {
         "name": {"type": "string", "description": "What the log is called; by default as its file."},
         "map": {
             "type": "string",
-            "description": "JSON `{case, activity, timestamp, person?, lifecycle?, attributes?: []}`: the columns that "
-            "mean this. Without it, the map that a preview proposes.",
+            "description": "JSON `{case, activity, timestamp, timestamp_format?, person?, lifecycle?, "
+            "attributes?: []}`: the columns that mean this. Without it, the map that a preview proposes.",
         },
         "preview": {"type": "string", "enum": ["true", "false"], "description": "Store nothing."},
     },
@@ -103,3 +104,33 @@ async def suggest_from_event_log(
     """Suggest a blueprint out of an event log, and measure on later cases how many it reproduces. Nothing is stored."""
     least = (body or SuggestBody()).min_occurrences
     return LogSuggestionView(**await logs.suggest(context, caller, log_id, min_occurrences=least))
+
+
+@router.post("/{log_id}/forecasts/")
+async def evaluate_forecasts_on_event_log(
+    context: Here, caller: Caller, log_id: str, body: SuggestBody | None = None
+) -> LogForecastsView:
+    """Tell how right forecasts are about the latest cases of an event log, beside naive ones. Nothing is stored.
+
+    They are learned from the cases that ended first, and calibrated on those in between.
+    """
+    least = (body or SuggestBody()).min_occurrences
+    found = await logs.evaluate_forecasts(context, caller, log_id, min_occurrences=least)
+    return LogForecastsView.model_validate(found)
+
+
+@router.post("/{log_id}/backtest/")
+async def backtest_on_event_log(context: Here, caller: Caller, log_id: str, body: LogBacktestBody) -> LogBacktestView:
+    """Run the later cases of an event log through a blueprint, and show what would have changed. Nothing is stored.
+
+    Without `blueprint`, the one that the log shows is changed by `patch`.
+    """
+    found = await logs.backtest_log(
+        context,
+        caller,
+        log_id,
+        blueprint=body.blueprint,
+        patch=body.patch,
+        min_occurrences=body.min_occurrences,
+    )
+    return LogBacktestView.model_validate(found)

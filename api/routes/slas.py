@@ -9,7 +9,9 @@ from fastapi import APIRouter, Query
 from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
 from api.schemas.common import Listed
+from api.schemas.forecasts import SloForecastView, TooFewView
 from api.schemas.slas import Acknowledgement, BreachView, Severity, SlaBody, SlaMetricsView, SlaView
+from service.forecasts.slos import slo_forecast
 from service.slas.breaches import acknowledge_breach, list_breaches, read_breach
 from service.slas.definitions import add_sla, change_sla, remove_sla, sla_window
 from storage.queries.slas import definitions
@@ -56,6 +58,22 @@ async def delete_sla(context: Here, caller: Caller, sla_id: str) -> SlaView:
 async def sla_metrics(context: Here, sla_id: str) -> SlaMetricsView:
     """Compute the figures of the SLO window that ends now, with the counts behind them."""
     return SlaMetricsView.of(*await sla_window(context, sla_id))
+
+
+@router.get("/workflow/workflow-slas/{sla_id}/forecast/")
+async def read_slo_forecast(
+    context: Here,
+    caller: Caller,
+    sla_id: str,
+    ahead_hours: Annotated[float | None, Query(gt=0, le=366 * 24, allow_inf_nan=False)] = None,
+) -> SloForecastView | TooFewView:
+    """Forecast the window of an SLO that ends `ahead_hours` from now; by default the one that begins now.
+
+    Below 30 past executions, or where none of them is long enough ago to hold a forecast to, it is `too_few` and
+    nothing else.
+    """
+    sla, found = await slo_forecast(context, caller, sla_id, ahead_hours)
+    return TooFewView(state="too_few") if found == "too_few" else SloForecastView.of(sla, found)
 
 
 @router.get("/workflow/sla-breaches/")

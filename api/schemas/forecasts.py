@@ -8,6 +8,8 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.common import Shown, View
 from insight.forecast.forecaster import Forecast
+from insight.forecast.slo import SloForecast
+from storage.tables.slas import WorkflowSla
 
 _EXAMPLE: dict[str, Any] = {
     "state": "ok",
@@ -23,6 +25,23 @@ _EXAMPLE: dict[str, Any] = {
     "draws": 100,
     "cases": 640,
     "held_out": {"cases": 122, "coverage": 0.811, "deadlines": 118, "brier": 0.094},
+}
+
+_SLO: dict[str, Any] = {
+    "state": "ok",
+    "sla_id": "sla_3f0c",
+    "window_start": "2026-03-04T09:00:00.000000Z",
+    "window_end": "2026-03-11T09:00:00.000000Z",
+    "target_slo": 95,
+    "expected_slo": 96.4,
+    "low": 94.1,
+    "high": 98.2,
+    "coverage": 0.8,
+    "breach_probability": 0.17,
+    "open_executions": 12,
+    "past_executions": 640,
+    "draws": 2000,
+    "held_out": {"windows": 20, "coverage": 0.85, "brier": 0.11},
 }
 
 
@@ -96,3 +115,60 @@ class TooFewView(View):
     """Too few requests of this version have finished to forecast anything."""
 
     state: Literal["too_few"]
+
+
+class WindowsHeldOutView(View):
+    """How right forecasts of `windows` earlier moments were: the share whose SLO came to lie between `low` and `high`,
+    and the mean squared error of the chances to be below the target (0 is best).
+    """
+
+    windows: int
+    coverage: float
+    brier: float
+
+
+class SloForecastView(View):
+    """What the window of an SLO may be at its end, from open executions and `past_executions` that are known.
+
+    `expected_slo`, `low` and `high` are 0 to 100: as likely less as more than expected, and with a chance of `coverage`
+    between the others. `breach_probability` is the chance that the SLO is below its target then. They are null where
+    the window may well be empty.
+    """
+
+    model_config = ConfigDict(frozen=True, json_schema_extra={"examples": [_SLO]})
+
+    state: Literal["ok"]
+    sla_id: str
+    window_start: Shown
+    window_end: Shown
+    target_slo: float
+    expected_slo: float | None
+    low: float | None
+    high: float | None
+    coverage: float
+    breach_probability: float | None = Field(ge=0, le=1)
+    open_executions: int
+    past_executions: int
+    draws: int
+    held_out: WindowsHeldOutView
+
+    @classmethod
+    def of(cls, sla: WorkflowSla, found: SloForecast) -> SloForecastView:
+        """Show a forecast of an SLO."""
+        window, held_out = found.window, found.held_out
+        return cls(
+            state="ok",
+            sla_id=sla.id,
+            window_start=found.start,
+            window_end=found.end,
+            target_slo=sla.slo_target_percentage,
+            expected_slo=window.expected,
+            low=window.low,
+            high=window.high,
+            coverage=window.coverage,
+            breach_probability=window.breach_probability,
+            open_executions=found.open,
+            past_executions=found.past,
+            draws=window.draws,
+            held_out=WindowsHeldOutView(windows=held_out.windows, coverage=held_out.coverage, brier=held_out.brier),
+        )

@@ -39,8 +39,8 @@ def import_log_command(
         str | None,
         typer.Option(
             "--map",
-            help='Which columns mean what, as JSON: {"case": …, "activity": …, "timestamp": …, "person": …, '
-            '"lifecycle": …, "attributes": […]}. By default as a preview proposes.',
+            help='Which columns mean what, as JSON: {"case": …, "activity": …, "timestamp": …, "timestamp_format": …, '
+            '"person": …, "lifecycle": …, "attributes": […]}. By default as a preview proposes.',
         ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="What the log is called; by default as its file.")] = None,

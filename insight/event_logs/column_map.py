@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from insight.event_logs.bounds import MOST_ATTRIBUTES
 from insight.event_logs.refusal import unknown_column
+from insight.event_logs.times import LONGEST_FORMAT, check_format
 from insight.event_logs.xes import OF_CASE
 from placet.definition.validation_messages import sentence_of
 from placet.errors import InputInvalid, Problem
@@ -45,13 +46,17 @@ _REQUIRED: Final = ("case", "activity", "timestamp")
 
 
 class ColumnMap(BaseModel):
-    """Which columns of a log mean what; `attributes` are kept as the fields of a request."""
+    """Which columns of a log mean what; `attributes` are kept as the fields of a request.
+
+    `timestamp_format` is how times are written, by the directives of strptime; None for ISO 8601.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     case: Column
     activity: Column
     timestamp: Column
+    timestamp_format: Annotated[str, Field(min_length=1, max_length=LONGEST_FORMAT)] | None = None
     person: Column | None = None
     lifecycle: Column | None = None
     attributes: Annotated[tuple[Column, ...], Field(max_length=MOST_ATTRIBUTES)] = ()
@@ -73,13 +78,16 @@ def read_map(text: str) -> Any:
 def parse_map(raw: object) -> ColumnMap:
     """Read a map from JSON values; raises InputInvalid with the place of each fault in `/map`."""
     try:
-        return ColumnMap.model_validate(raw)
+        mapped = ColumnMap.model_validate(raw)
     except ValidationError as error:
         problems = tuple(
             Problem(pointer=f"/map{pointer_of([str(part) for part in fault['loc']])}", message=sentence_of(fault))
             for fault in error.errors(include_url=False)[:50]
         )
         raise InputInvalid(problems=problems) from None
+    if mapped.timestamp_format is not None:
+        check_format(mapped.timestamp_format)
+    return mapped
 
 
 def resolved(mapped: ColumnMap, columns: Collection[str]) -> ColumnMap:
@@ -101,6 +109,7 @@ def resolved(mapped: ColumnMap, columns: Collection[str]) -> ColumnMap:
         case=find("/map/case", mapped.case, of_case=True),
         activity=find("/map/activity", mapped.activity),
         timestamp=find("/map/timestamp", mapped.timestamp),
+        timestamp_format=mapped.timestamp_format,
         person=None if mapped.person is None else find("/map/person", mapped.person),
         lifecycle=None if mapped.lifecycle is None else find("/map/lifecycle", mapped.lifecycle),
         attributes=tuple(find(f"/map/attributes/{n}", name) for n, name in enumerate(mapped.attributes)),

@@ -12,9 +12,9 @@ from insight.event_logs.course import Course, Visit
 from insight.event_logs.fields import Field, Value, fields_of
 from insight.event_logs.ordering import Precedence
 from insight.event_logs.refusal import in_file
-from insight.event_logs.stages import quantile
 from insight.event_logs.tree import Leaf, Split, Tree, accuracy, condition, grow
 from placet.errors import InputInvalid
+from placet.quantile import quantile
 from placet.sentences import sentence
 
 ALWAYS: Final = 0.98  # the share of the rounds that reach it in which a stage that is always asked was asked

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from insight.event_logs.course import Course, Visit
 from insight.event_logs.discovery import ProcessFound
+from placet.audit.chain import Entry
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory, Person
 from placet.engine import machine
@@ -34,11 +35,14 @@ KINDS: Final = {
 }
 """The kinds of deviations, and what each means."""
 _EXAMPLES = 3
-_REQUESTER = "requester"
+REQUESTER: Final = "requester"
+"""Who sends every case that is replayed."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class _Deviates(Exception):
+class Deviates(Exception):
+    """A case goes another way than the blueprint; `kind` is one of KINDS, and `stage` where."""
+
     def __init__(self, kind: str, stage: str = "") -> None:
         super().__init__(kind)
         self.kind, self.stage = kind, stage
@@ -58,7 +62,7 @@ class Fit:
     stages: dict[str, Counter[str]] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, course: Course, found: _Deviates | None, *, frequent: bool) -> None:
+    def add(self, course: Course, found: Deviates | None, *, frequent: bool) -> None:
         """Count a case."""
         self.cases += 1
         if found is None:
@@ -96,13 +100,26 @@ def fit_of(document: Mapping[str, Any], found: ProcessFound, courses: Iterable[C
     replay = Replay(parse_definition(document), found)
     fit = Fit()
     for course in courses:
-        deviation: _Deviates | None = None
+        deviation: Deviates | None = None
         try:
             replay.run(course)
-        except _Deviates as one:
+        except Deviates as one:
             deviation = one
         fit.add(course, deviation, frequent=replay.takes_frequent_ways(course))
     return fit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """A case as a request of the blueprint: its first input, its entries, its last state, and those that were `seen`
+    at moments.
+    """
+
+    plan: Plan
+    state: State
+    given: Mapping[str, Any]
+    entries: tuple[Entry, ...]
+    seen: tuple[tuple[datetime, State], ...]
 
 
 class Replay:
@@ -113,9 +130,9 @@ class Replay:
         self._found = found
         self._order = {stage.name: place for place, stage in enumerate(found.stages)}
         self._plans: dict[int, Plan] = {}
-        people = {_REQUESTER: Person(id=_REQUESTER)}
+        people = {REQUESTER: Person(id=REQUESTER)}
         people |= {f"of_{s.slug}": Person(id=f"of_{s.slug}", roles=(s.slug,)) for s in found.stages}
-        self._people = Directory(people=people)
+        self.people = Directory(people=people)
 
     def takes_frequent_ways(self, course: Course) -> bool:
         """Say whether every choice that nothing explains took its frequent way."""
@@ -128,49 +145,51 @@ class Replay:
             if visits[-1].decision == "approve" or self._order[stage.name] <= self._order.get(visits[-1].stage, 0)
         )
 
-    def run(self, course: Course) -> None:
-        """Replay a case; raises _Deviates where the blueprint does something else."""
+    def run(self, course: Course, looks: Sequence[datetime] = ()) -> Replayed:
+        """Replay a case, and look at it at moments (rising); raises Deviates where the blueprint does otherwise."""
         if not course.visits:
-            raise _Deviates("no_decision")
+            raise Deviates("no_decision")
         rounds = course.rounds()
         values = dict(course.values)
-        run = _Run(self._plan(_moment(course.began)), self._people, course, self._given(values, rounds[0]))
+        given = self._given(values, rounds[0])
+        run = _Run(self.plan(moment_of(course.began)), self.people, course, given, looks)
         for number, visits in enumerate(rounds):
             if number:
                 values |= course.changed[number - 1]
                 same = _returns_alone(rounds[number - 1], visits)
-                given = None if same else self._given(values, visits)
-                run.resubmit(course.resubmitted[number - 1], given, title=f"Case, changed {number}")
+                again = None if same else self._given(values, visits)
+                run.resubmit(course.resubmitted[number - 1], again, title=f"Case, changed {number}")
             asked: set[str] = set()
             for visit in visits:
                 self._decide(run, visit, asked)
                 asked.add(visit.stage)
         self._compare_ends(run, course)
+        return Replayed(plan=run.plan, state=run.state, given=given, entries=tuple(run.entries), seen=tuple(run.seen))
 
     def _decide(self, run: _Run, visit: Visit, asked: set[str]) -> None:
         if visit.stage not in self._order:
-            raise _Deviates("unknown_stage", visit.stage)
+            raise Deviates("unknown_stage", visit.stage)
         if run.state.status != "pending":
-            raise _Deviates("after_the_end", visit.stage)
+            raise Deviates("after_the_end", visit.stage)
         task = run.task(visit.stage)
         if task is None:
             if visit.stage in asked:
-                raise _Deviates("stage_repeated", visit.stage)
+                raise Deviates("stage_repeated", visit.stage)
             first = min(self._order[one] for one in run.waiting) if run.waiting else -1
             if 0 <= first < self._order[visit.stage]:
-                raise _Deviates("stage_skipped", self._found.stages[first].name)
-            raise _Deviates("stage_not_asked", visit.stage)
+                raise Deviates("stage_skipped", self._found.stages[first].name)
+            raise Deviates("stage_not_asked", visit.stage)
         run.decide(task, visit)
 
     def _compare_ends(self, run: _Run, course: Course) -> None:
         if course.outcome is None:
             if run.state.status != "pending":
-                raise _Deviates("other_outcome")
+                raise Deviates("other_outcome")
             return
         if run.state.status == "pending":
-            raise _Deviates("does_not_end", min(run.waiting, key=self._order.__getitem__, default=""))
+            raise Deviates("does_not_end", min(run.waiting, key=self._order.__getitem__, default=""))
         if run.state.outcome != course.outcome:
-            raise _Deviates("other_outcome")
+            raise Deviates("other_outcome")
 
     def _given(self, values: Mapping[str, str], visits: Sequence[Visit]) -> dict[str, Any]:
         """Return the input of a round; whoever sends it chooses what nothing explains, as recorded."""
@@ -179,7 +198,8 @@ class Replay:
         given |= {variable: stage.name in asked for variable, stage in self._found.choices.items()}
         return {name: value for name, value in given.items() if value is not None}
 
-    def _plan(self, start: datetime) -> Plan:
+    def plan(self, start: datetime) -> Plan:
+        """Return the plan for cases of a year."""
         if start.year not in self._plans:
             self._plans[start.year] = compile_plan(self._definition, start=start)
         return self._plans[start.year]
@@ -188,16 +208,21 @@ class Replay:
 class _Run:
     """One request in the core, while a case is replayed."""
 
-    def __init__(self, plan: Plan, people: Directory, course: Course, given: dict[str, Any]) -> None:
-        self._plan, self._people = plan, people
-        self._now = _moment(course.began)
+    def __init__(
+        self, plan: Plan, people: Directory, course: Course, given: dict[str, Any], looks: Sequence[datetime]
+    ) -> None:
+        self.plan, self._people = plan, people
+        self.entries: list[Entry] = []
+        self.seen: list[tuple[datetime, State]] = []
+        self._looks = list(reversed(looks))
+        self._now = moment_of(course.began)
         try:
             taken = accept_input(plan, given)
         except InputInvalid as error:
-            raise _Deviates("input_unfit", ", ".join(sorted({p.pointer for p in error.problems})[:3])) from error
+            raise Deviates("input_unfit", ", ".join(sorted({p.pointer for p in error.problems})[:3])) from error
         opening = Opening(
             request_id=course.case,
-            requester=_REQUESTER,
+            requester=REQUESTER,
             title="Case",
             input=taken,
             directory=people,
@@ -227,7 +252,7 @@ class _Run:
             self._apply(event)
         except PlacetError as error:
             kind = "too_many_rounds" if visit.decision == "request_changes" else "stage_not_asked"
-            raise _Deviates(kind, visit.stage) from error
+            raise Deviates(kind, visit.stage) from error
 
     def resubmit(self, at: int, given: dict[str, Any] | None, *, title: str) -> None:
         """Send the request again; without an input nothing is changed, and only the stage that returned it asks again.
@@ -235,36 +260,46 @@ class _Run:
         A log that begins again was changed, whatever it holds of that: the title stands for it.
         """
         if self.state.status != "pending":
-            raise _Deviates("after_the_end")
+            raise Deviates("after_the_end")
         self._until(at)
-        event = Resubmit(by=Actor(person=_REQUESTER), input=given, title=None if given is None else title)
+        event = Resubmit(by=Actor(person=REQUESTER), input=given, title=None if given is None else title)
         try:
             self._apply(event)
         except InputInvalid as error:
-            raise _Deviates("input_unfit") from error
+            raise Deviates("input_unfit") from error
         except PlacetError as error:
-            raise _Deviates("stage_not_asked") from error
+            raise Deviates("stage_not_asked") from error
 
     def _until(self, at: int) -> None:
-        """Go on to a moment, and carry out what was due by then."""
-        self._now = max(self._now, _moment(at))
-        due = machine.next_due(self._plan, self.state)
+        """Go on to a moment, and carry out what was due by then; look at what it was meanwhile."""
+        to = moment_of(at)
+        while self._looks and self._looks[-1] < to:
+            moment = self._looks.pop()
+            self._go_on(moment)
+            self.seen.append((moment, self.state))
+        self._go_on(to)
+
+    def _go_on(self, to: datetime) -> None:
+        self._now = max(self._now, to)
+        due = machine.next_due(self.plan, self.state)
         if due is not None and due <= self._now:
-            self._take(lambda state: machine.due(self._plan, state, self._now))
+            self._take(lambda state: machine.due(self.plan, state, self._now))
 
     def _apply(self, event: Event) -> None:
-        self._take(lambda state: machine.apply(self._plan, state, event, self._now))
+        self._take(lambda state: machine.apply(self.plan, state, event, self._now))
 
     def _take(self, work: Any) -> None:
         step: Transition = work(self.state)
         while step.needs_directory:
             read = DirectoryRead(directory=self._people, at=self._now, given=step.given)
-            self.state = machine.apply(self._plan, self.state, read, self._now).state
+            self.state = machine.apply(self.plan, self.state, read, self._now).state
             step = work(self.state)
         self.state = step.state
+        self.entries += step.entries
 
 
-def _moment(milliseconds: int) -> datetime:
+def moment_of(milliseconds: int) -> datetime:
+    """Return a moment of an event."""
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 

@@ -13,7 +13,9 @@ from insight.event_logs.column_map import ColumnMap
 from insight.event_logs.csv_file import CsvReader
 from insight.event_logs.file import Format, LogFile, format_of, opened
 from insight.event_logs.refusal import BeyondBound, in_file
+from insight.event_logs.times import reader_of, what_to_write
 from insight.event_logs.xes import OF_CASE, XesReader, picker
+from placet.errors import InputInvalid
 from placet.sentences import sentence
 
 Rows = Generator[tuple[int, list[str | None]], None, None]
@@ -51,6 +53,7 @@ class EventReader:
         self._path = path
         self._map = mapped
         self._most_bytes = most_bytes
+        self._time = reader_of(mapped.timestamp_format)
         self.without_zone = 0
 
     def __iter__(self) -> Iterator[Event]:
@@ -79,22 +82,13 @@ class EventReader:
                 )
             )
         try:
-            at = datetime.fromisoformat(time)
+            at = self._time(time)
             if at.tzinfo is None:
                 at = at.replace(tzinfo=UTC)
                 self.without_zone += 1
             moment = (at - _EPOCH) // _MILLISECOND
         except (ValueError, OverflowError):
-            raise in_file(
-                sentence(
-                    "{place} {number}: {time!r} in {column!r} is no time; write ISO 8601, such as "
-                    "2026-03-02T09:00:00+01:00 (without a zone it is taken as UTC)",
-                    place=place,
-                    number=number,
-                    time=time[:60],
-                    column=self._map.timestamp,
-                )
-            ) from None
+            raise self._no_time(place, number, time) from None
         if len(case) > LONGEST_VALUE or len(activity) > LONGEST_VALUE or len(person or "") > LONGEST_VALUE:
             raise in_file(
                 sentence(
@@ -107,6 +101,44 @@ class EventReader:
             )
         kept = tuple(value[:LONGEST_VALUE] if value else None for value in values[5:])
         return Event(case, activity, moment, person or None, lifecycle or None, kept)
+
+    def _no_time(self, place: str, number: int, time: str) -> InputInvalid:
+        said, form, known = time[:60], self._map.timestamp_format, what_to_write(time[:60])
+        if form is not None:
+            return in_file(
+                sentence(
+                    "{place} {number}: {time!r} in {column!r} is not written as the map says, {form!r}",
+                    place=place,
+                    number=number,
+                    time=said,
+                    column=self._map.timestamp,
+                    form=form,
+                )
+            )
+        if known is not None:
+            return in_file(
+                sentence(
+                    "{place} {number}: {time!r} in {column!r} does not say which is the day and which the month; say "
+                    "it in the map: {formats}",
+                    place=place,
+                    number=number,
+                    time=said,
+                    column=self._map.timestamp,
+                    formats=known,
+                )
+            )
+        return in_file(
+            sentence(
+                "{place} {number}: {time!r} in {column!r} is no time; write ISO 8601, such as "
+                "2026-03-02T09:00:00+01:00 (without a zone it is taken as UTC), or say in the map how times are "
+                "written, such as {example}",
+                place=place,
+                number=number,
+                time=said,
+                column=self._map.timestamp,
+                example='"timestamp_format": "%d %b %Y %H:%M"',
+            )
+        )
 
 
 def head_of(path: Path) -> Head:

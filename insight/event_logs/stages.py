@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 from insight.event_logs.course import Course
 from insight.mining.statistics import wilson
+from placet.quantile import quantile
 
 QUANTILES: Final = (0.5, 0.9, 0.99)
 MACHINE_SECONDS: Final = 120.0  # at the median: nobody looks at a request for less, from the event before
@@ -58,11 +58,3 @@ def figures_of(courses: Iterable[Course]) -> list[dict[str, Any]]:
     for course in courses:
         figures.add(course)
     return figures.described()
-
-
-def quantile(ordered: Sequence[float], q: float) -> float:
-    """Return a quantile of values in rising order, with linear interpolation."""
-    place = q * (len(ordered) - 1)
-    low = math.floor(place)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)

@@ -6,6 +6,7 @@ This is heavy work on what somebody sent: it runs in the pool of processes. What
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from insight.event_logs.blueprint import blueprint_of
@@ -16,10 +17,11 @@ from insight.event_logs.fit import fit_of
 from insight.event_logs.history import history_of
 from insight.event_logs.labels import Seen, labels_of
 from insight.event_logs.refusal import in_file
-from insight.event_logs.stages import figures_of, quantile
+from insight.event_logs.stages import figures_of
 from insight.mining.mine import mine
 from placet.proofs import check
 from placet.proofs.findings import Finding, warning
+from placet.quantile import quantile
 from placet.sentences import sentence
 
 EARLIER: Final = 0.7  # of the cases, by when they began: the blueprint is made of them, and measured on the others
@@ -28,6 +30,62 @@ MOST_REPLAYED: Final = 4_000  # of the later ones
 FEWEST_CASES: Final = 10
 _MOST_NAMED = 20
 _OPEN_QUANTILE = 0.99  # of the waits: a case that has waited for less when the log ends may go on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Discovered:
+    """The process of a log: what was found in the `earlier` of the closed cases, and the `later` ones.
+
+    `courses` are all cases that were looked at: every `step`th. `document` is the blueprint.
+    """
+
+    courses: Sequence[Course]
+    earlier: Sequence[Course]
+    later: Sequence[Course]
+    found: ProcessFound
+    document: dict[str, Any]
+    step: int
+
+    @property
+    def closed(self) -> int:
+        """How many cases go on no more."""
+        return len(self.earlier) + len(self.later)
+
+
+def discovered(
+    parts: Sequence[bytes],
+    seen: Mapping[str, Seen],
+    columns: Sequence[str],
+    *,
+    name: str,
+    owner: str | None,
+    min_occurrences: int,
+    cases: int,
+    most: int = MOST_CASES,
+) -> Discovered:
+    """Find the process of a log, of whose `cases` it looks at `most`, evenly spread; raises InputInvalid."""
+    step = max(1, -(-cases // most))
+    courses = list(_courses(parts, seen, step))
+    ended = max((course.ended for course in courses), default=0)
+    closed = _closed(courses, ended)
+    if len(closed) < FEWEST_CASES:
+        raise in_file(
+            sentence(
+                "a blueprint needs {fewest} cases that have ended, and there are {found}",
+                fewest=FEWEST_CASES,
+                found=len(closed),
+            )
+        )
+    cut = int(len(closed) * EARLIER)
+    found = discover(closed[:cut], columns, min_occurrences)
+    return Discovered(
+        courses=courses,
+        earlier=closed[:cut],
+        later=closed[cut:],
+        found=found,
+        document=blueprint_of(found, name=name, owner=owner),
+        step=step,
+    )
 
 
 def suggest(
@@ -45,22 +103,8 @@ def suggest(
     `cases` is how many there are. The findings are those of the proofs, and what the blueprint leaves open. Raises
     InputInvalid.
     """
-    step = max(1, -(-cases // MOST_CASES))
-    courses = list(_courses(parts, seen, step))
-    ended = max((course.ended for course in courses), default=0)
-    closed = _closed(courses, ended)
-    if len(closed) < FEWEST_CASES:
-        raise in_file(
-            sentence(
-                "a blueprint needs {fewest} cases that have ended, and there are {found}",
-                fewest=FEWEST_CASES,
-                found=len(closed),
-            )
-        )
-    cut = int(len(closed) * EARLIER)
-    earlier, later = closed[:cut], closed[cut:]
-    found = discover(earlier, columns, min_occurrences)
-    document = blueprint_of(found, name=name, owner=owner)
+    log = discovered(parts, seen, columns, name=name, owner=owner, min_occurrences=min_occurrences, cases=cases)
+    courses, later, found, document, step = log.courses, log.later, log.found, log.document, log.step
     figures = figures_of(courses)
     findings = [*check(document).findings, *_open(found, figures)]
     steps = [activity for activity, label in labels_of(seen).items() if label.kind == "step"]
@@ -73,9 +117,9 @@ def suggest(
     if step > 1:
         message = sentence("every {step}th of {cases:,} cases was looked at", step=step, cases=cases)
         findings.append(warning("sampled_cases", "", message))
-    if len(closed) < len(courses):
+    if log.closed < len(courses):
         message = sentence(
-            "{count} cases may still go on where the log ends; they are left out", count=len(courses) - len(closed)
+            "{count} cases may still go on where the log ends; they are left out", count=len(courses) - log.closed
         )
         findings.append(warning("open_cases", "", message))
     replayed = later[:: max(1, -(-len(later) // MOST_REPLAYED))]
@@ -100,7 +144,7 @@ def suggest(
             if stage.branch is not None
         ],
         "suggestions": _mined(document, found, courses, min_occurrences),
-        "made_from_cases": len(earlier),
+        "made_from_cases": len(log.earlier),
     }
 
 

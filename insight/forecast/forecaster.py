@@ -10,16 +10,18 @@ a wait that lasted at least so long.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from typing import Literal
 
 from insight.forecast.calibration import Calibration, brier
-from insight.forecast.delays import Delays, Wait
+from insight.forecast.delays import Delays, Wait, waits_of
 from insight.forecast.distribution import Distribution
-from insight.forecast.futures import DRAWS, Futures, Outlook, Run
-from placet.engine.state import Decision, State
+from insight.forecast.futures import DRAWS, NOTHING_AROUND, Around, Futures, Outlook, Run
+from insight.forecast.load import Loads
+from insight.forecast.past_task import PastTask
+from placet.engine.state import State
 from placet.errors import InputInvalid
 from placet.plan.calendar import Calendar, add_hours, working_seconds
 from placet.plan.plan import Plan
@@ -31,17 +33,6 @@ LEAST_RANKS = 15  # later requests that a calibration needs; fewer are known whe
 _LEARN, _LATER = 0.6, 0.8
 
 TOO_FEW: Literal["too_few"] = "too_few"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PastTask:
-    """A task as the past has it. `closed_at` is None while it is open, `decision` where nobody decided it."""
-
-    stage: str
-    person: str | None
-    opened_at: datetime
-    closed_at: datetime | None
-    decision: Decision | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +53,7 @@ class Example:
     """A finished request as it stood at an earlier moment, and what came of it, in working time from then on.
 
     `closed` is when the task that was to fall due first was decided, None where that is not known; `allowed` is how
-    long that task had until its deadline, None without one.
+    long that task had until its deadline, None without one. `around` says how those stood who were asked then.
     """
 
     plan: Plan
@@ -71,6 +62,7 @@ class Example:
     ended: float
     closed: float | None
     allowed: float | None
+    around: Around = NOTHING_AROUND
 
 
 Examine = Callable[[PastCase], Sequence[Example]]
@@ -157,9 +149,9 @@ class Forecaster:
     held_out: HeldOut
     cases: int
 
-    def of(self, plan: Plan, state: State, now: datetime) -> Forecast:
-        """Return the forecast for a pending request."""
-        outlook = self.calibrated.futures.of(plan, state, now)
+    def of(self, plan: Plan, state: State, now: datetime, around: Around = NOTHING_AROUND) -> Forecast:
+        """Return the forecast for a pending request; `around` says how those stand who are asked now."""
+        outlook = self.calibrated.futures.of(plan, state, now, around)
         task = outlook.task
         deadline = task.due_at if task is not None else None
         allowed = working_seconds(plan.calendar, now, deadline) if deadline is not None else None
@@ -174,44 +166,80 @@ class Forecaster:
         )
 
 
-def learn(
-    cases: Sequence[PastCase], calendar: Calendar, examine: Examine, run: Run, *, draws: int = DRAWS, seed: int = 0
-) -> Forecaster | Literal["too_few"]:
-    """Learn from past cases, open ones among them; TOO_FEW where they do not suffice."""
-    ends = sorted((case.finished_at, case.id) for case in cases if case.finished_at is not None)
-    if len(ends) < LEAST_CASES:
-        return TOO_FEW
-    by_id = {case.id: case for case in cases}
-    first, second = int(len(ends) * _LEARN), int(len(ends) * _LATER)
-    middle, last = ([examine(by_id[one]) for _, one in part] for part in (ends[first:second], ends[second:]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Past cases parted by time: `first` ended before those of `middle`, and these before those of `last`.
 
-    def calibrated(learned: int, later: Sequence[Sequence[Example]]) -> Calibrated | None:
-        delays = delays_at(cases, ends[learned - 1][0], calendar)
+    `first` is their number, `ends` when each of all ended, in order. Of the others there is how they stood at moments.
+    """
+
+    cases: Sequence[PastCase]
+    ends: Sequence[tuple[datetime, str]]
+    first: int
+    middle: Sequence[Sequence[Example]]
+    last: Sequence[Sequence[Example]]
+    loads: Loads
+
+    @classmethod
+    def of(cls, cases: Sequence[PastCase], examine: Examine) -> Split | None:
+        """Part them; None where too few have ended."""
+        ends = sorted((case.finished_at, case.id) for case in cases if case.finished_at is not None)
+        if len(ends) < LEAST_CASES:
+            return None
+        by_id = {case.id: case for case in cases}
+        first, second = int(len(ends) * _LEARN), int(len(ends) * _LATER)
+        loads = Loads.of(task for case in cases for task in case.tasks)
+        middle, last = (
+            [[_with_loads(one, loads) for one in examine(by_id[ident])] for _, ident in part]
+            for part in (ends[first:second], ends[second:])
+        )
+        return cls(cases=cases, ends=ends, first=first, middle=middle, last=last, loads=loads)
+
+    @property
+    def second(self) -> int:
+        """How many ended before those of `last`."""
+        return self.first + len(self.middle)
+
+    def trial(self, calendar: Calendar, run: Run, *, draws: int = DRAWS, seed: int = 0) -> Calibrated | None:
+        """Return what was known when the first had ended, calibrated on the middle; None where that is too little."""
+        return self._calibrated(self.first, self.middle, calendar, run, draws=draws, seed=seed)
+
+    def latest(self, calendar: Calendar, run: Run, *, draws: int = DRAWS, seed: int = 0) -> Calibrated | None:
+        """Return the same with everything moved on: calibrated on the last."""
+        return self._calibrated(self.second, self.last, calendar, run, draws=draws, seed=seed)
+
+    def _calibrated(
+        self, learned: int, later: Sequence[Sequence[Example]], calendar: Calendar, run: Run, *, draws: int, seed: int
+    ) -> Calibrated | None:
+        delays = delays_at(self.cases, self.ends[learned - 1][0], calendar, self.loads)
         if delays is None:
             return None
         return _calibrated(Futures(delays=delays, run=run, draws=draws, seed=seed), later)
 
-    trial, used = calibrated(first, middle), calibrated(second, last)
-    held_out = held_to(trial, last) if trial is not None else None
+
+def learn(
+    cases: Sequence[PastCase], calendar: Calendar, examine: Examine, run: Run, *, draws: int = DRAWS, seed: int = 0
+) -> Forecaster | Literal["too_few"]:
+    """Learn from past cases, open ones among them; TOO_FEW where they do not suffice."""
+    split = Split.of(cases, examine)
+    if split is None:
+        return TOO_FEW
+    trial = split.trial(calendar, run, draws=draws, seed=seed)
+    used = split.latest(calendar, run, draws=draws, seed=seed)
+    held_out = held_to(trial, split.last) if trial is not None else None
     if held_out is None or used is None:
         return TOO_FEW
-    return Forecaster(calibrated=used, held_out=held_out, cases=len(ends))
+    return Forecaster(calibrated=used, held_out=held_out, cases=len(split.ends))
 
 
-def delays_at(cases: Iterable[PastCase], moment: datetime, calendar: Calendar) -> Delays | None:
+def delays_at(
+    cases: Iterable[PastCase], moment: datetime, calendar: Calendar, loads: Loads | None = None
+) -> Delays | None:
     """Return how long tasks wait, as was known at a moment; None where nothing had been decided."""
     waits: list[Wait] = []
     again: list[float] = []
     for case in cases:
-        for task in case.tasks:
-            if task.opened_at >= moment:
-                continue
-            over = task.closed_at is not None and task.closed_at <= moment
-            until = task.closed_at if over and task.closed_at is not None else moment
-            seconds = max(working_seconds(calendar, task.opened_at, until), 0.0)
-            waits.append(
-                Wait(stage=task.stage, person=task.person, seconds=seconds, decision=task.decision if over else None)
-            )
+        waits += waits_of(case.tasks, moment, calendar, loads)
         again += [working_seconds(calendar, back, sent) for back, sent in case.resubmissions if sent <= moment]
     return Delays.of(waits, again) if any(wait.decision is not None for wait in waits) else None
 
@@ -224,7 +252,7 @@ def held_to(calibrated: Calibrated, cases: Iterable[Sequence[Example]]) -> HeldO
     chances: list[float] = []
     missed: list[bool] = []
     for example in chain.from_iterable(known):
-        outlook = calibrated.futures.of(example.plan, example.state, example.now)
+        outlook = calibrated.futures.of(example.plan, example.state, example.now, example.around)
         if outlook.ending:
             inside.append(low <= Distribution.of(outlook.ending).rank(example.ended) <= high)
         if example.closed is None or example.allowed is None or example.allowed <= 0:
@@ -239,11 +267,18 @@ def held_to(calibrated: Calibrated, cases: Iterable[Sequence[Example]]) -> HeldO
     return HeldOut(cases=len(known), coverage=sum(inside) / len(inside), deadlines=len(chances), brier=score)
 
 
+def _with_loads(example: Example, loads: Loads) -> Example:
+    """Return a request as it stood, with how much waited for those who were asked."""
+    asked = {task.assignee for task in example.state.open_tasks if task.assignee is not None}
+    waiting = {person: loads.at(person, example.now) for person in asked}
+    return replace(example, around=Around(waiting=waiting))
+
+
 def _calibrated(futures: Futures, later: Iterable[Sequence[Example]]) -> Calibrated | None:
     ends: list[float] = []
     closings: list[float] = []
     for example in chain.from_iterable(later):
-        outlook = futures.of(example.plan, example.state, example.now)
+        outlook = futures.of(example.plan, example.state, example.now, example.around)
         if outlook.ending:
             ends.append(Distribution.of(outlook.ending).rank(example.ended))
         if outlook.closing and example.closed is not None:

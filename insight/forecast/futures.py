@@ -11,9 +11,9 @@ import random
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
-from insight.forecast.delays import Delays
+from insight.forecast.delays import Delays, Pace
 from placet.definition.variables import values_of
 from placet.engine.evaluation_context import requester_facts
 from placet.engine.state import Decision, State, Task
@@ -32,22 +32,25 @@ _MOST_POSITIONS = 5_000
 class Draw:
     """One future: what people do, and when. Each task draws for itself, whatever the order in which they are asked.
 
-    `waited` are the seconds of working time that tasks which are open already have waited.
+    By the ids of tasks that are open already: `waited` are the seconds of working time that they have waited, `paces`
+    is how long they wait, and `held` after how many of these seconds the earliest decision can come.
     """
 
     delays: Delays
     seed: str
     waited: Mapping[str, float]
+    paces: Mapping[str, Pace] = field(default_factory=dict)
+    held: Mapping[str, float] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
 
     def wait(self, task: Task) -> float:
         """Return the seconds of working time from a task's opening to its decision."""
         if task.id not in self._seconds:
-            waited = self.waited.get(task.id)
+            waited = self.waited.get(task.id, 0.0)
             # Who is asked later is not settled yet, so their stage speaks for them.
-            person = task.assignee if waited is not None else None
-            left = self.delays.wait_in(task.stage, person).remaining(waited or 0.0, self._share("wait", task))
-            self._seconds[task.id] = (waited or 0.0) + left
+            pace = self.paces.get(task.id) or self.delays.wait_in(task.stage)
+            held = self.held.get(task.id, 0.0) - waited
+            self._seconds[task.id] = waited + left_of(pace, waited, held, self._share("wait", task))
         return self._seconds[task.id]
 
     def decision(self, task: Task) -> Decision:
@@ -62,6 +65,42 @@ class Draw:
     def _share(self, what: str, task: Task) -> float:
         place = f"{self.seed}|{what}|{task.number}|{task.round}"
         return random.Random(place).uniform(1e-9, 1 - 1e-9)  # noqa: S311 - a simulation, the same one for the same seed
+
+
+def left_of(pace: Pace, waited: float, held: float, share: float) -> float:
+    """Return how much longer a task waits that can be decided after `held` seconds at the earliest.
+
+    Whoever would have decided before takes as long, from then on, as with a task that is new then.
+    """
+    left = pace.remaining(waited, share)
+    return left if left >= held else held + pace.remaining(0.0, share)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """How people stand who have open tasks of a request, by their ids; of who is not in it, nothing is known.
+
+    `waiting` is how many open tasks they have in this version of the process, this request's among them; `away` until
+    when they are away, where nobody decides for them.
+    """
+
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    away: Mapping[str, datetime] = field(default_factory=dict)
+
+    def load_of(self, task: Task) -> int | None:
+        """Return how many tasks besides this one wait for its assignee; None where that is not known."""
+        waiting = self.waiting.get(task.assignee) if task.assignee is not None else None
+        return None if waiting is None else max(waiting - 1, 0)
+
+    def free_at(self, task: Task) -> datetime | None:
+        """Return when somebody can decide a task at the earliest; None where somebody can at once."""
+        if task.assignee is None or task.delegates:
+            return None
+        back = self.away.get(task.assignee)
+        return min(back, task.escalate_at) if back is not None and task.escalate_at is not None else back
+
+
+NOTHING_AROUND: Final = Around()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,23 +139,25 @@ class Futures:
     seed: int = 0
     _rests: dict[Hashable, Sequence[float]] = field(default_factory=dict)
 
-    def of(self, plan: Plan, state: State, now: datetime) -> Outlook:
+    def of(self, plan: Plan, state: State, now: datetime, around: Around = NOTHING_AROUND) -> Outlook:
         """Return how a pending request may go on; `ending` is empty where its end depends on what nobody knows."""
         task = due_first(state)
         place = position(plan, state) if task is not None else None
         if task is None or place is None:
-            return self._own(plan, state, now, task)
+            return self._own(plan, state, now, task, around)
         rests = self._rests.get(place)
         if rests is None:
             if len(self._rests) >= _MOST_POSITIONS:
                 self._rests.clear()
             rests = self._rests[place] = self._rests_of(plan, state, now, task)
         waited = max(working_seconds(plan.calendar, task.opened_at, now), 0.0)
-        wait = self.delays.wait_in(task.stage, task.assignee)
+        pace = self._pace(task, around)
+        free = around.free_at(task)
+        held = working_seconds(plan.calendar, now, free) if free is not None else 0.0
         # One wait of each part of the distribution, in an order of the request's own: an even draw has gaps.
         order = list(range(self.draws))
         random.Random(f"{self.seed}|{task.id}").shuffle(order)  # noqa: S311 - no secret
-        closing = [wait.remaining(waited, (part + 0.5) / self.draws) for part in order]
+        closing = [left_of(pace, waited, held, (part + 0.5) / self.draws) for part in order]
         known = len(rests)
         ending = [closing[n] + rests[n % known] for n in range(self.draws)] if known else []
         return Outlook(task=task, ending=ending, closing=closing)
@@ -124,27 +165,38 @@ class Futures:
     def _rests_of(self, plan: Plan, state: State, now: datetime, task: Task) -> Sequence[float]:
         """Return draws of the working time from the closing of the one open task to the end."""
         found: list[float] = []
-        for future in self._futures(plan, state, now):
+        for future in self._futures(plan, state, now, NOTHING_AROUND):
             closed = future.closed_at.get(task.id)
             if future.ended_at is not None and closed is not None:
                 found.append(working_seconds(plan.calendar, closed, future.ended_at))
         return self._enough(found)
 
-    def _own(self, plan: Plan, state: State, now: datetime, task: Task | None) -> Outlook:
+    def _own(self, plan: Plan, state: State, now: datetime, task: Task | None, around: Around) -> Outlook:
         ending: list[float] = []
         closing: list[float] = []
-        for future in self._futures(plan, state, now):
+        for future in self._futures(plan, state, now, around):
             if future.ended_at is not None:
                 ending.append(working_seconds(plan.calendar, now, future.ended_at))
             if task is not None and task.id in future.closed_at:
                 closing.append(working_seconds(plan.calendar, now, future.closed_at[task.id]))
         return Outlook(task=task, ending=self._enough(ending), closing=self._enough(closing))
 
-    def _futures(self, plan: Plan, state: State, now: datetime) -> Sequence[Future]:
-        waited = {one.id: max(working_seconds(plan.calendar, one.opened_at, now), 0.0) for one in state.open_tasks}
+    def _pace(self, task: Task, around: Around) -> Pace:
+        return self.delays.wait_in(task.stage, task.assignee, around.load_of(task))
+
+    def _futures(self, plan: Plan, state: State, now: datetime, around: Around) -> Sequence[Future]:
+        asked = state.open_tasks
+        waited = {one.id: max(working_seconds(plan.calendar, one.opened_at, now), 0.0) for one in asked}
+        paces = {one.id: self._pace(one, around) for one in asked}
+        held = {
+            one.id: working_seconds(plan.calendar, one.opened_at, free)
+            for one in asked
+            if (free := around.free_at(one)) is not None
+        }
         found: list[Future] = []
         for number in range(self.draws):
-            draw = Draw(delays=self.delays, seed=f"{self.seed}|{state.request_id}|{number}", waited=waited)
+            seed = f"{self.seed}|{state.request_id}|{number}"
+            draw = Draw(delays=self.delays, seed=seed, waited=waited, paces=paces, held=held)
             found.append(self.run(plan, state, now, draw))
             if number + 1 == _FIRST and all(one.ended_at is None for one in found):
                 break  # it depends on what nobody knows

@@ -12,10 +12,13 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from insight.event_logs import importing, suggesting
+from placet.definition.model import parse_definition
 from placet.errors import Busy, Conflict, InputInvalid
 from placet.sentences import sentence
 from service.attachments.attachments import Upload
 from service.context import Context
+from service.event_logs import trials
+from service.event_logs.content import LogContent, content_of
 from service.event_logs.jobs import HELD, EventLogJobs
 from service.event_logs.stored import LONGEST_NAME, act_of, row_of
 from service.principal import Principal
@@ -26,6 +29,7 @@ from storage.tables.event_logs import EventLog
 MOST_RUNNING: Final = 4  # logs of an installation that are being read
 PATIENCE: Final = 2.0  # seconds: a small log is whole when the call is answered
 SUGGEST_SECONDS: Final = 300  # of processor time
+TRIAL_SECONDS: Final = 600  # of processor time
 _RETRY_AFTER = 30  # seconds
 
 
@@ -118,26 +122,59 @@ async def suggest(context: Context, principal: Principal, log_id: str, *, min_oc
 
     Raises NotFound, Conflict where the log was not read, and InputInvalid where it shows no process.
     """
-
-    def read(connection: Connection) -> tuple[EventLog, list[bytes]]:
-        row = event_logs.get(connection, log_id)
-        if row.status != "completed":
-            why = {"running": "is still being read; try again", "failed": "could not be read"}[row.status]
-            raise Conflict(sentence("The event log {why}.", why=why))
-        return row, event_logs.parts(connection, log_id)
-
-    row, parts = await context.database.read(read)
+    content = await context.database.read(content_of, log_id, f"user:{principal.person}")
     work = partial(
         suggesting.suggest,
-        parts,
-        importing.seen_of(row.seen or {}),
-        tuple(row.columns or ()),
-        name=row.name,
-        owner=f"user:{principal.person}",
+        content.parts,
+        content.seen,
+        content.columns,
+        name=content.name,
+        owner=content.owner,
         min_occurrences=min_occurrences,
-        cases=row.cases or 0,
+        cases=content.cases,
     )
     return await context.pool.run(work, by=principal.person, seconds=SUGGEST_SECONDS)
+
+
+async def evaluate_forecasts(
+    context: Context, principal: Principal, log_id: str, *, min_occurrences: int
+) -> dict[str, Any]:
+    """Return how right forecasts are about the latest cases of a log, beside naive ones.
+
+    Raises NotFound, Conflict where the log was not read, InputInvalid where it shows no process, Busy and TooMuchWork.
+    """
+    content = await context.database.read(content_of, log_id, None)
+    return await context.pool.run(
+        trials.forecasts_on, content, min_occurrences, by=principal.person, seconds=TRIAL_SECONDS
+    )
+
+
+async def backtest_log(
+    context: Context,
+    principal: Principal,
+    log_id: str,
+    *,
+    blueprint: object | None,
+    patch: object | None,
+    min_occurrences: int,
+) -> dict[str, Any]:
+    """Return what a blueprint would have changed in the later cases of a log; without one, a patch of the log's own.
+
+    Raises NotFound, Conflict where the log was not read, InputInvalid, BlueprintInvalid, Busy and TooMuchWork.
+    """
+    if blueprint is None and patch is None:
+        raise InputInvalid.at("/patch", "send a patch of the blueprint that the log shows, or a blueprint")
+    definition = None if blueprint is None else await context.pool.run(parse_definition, blueprint, by=principal.person)
+
+    def read(connection: Connection) -> tuple[LogContent, trials.CandidateOfLog]:
+        return content_of(connection, log_id, None), trials.candidate_of(
+            connection, definition, blueprint, patch, context.now()
+        )
+
+    content, tried = await context.database.read(read)
+    return await context.pool.run(
+        trials.backtest_on, content, tried, min_occurrences, by=principal.person, seconds=TRIAL_SECONDS
+    )
 
 
 def _kept(upload: Upload, folder: str) -> Path:

@@ -11,7 +11,9 @@ from typing import Literal
 from sqlalchemy import Connection
 
 from insight.forecast.forecaster import Forecast, Forecaster
+from insight.forecast.futures import Around
 from placet.directory import Directory
+from placet.engine.state import State
 from placet.errors import Gone
 from placet.plan.plan import Plan
 from service.commands import what_stands
@@ -23,11 +25,12 @@ from service.visibility import seen_request
 from storage.queries.definitions import definitions
 from storage.queries.people import people as stored_people
 from storage.queries.requests import requests
-from storage.queries.requests.past import PastRequestRow, past_of
+from storage.queries.requests.past import PastRequestRow, past_of, waiting_for
 from storage.tables.approvals import DefinitionVersion
 
 REFRESH = timedelta(minutes=15)  # after which the past is read anew
 _MOST_KEPT = 64  # versions of processes
+_MOST_ABSENCES = 32  # of one person, one after the other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,32 @@ async def forecast_of(context: Context, principal: Principal, request_id: str) -
     forecaster = await context.forecasters.of(context, template, plan, by=principal.person)
     if forecaster == "too_few":
         return "too_few"
-    return await asyncio.to_thread(forecaster.of, plan, state, context.now())
+    now = context.now()
+    around = await context.database.read(_around, template.id, state, now)
+    return await asyncio.to_thread(forecaster.of, plan, state, now, around)
+
+
+def _around(connection: Connection, template_id: str, state: State, now: datetime) -> Around:
+    """Read how those stand who are asked now: what waits for them, and until when they are away."""
+    asked = sorted({task.assignee for task in state.open_tasks if task.assignee is not None})
+    if not asked:
+        return Around()
+    people = stored_people.read_directory(connection, (), also=asked)
+    away = {person: back for person in asked if (back := _back(people, person, now)) is not None}
+    return Around(waiting=waiting_for(connection, template_id, asked), away=away)
+
+
+def _back(people: Directory, person: str, now: datetime) -> datetime | None:
+    """Return when a person is back; None for who is there, or has a substitute who may decide."""
+    if people.substitutes_of(person, now):
+        return None
+    back: datetime | None = None
+    for _ in range(_MOST_ABSENCES):  # one absence may begin where another ends
+        absence = people.absence(person, back or now)
+        if absence is None:
+            break
+        back = absence.until
+    return back
 
 
 def _past(connection: Connection, template_id: str) -> tuple[list[PastRequestRow], Directory]:

@@ -9,8 +9,9 @@ from datetime import datetime
 from statistics import median
 from typing import Literal, cast
 
-from insight.forecast.forecaster import Example, Forecaster, PastCase, PastTask, learn
+from insight.forecast.forecaster import Example, Forecaster, PastCase, learn
 from insight.forecast.futures import due_first
+from insight.forecast.past_task import PastTask
 from placet.directory import Directory
 from placet.engine.state import Decision
 from placet.errors import PlacetError

@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from placet.definition.model import parse_definition, parse_or_none
 from placet.sentences import sentence
+from service.forecasts.past import past_of_process
 from service.pool.pool import ProcessPool
 from simulation import pool_functions
 from simulation.modes.backtest import MOST_SECONDS, Backtest, BacktestRow, Candidate, Case, hidden_warning, totals_of
@@ -116,7 +117,7 @@ class Simulator:
                 start=case.started_at,
                 given=spec.input if spec.input is not None else case.given,
                 script=spec.script,
-                history=simulations.response_times(connection, row.template),
+                past=past_of_process(connection, row.template, now),
                 decide_after=spec.decide_after,
                 horizon=spec.horizon,
                 prices=spec.prices,
@@ -222,7 +223,13 @@ class Simulator:
 
     async def _scenario(self, spec: SimulationSpec, requester: str, simulation_id: str, now: datetime) -> Scenario:
         return await scenario_of(
-            self.database, self.pool.run, spec, requester=requester, now=now, simulation_id=simulation_id
+            self.database,
+            self.pool.run,
+            spec,
+            requester=requester,
+            now=now,
+            simulation_id=simulation_id,
+            read_past=past_of_process,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from placet.audit.chain import Entry
@@ -104,13 +104,13 @@ def consequences(
     *,
     now: datetime,
     directory: Directory,
-    usual: Mapping[str, timedelta],
+    usual: Mapping[str, float],
     bound: Bound,
 ) -> dict[Decision, Consequence | Unavailable]:
     """Return what each decision of a person on a task leads to; raises what the core refuses all of them with.
 
     `decision` names the person and the task. `directory` holds everybody whom the process names, as of now; `usual` are
-    usual response times by stage. What `bound` leaves no room for is unavailable.
+    usual response times by stage, in seconds of working time. What `bound` leaves no room for is unavailable.
     """
     task = state.task(decision.task_id)
     node = plan.nodes[task.node] if task is not None else None
@@ -150,7 +150,7 @@ class _Future:
     state: State
     now: datetime
     directory: Directory
-    usual: Mapping[str, timedelta]
+    usual: Mapping[str, float]
     bound: Bound
 
     def after(self, event: Decide) -> Consequence:

@@ -1,21 +1,23 @@
-"""Prediction: how long a request takes, from past response times where there are any, or else by a stated rule."""
+"""Prediction: how long a request takes, from past response times where there are any, or else by a stated rule.
+
+What is known of past ones was learned where forecasts are (`simulation.scenario.past`); here it is drawn from.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import Literal
 
 from placet.engine.state import Task
 from placet.plan.graph import Stage
+from placet.quantile import quantile
 from simulation.report.result import Prediction, milliseconds
 from simulation.run.driver import Trace
 from simulation.scenario.approver_model import RULE, ApproverModel, Sample
+from simulation.scenario.past import ResponseTime
 
-# A stage with fewer past decisions is not predicted from history.
-LEAST_HISTORY = 5
 DRAWS = 100  # runs from which the distribution is taken
 
 
@@ -26,27 +28,27 @@ def predicted_from_rule(trace: Trace, rule: str) -> Prediction:
 
 
 def predicted_from_history(
-    run: Callable[[ApproverModel], Trace], known: Mapping[str, Sequence[float]], *, seconds: float, before: str = ""
+    run: Callable[[ApproverModel], Trace], known: Mapping[str, ResponseTime], *, seconds: float, before: str = ""
 ) -> Prediction:
-    """Predict from many runs with response times drawn from `known`, past ones by stage name, in seconds.
+    """Predict from many runs with response times drawn from `known`, those of the stages that have a past.
 
     `seconds` of real time bound it; `before` is the start of the text of the rule.
     """
     draw = random.Random(0)  # noqa: S311 - a simulation, and the same result for the same scenario
-    once: dict[tuple[str, str], timedelta | None] = {}
+    once: dict[tuple[str, str], float | None] = {}
 
-    def steady(stage: Stage, task: Task) -> timedelta | None:
+    def steady(stage: Stage, task: Task) -> float | None:
         key = (task.id, stage.name)
         if key not in once:
             past = known.get(stage.name)
-            once[key] = timedelta(seconds=draw.choice(past)) if past else None
+            once[key] = past.quantile(draw.random()) if past is not None else None
         return once[key]
 
     def anew(_: int) -> ApproverModel:
         once.clear()
         return ApproverModel(delay=steady)
 
-    decisions = sum(len(past) for past in known.values())
+    decisions = sum(past.ended for past in known.values())
     rule = f"{before}drawn from {decisions} past decisions in {len(known)} stages; elsewhere {RULE}"
     return _distribution(run, anew, source="history", rule=rule, seconds=seconds)
 
@@ -92,11 +94,3 @@ def _distribution(
         samples=len(took),
         distribution_ms=tuple(took),
     )
-
-
-def quantile(ordered: Sequence[float], share: float) -> float:
-    """Return a quantile of sorted values, interpolated linearly."""
-    at = (len(ordered) - 1) * share
-    low = int(at)
-    high = min(low + 1, len(ordered) - 1)
-    return ordered[low] + (ordered[high] - ordered[low]) * (at - low)

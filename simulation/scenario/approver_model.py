@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -15,6 +15,7 @@ from placet.engine.state import Decision, Task
 from placet.plan.calendar import add_hours
 from placet.plan.graph import Stage
 from placet.plan.plan import Plan
+from simulation.scenario.past import ResponseTime
 
 # Working hours that a person takes where neither a script, nor history, nor a deadline says so.
 WITHOUT_DEADLINE = 1.0
@@ -32,22 +33,22 @@ class Sample(Model):
 class SampledApprovers:
     """Draw decisions and response times at random, the same ones for the same seed.
 
-    `known` are past response times by stage name, in seconds; `place` distinguishes requests. Each draw depends on its
+    `known` are past response times by stage name; `place` distinguishes requests. Each draw depends on its
     task alone and not on earlier draws, so that explore and rehearse draw the same.
     """
 
     sample: Sample
-    known: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    known: Mapping[str, ResponseTime] = field(default_factory=dict)
     place: str = ""
 
     def decision(self, task: Task) -> Decision:
         """Draw a decision on a task."""
         return "approve" if self._of("decision", task).random() < self.sample.approve else "reject"
 
-    def delay(self, stage: Stage, task: Task) -> timedelta | None:
-        """Draw a response time from past ones of the stage; None where there are none."""
+    def delay(self, stage: Stage, task: Task) -> float | None:
+        """Draw a response time from past ones of the stage, in seconds of working time; None where there are none."""
         past = self.known.get(stage.name)
-        return timedelta(seconds=self._of("time", task).choice(past)) if past else None
+        return past.quantile(self._of("time", task).random()) if past is not None else None
 
     def pace(self, task: Task) -> float:
         """Draw a factor on the default response time, for stages without a past: exponential, 1 on average."""
@@ -63,12 +64,13 @@ class ApproverModel:
     """What approvers decide and how long they take.
 
     With `decision` None they leave tasks alone. `after` is a fixed response time; `delay` computes it from the stage
-    and the task (drawn from history). Without either, RULE applies. `sampled_approvers` replace all of these.
+    and the task, in seconds of working time (drawn from history). Without either, RULE applies. `sampled_approvers`
+    replace all of these.
     """
 
     decision: Decision | None = "approve"
     after: timedelta | None = None
-    delay: Callable[[Stage, Task], timedelta | None] | None = None
+    delay: Callable[[Stage, Task], float | None] | None = None
     sampled_approvers: SampledApprovers | None = None
 
     def decision_on(self, task: Task) -> Decision | None:
@@ -82,7 +84,7 @@ class ApproverModel:
         delay = self.delay if self.sampled_approvers is None else self.sampled_approvers.delay
         drawn = delay(stage, task) if delay is not None else None
         if drawn is not None:
-            return task.opened_at + drawn
+            return add_hours(plan.calendar, task.opened_at, drawn)
         seconds = stage.sla.total_seconds() / 2 if stage.sla is not None else WITHOUT_DEADLINE * 3600
         if self.sampled_approvers is not None:
             seconds *= self.sampled_approvers.pace(task)

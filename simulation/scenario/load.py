@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -22,6 +22,7 @@ from placet.sentences import sentence
 from simulation import pool_functions
 from simulation.modes.backtest import Case
 from simulation.pool_functions import CarryOut
+from simulation.scenario.past import Past
 from simulation.scenario.scenario import CompiledDefinition, Scenario
 from simulation.scenario.script import people_named
 from simulation.scenario.spec import SimulationSpec, patched
@@ -30,9 +31,10 @@ from storage.queries import actions as catalog
 from storage.queries.definitions import definitions
 from storage.queries.definitions import dependencies as stored
 from storage.queries.people import people as stored_people
-from storage.queries.simulations import simulations
 from storage.tables.approvals import ApprovalRequest, AuditEntry, DefinitionVersion
 
+ReadPast = Callable[[Connection, str, datetime], Past]
+"""Read the past of the process of this name, as it is known at a moment."""
 _AT_ONCE = 400  # requests whose timelines are read in one query
 
 
@@ -85,10 +87,11 @@ async def scenario_of(
     requester: str,
     now: datetime,
     simulation_id: str,
+    read_past: ReadPast,
 ) -> Scenario:
     """Return the scenario of a spec to explore or rehearse; raises NotFound and InputInvalid.
 
-    `carry_out` parses and compiles the blueprint, outside of any transaction.
+    `carry_out` parses and compiles the blueprint, outside of any transaction; `read_past` reads the past of a process.
     """
     raw, requester_id, given = await database.read(_asked, spec, requester)
     name = str((raw or {}).get("name", ""))
@@ -105,7 +108,7 @@ async def scenario_of(
         start=start,
         given=given,
         script=spec.script,
-        history=await database.read(simulations.response_times, name),
+        past=await database.read(read_past, name, now),
         decide_after=spec.decide_after,
         sample=spec.sample,
         horizon=spec.horizon,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from difflib import get_close_matches
@@ -20,13 +20,7 @@ from placet.nodes.registry import type_at
 from placet.plan.plan import Plan
 from placet.sentences import sentence
 from simulation.report.costs import Prices, cost_of, with_catalog
-from simulation.report.prediction import (
-    LEAST_HISTORY,
-    predicted_from_history,
-    predicted_from_rule,
-    predicted_from_samples,
-    quantile,
-)
+from simulation.report.prediction import predicted_from_history, predicted_from_rule, predicted_from_samples
 from simulation.report.result import ExecutionCost, Prediction, SimulationResult, problem_json
 from simulation.run.driver import (
     EventSource,
@@ -37,6 +31,7 @@ from simulation.run.driver import (
     opening_for,
 )
 from simulation.scenario.approver_model import RULE, ApproverModel, Sample, SampledApprovers
+from simulation.scenario.past import ResponseTime
 from simulation.scenario.samples import sample_input
 from simulation.scenario.scenario import Scenario, compiled_of
 from simulation.scenario.script import OUTSIDE
@@ -242,8 +237,8 @@ class PreparedScenario:
             return self._sampling_model(scenario.sample)
         if scenario.decide_after is not None:
             return ApproverModel(after=scenario.decide_after)
-        middles = {stage: quantile(sorted(past), 0.5) for stage, past in self.known.items()}
-        return ApproverModel(delay=lambda stage, _: _seconds(middles.get(stage.name))) if middles else ApproverModel()
+        middles = {stage: past.quantile(0.5) for stage, past in self.known.items()}
+        return ApproverModel(delay=lambda stage, _: middles.get(stage.name)) if middles else ApproverModel()
 
     def _sampling_model(self, sample: Sample) -> ApproverModel:
         return ApproverModel(
@@ -261,10 +256,11 @@ class PreparedScenario:
         )
 
     @cached_property
-    def known(self) -> dict[str, Sequence[float]]:
+    def known(self) -> dict[str, ResponseTime]:
         """The past response times of the stages that have enough of them."""
         names = {stage.name for stage in self.plan.stages}
-        return {n: past for n, past in self.scenario.history.items() if n in names and len(past) >= LEAST_HISTORY}
+        found = self.scenario.past.response_times(self.plan.calendar)
+        return {name: past for name, past in found.items() if name in names}
 
     def predict(self, single: Trace) -> Prediction:
         """Predict how long this request takes; `single` is its run with `approver_model()`."""
@@ -358,10 +354,6 @@ def _unknown_name(name: str, noun: str, names: Mapping[str, str]) -> str:
     listed = ", ".join(map(repr, list(names)[:20])) or sentence("none")
     meant = sentence("did you mean {near!r}?", near=near[0]) if near else sentence("it has {listed}", listed=listed)
     return sentence("this process has no {noun} {name!r}; {meant}", noun=noun, name=name, meant=meant)
-
-
-def _seconds(seconds: float | None) -> timedelta | None:
-    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _whole_problem(message: str, code: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from simulation.run.driver import (
     MOST_ENTRIES,
 )
 from simulation.scenario.approver_model import Sample
+from simulation.scenario.past import NoPast, Past
 from simulation.scenario.script import ScriptLine
 
 
@@ -31,9 +32,9 @@ class CompiledDefinition:
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """What is simulated. The people and the history are in it: a simulation reads no store.
+    """What is simulated. The people and the past are in it: a simulation reads no store.
 
-    `history` are past response times by stage name, in seconds. With `given` None a sample input is used.
+    With `given` None a sample input is used.
     """
 
     blueprint: object  # JSON values
@@ -43,7 +44,7 @@ class Scenario:
     start: datetime
     given: Mapping[str, Any] | None = None
     script: Sequence[ScriptLine] = ()
-    history: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    past: Past = field(default_factory=NoPast)  # from which response times are drawn
     decide_after: timedelta | None = None
     sample: Sample | None = None  # settings of sampled approvers
     horizon: timedelta = HORIZON

@@ -75,6 +75,8 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/event-logs/": "it takes a file: test_api_event_logs",
     "DELETE /workflow/event-logs/{log_id}/": "it needs a log that was imported: test_api_event_logs",
     "POST /workflow/event-logs/{log_id}/suggest/": NOTHING,
+    "POST /workflow/event-logs/{log_id}/forecasts/": NOTHING,
+    "POST /workflow/event-logs/{log_id}/backtest/": NOTHING,
     "POST /workflow/workflow-suggestions/": {"suggestion_added"},
     "POST /workflow/workflow-suggestions/generate/": "it needs a past: test_api_suggestions",
     "POST /workflow/workflow-suggestions/{suggestion_id}/accept/": {"suggestion_accepted", "version_created"},

@@ -15,6 +15,7 @@ from simulation.scenario.approver_model import Sample
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from simulation.scenario.spec import parse_spec
+from tests.past_waits import waits
 from tests.unit.core import START, office
 
 EXPENSE = json.loads((Path(__file__).parents[2] / "blueprints" / "expense.json").read_text())
@@ -51,8 +52,8 @@ def test_the_share_of_approvals_is_about_the_given_one() -> None:
 
 
 def test_times_are_drawn_from_the_past_of_a_stage_where_there_is_one() -> None:
-    past = [3600.0 * n for n in (1, 2, 3, 4, 5)]
-    found = [sampled(seed, 1.0, history={"Manager Approval": past}) for seed in range(20)]
+    past = waits({"Manager Approval": [3600.0 * n for n in (1, 2, 3, 4, 5)] * 2})
+    found = [sampled(seed, 1.0, past=past) for seed in range(20)]
     decided = {next(s.after_ms for s in one.execution_path if s.kind == "decided") for one in found}
     assert decided <= {n * HOUR_MS for n in (1, 2, 3, 4, 5)}
     assert len(decided) > 2

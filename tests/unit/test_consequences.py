@@ -39,7 +39,7 @@ BOARD = {"stage_name": "Board", "approvers": ["role:cfo"], "sla_hours": 20}
 
 def foreseen(case: Case, person: str, task_id: str, **more: Any) -> dict[Any, Consequence | Unavailable]:
     decision = Decide(by=Actor(person=person), task_id=task_id, decision="approve")
-    usual: dict[str, timedelta] = more.pop("usual", {})
+    usual: dict[str, float] = more.pop("usual", {})
     return consequences(
         case.plan,
         case.state,
@@ -79,7 +79,7 @@ def test_an_approval_leads_to_the_next_stage_and_a_rejection_to_the_end() -> Non
 def test_the_forecast_follows_what_is_usual_in_the_stages() -> None:
     case = Case(plan=plan_of(blueprint(MANAGER, BOARD)), org=office())
     task = case.state.open_tasks[0]
-    approve = foreseen(case, task.people[0], task.id, usual={"Board": timedelta(hours=3)})["approve"]
+    approve = foreseen(case, task.people[0], task.id, usual={"Board": 3 * 3600.0})["approve"]
     assert isinstance(approve, Consequence)
     assert approve.forecast_end == case.now + timedelta(hours=3)
 

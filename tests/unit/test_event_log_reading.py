@@ -166,3 +166,50 @@ def test_attributes_inside_attributes_are_left_out(tmp_path: Path) -> None:
     content = LOG.format(EVENT.replace("</event>", nested + "</event>"))
     events, _ = read(kept(tmp_path, content.encode()), XES_MAP | {"person": None, "attributes": ["amount"]})
     assert [event.attributes for event in events] == [("5",)]
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        ("2026/03/02 08:00", None),
+        ("2026/3/2 08:00:00+00:00", None),
+        ("02/03/2026 08:00", "%d/%m/%Y %H:%M"),
+        ("03/02/2026 08:00 AM", "%m/%d/%Y %I:%M %p"),
+        ("2.3.26 09:00 +0100", "%d.%m.%y %H:%M %z"),
+    ],
+)
+def test_times_are_read_as_the_map_says(tmp_path: Path, written: str, form: str | None) -> None:
+    rows = [{**row, "at": written} for row in ROWS]
+    mapped = CSV_MAP if form is None else CSV_MAP | {"timestamp_format": form}
+    events, _ = read(kept(tmp_path, as_csv(rows)), mapped)
+    assert {event.at for event in events} == {NINE}
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("31/01/2020", '"timestamp_format": "%d/%m/%Y" or "timestamp_format": "%m/%d/%Y"'),
+        ("1/2/20 9:05:07 PM", '"%d/%m/%y %I:%M:%S %p" or'),
+        ("31.01.2020 10:00:00.5", '"%d.%m.%Y %H:%M:%S.%f" or'),
+        ("noon", "or say in the map how times are written"),
+    ],
+)
+def test_a_time_of_which_day_and_month_cannot_be_told_apart_is_refused_with_what_to_write(
+    tmp_path: Path, written: str, words: str
+) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        read(kept(tmp_path, as_csv([{**row, "at": written} for row in ROWS])), CSV_MAP)
+    (problem,) = refused.value.problems
+    assert problem.pointer == "/file"
+    assert problem.message.startswith("line 2: ")
+    assert words in problem.message
+
+
+def test_a_time_that_is_not_written_as_the_map_says_is_refused_and_so_is_a_format_without_a_day(tmp_path: Path) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        read(kept(tmp_path, as_csv(ROWS)), CSV_MAP | {"timestamp_format": "%d/%m/%Y"})
+    assert "is not written as the map says, '%d/%m/%Y'" in refused.value.problems[0].message
+    for form in ("%H:%M", "%m/%Y", "day", "%", "%d/%m/%Y %Q"):
+        with pytest.raises(InputInvalid) as refused:
+            parse_map(CSV_MAP | {"timestamp_format": form})
+        assert refused.value.problems[0].pointer == "/map/timestamp_format"

@@ -22,6 +22,7 @@ from simulation.report.result import SimulationResult
 from simulation.scenario.prepared_scenario import MOST_CHILDREN
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
+from tests.past_waits import waits
 from tests.unit.core import START, blueprint, office
 from tests.unit.core import graph as connected
 
@@ -159,7 +160,7 @@ def test_changes_are_requested_once_and_the_requester_resubmits() -> None:
 
 def test_history_gives_a_distribution() -> None:
     hours = [n * 3600.0 for n in range(1, 21)]
-    found = explore(ask(blueprint({"sla_hours": 48}), history={"Stage 1": hours}))
+    found = explore(ask(blueprint({"sla_hours": 48}), past=waits({"Stage 1": hours})))
     predicted = found.predicted_duration
     assert predicted is not None
     assert predicted.source == "history"

@@ -13,6 +13,7 @@ import pytest
 from insight.forecast import forecaster as forecasts
 from insight.forecast.forecaster import LEAST_CASES, TOO_FEW, Forecast, Forecaster
 from insight.forecast.futures import due_first, position
+from insight.forecast.past_task import PastTask
 from placet.engine.state import State
 from service.forecasts.learning import learn_from
 from tests.past import ran, row_of, spread, truth
@@ -202,7 +203,7 @@ def test_what_is_open_at_the_moment_of_learning_counts_as_a_wait_that_lasted_at_
     rows = [row_of(one) for one in past()[0]]
     cases = [forecasts.PastCase(id=row.id, finished_at=row.ended_at, tasks=()) for row in rows]
     task = state.tasks[0]
-    seen = forecasts.PastTask(
+    seen = PastTask(
         stage=task.stage,
         person="mo",
         opened_at=task.opened_at,

@@ -19,6 +19,7 @@ from simulation.scenario.prepared_scenario import PreparedScenario
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from simulation.world.recorded_results import output_from, recorded_results_of
+from tests.past_waits import waits
 from tests.unit.core import START, blueprint, graph, office, spec
 
 HOUR_MS = 3_600_000
@@ -141,12 +142,12 @@ def test_what_had_not_ended_is_unknown_to_a_shadow_and_forecast_by_a_replay(past
 
 def test_a_forecast_is_drawn_from_how_long_others_took(past: Case) -> None:
     asked = running(past, 9)  # its last decision is open
-    history = {"Stage 1": [HOUR_MS / 1000 * n for n in (10, 20, 30, 40, 50)]}
-    found = replayed(process(), asked, now=START + timedelta(hours=9), history=history)
+    past = waits({"Stage 1": [HOUR_MS / 1000 * n for n in (10, 20, 30, 40, 50)] * 2})
+    found = replayed(process(), asked, now=START + timedelta(hours=9), past=past)
     predicted = found.predicted_duration
     assert predicted is not None
     assert (predicted.source, predicted.samples) == ("history", 100)
-    assert predicted.rule.startswith("people act as recorded; what is not recorded is drawn from 5 past decisions")
+    assert predicted.rule.startswith("people act as recorded; what is not recorded is drawn from 10 past decisions")
     assert predicted.p50_ms is not None
     assert predicted.p90_ms is not None
     assert 9 * HOUR_MS < predicted.p50_ms < predicted.p90_ms

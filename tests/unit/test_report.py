@@ -13,6 +13,7 @@ from simulation.modes.replay import HistoryCheck, what_if
 from simulation.report.charts import bars, duration_text, histogram, paired, schedule
 from simulation.report.page import html_report
 from simulation.report.result import json_value
+from tests.past_waits import waits
 from tests.unit.core import START, blueprint, office
 from tests.unit.test_backtest import SLOW, case, run
 from tests.unit.test_explore import ask
@@ -34,7 +35,7 @@ def test_a_page_loads_nothing_and_runs_nothing() -> None:
 
 
 def test_an_exploration_shows_tasks_and_the_distribution_of_durations() -> None:
-    page = explored(history={HOSTILE: [3600.0 * n for n in range(1, 9)], "Stage 2": [60.0] * 5})
+    page = explored(past=waits({HOSTILE: [3600.0 * n for n in range(1, 11)], "Stage 2": [60.0] * 10}))
     for title in ("Tasks over time", "over 100 simulated runs", "All routes", "Tasks of each"):
         assert title in page
     assert page.count("90 %") == 2  # the figure, and its mark in the chart

@@ -1,4 +1,6 @@
-"""The past of a version of a process, as forecasts learn from it: the latest requests, each with its tasks."""
+"""The past of a process, as forecasts and simulations learn from it: the latest requests of a version, each with its
+tasks, and the latest tasks of all versions.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 from sqlmodel import col
 
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 MOST_ENDED = 1_000  # of the requests of a version, the latest to end
 MOST_OPEN = 500  # and of those that are open
+MOST_DECIDED = 5_000  # decisions of a process, the latest
+MOST_WAITING = 1_000  # and open tasks of it
 _AT_ONCE = 500
 
 
@@ -81,6 +85,38 @@ def past_of(connection: Connection, template_id: str) -> list[PastRequestRow]:
         )
         for row in rows
     ]
+
+
+def tasks_of(connection: Connection, template: str) -> list[PastTaskRow]:
+    """Return the latest tasks of a process that were decided, whatever its version, and those that are open."""
+    query = (
+        select(*(col(getattr(ApprovalTask, name)) for name in PastTaskRow.__slots__))
+        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+        .where(col(ApprovalRequest.template) == template)
+    )
+    decided = query.where(col(ApprovalTask.status) == "decided", col(ApprovalTask.decided_at).is_not(None))
+    waiting = query.where(col(ApprovalTask.status) == "open", col(ApprovalRequest.status) == "pending")
+    chosen = (
+        decided.order_by(col(ApprovalTask.decided_at).desc()).limit(MOST_DECIDED),
+        waiting.order_by(col(ApprovalTask.opened_at).desc()).limit(MOST_WAITING),
+    )
+    return [PastTaskRow(**row) for one in chosen for row in connection.execute(one).mappings()]
+
+
+def waiting_for(connection: Connection, template_id: str, people: Sequence[str]) -> dict[str, int]:
+    """Return how many open tasks these people have in a version of a process."""
+    assignee = col(ApprovalTask.assignee)
+    query = (
+        select(assignee, func.count())
+        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
+        .where(
+            assignee.in_(people),
+            col(ApprovalTask.status) == "open",
+            col(ApprovalRequest.template_id) == template_id,
+        )
+        .group_by(assignee)
+    )
+    return dict.fromkeys(people, 0) | {str(person): number for person, number in connection.execute(query)}
 
 
 def _tasks_of(connection: Connection, ids: Sequence[str]) -> dict[str, list[PastTaskRow]]:

@@ -1,4 +1,4 @@
-"""Stored simulations, and the past requests and decisions that they read."""
+"""Stored simulations, and the past requests that they read."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.requests.visibility import visible
 from storage.recording import metrics
-from storage.tables.approvals import ApprovalRequest, ApprovalTask, StoredPerson
+from storage.tables.approvals import ApprovalRequest, StoredPerson
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
 _TIMED = 5  # simulations from which is told how long another one takes
-MOST_PAST = 5000  # past decisions of one process that a prediction is drawn from
 
 
 def insert(connection: Connection, row: WorkflowSimulation) -> bool:
@@ -178,26 +177,6 @@ def somebody(connection: Connection) -> str | None:
         .order_by(col(StoredPerson.id))
     )
     return connection.scalars(query.limit(1)).first()
-
-
-def response_times(connection: Connection, template: str) -> dict[str, list[float]]:
-    """Return the latest decisions' response times of a process by stage name, in seconds; all versions together."""
-    query = (
-        select(col(ApprovalTask.stage), col(ApprovalTask.opened_at), col(ApprovalTask.decided_at))
-        .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-        .where(
-            col(ApprovalRequest.template) == template,
-            col(ApprovalTask.status) == "decided",
-            col(ApprovalTask.decided_at).is_not(None),
-        )
-        .order_by(col(ApprovalTask.decided_at).desc())
-        .limit(MOST_PAST)
-    )
-    found: dict[str, list[float]] = {}
-    for stage, opened_at, decided_at in connection.execute(query).all():
-        if decided_at is not None:
-            found.setdefault(stage, []).append((decided_at - opened_at).total_seconds())
-    return found
 
 
 @of_rows

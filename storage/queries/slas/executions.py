@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, Select, Table, delete, exists, or_, select
+from sqlalchemy import Connection, Executable, Select, Table, delete, exists, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
@@ -30,6 +30,16 @@ class StepRow(NamedTuple):
     kind: str
     stage: str | None
     task_id: str | None
+
+
+class KnownRow(NamedTuple):
+    """An execution of which it is known how it fared."""
+
+    began_at: datetime
+    ended_at: datetime | None
+    known_at: datetime
+    breached: bool
+    actual_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +119,31 @@ def facts(
             steps=tuple(steps.get(row.id, ())),
             hashes=hashes.get(row.id, {}),
         )
+
+
+def known(connection: Connection, sla_id: str, until: datetime, *, limit: int) -> list[KnownRow]:
+    """Return the executions of which it was known by a moment how they fared, the latest first."""
+    query = (
+        select(*(col(getattr(SlaExecution, name)) for name in KnownRow._fields))
+        .where(col(SlaExecution.sla_id) == sla_id, col(SlaExecution.known_at) <= until)
+        .order_by(col(SlaExecution.known_at).desc())
+    )
+    return [KnownRow(*row) for row in connection.execute(query.limit(limit))]
+
+
+def pending(connection: Connection, sla: WorkflowSla, *, limit: int) -> tuple[int, list[str]]:
+    """Return how many requests are open in what an SLA measures, and the ids of some of them."""
+    where = [col(ApprovalRequest.template) == sla.template, col(ApprovalRequest.status) == "pending"]
+    if sla.stage is not None:
+        asked = exists().where(
+            col(ApprovalTask.request_id) == col(ApprovalRequest.id),
+            col(ApprovalTask.stage) == sla.stage,
+            col(ApprovalTask.status) == "open",
+        )
+        where.append(asked)
+    number = connection.execute(select(func.count()).select_from(ApprovalRequest).where(*where)).scalar_one()
+    ids = select(col(ApprovalRequest.id)).where(*where).order_by(col(ApprovalRequest.id)).limit(limit)
+    return number, list(connection.scalars(ids))
 
 
 def judged(connection: Connection, sla_id: str, ids: Sequence[str]) -> dict[tuple[str, int], SlaExecution]:
