@@ -77,6 +77,16 @@ COMMANDS = (
         "Import the event log of another system, from which a blueprint can be suggested.",
     ),
     LazyCommand(
+        "forecast-log",
+        "cli.commands.log_trials:forecast_log_command",
+        "Tell how right forecasts are about the latest cases of an event log, beside naive ones.",
+    ),
+    LazyCommand(
+        "backtest-log",
+        "cli.commands.log_trials:backtest_log_command",
+        "Run the later cases of an event log through a blueprint, and show what would have changed.",
+    ),
+    LazyCommand(
         "simulate",
         "cli.commands.simulate:simulate_command",
         "Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors.",

@@ -199,6 +199,8 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "costs": NOTHING,
     "draft": "it needs a language model: test_drafting",
     "import-log": "it takes a file: test_api_event_logs",
+    "forecast-log": READS,
+    "backtest-log": READS,
     "verify": READS,
     "check": READS,
     "import-bpmn": READS,

@@ -88,6 +88,17 @@ async def test_a_log_is_imported_and_becomes_a_blueprint_that_is_published(desk:
         {"stage": "CFO", "condition": "amount > 5000", "variable": None, "predicts_later": 1.0}
         | {name: found["rules"][0][name] for name in ("asked", "of")}
     ]
+    trials = f"{LOGS}{log['id']}/"
+    said = await desk.post(f"{trials}forecasts/", {"min_occurrences": 10}, as_="desi")
+    assert said.status_code == 200, said.text
+    assert (said.json()["state"], len(said.json()["scores"])) == ("ok", 3)
+    patch = [{"op": "replace", "path": "/process_steps/0/sla", "value": {"target_hours": 0.05}}]
+    tried = await desk.post(f"{trials}backtest/", {"patch": patch}, as_="desi")
+    assert tried.status_code == 200, tried.text
+    assert tried.json()["totals"]["breached"]["after"] > tried.json()["totals"]["breached"]["before"]
+    tried = await desk.post(f"{trials}backtest/", {"blueprint": found["blueprint"]}, as_="desi")
+    assert tried.json()["totals"]["changed"]["count"] == 0
+    assert pointers(await desk.post(f"{trials}backtest/", {}, as_="desi")) == ["/patch"]
     name = f"Expenses {log['id'][:8]}"
     made = await desk.post("/workflow/process-templates/", found["blueprint"] | {"name": name}, as_="desi")
     assert made.status_code == 201, made.text
@@ -245,6 +256,16 @@ async def test_the_command_line_previews_and_imports(
     row = await database.read(event_logs.get, told["id"])
     assert (row.status, row.created_by.startswith("command line")) == ("completed", True)
     assert sum(1 for _ in await database.read(event_logs.parts, told["id"])) == 1
+    for arguments, words in (
+        (["forecast-log", told["id"]], "Too few cases"),
+        (
+            ["backtest-log", told["id"], "--patch", '[{"op": "replace", "path": "/version", "value": "2.0.0"}]'],
+            "15 of 15",
+        ),
+    ):
+        done = await asyncio.to_thread(CliRunner().invoke, app, arguments)
+        assert done.exit_code == 0, done.output
+        assert words in done.output
     code, output = await asyncio.to_thread(command, str(file), "--map", '{"case": "caze"}')
     assert code == 2
     assert "/map/activity" in output

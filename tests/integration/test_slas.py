@@ -193,6 +193,42 @@ async def test_only_designers_and_admins_define_slas(office: Office, person: str
     assert (await office.desk.post(SLAS, body, as_=person)).status_code == 403
 
 
+# --- forecasts ---
+
+
+async def test_the_end_of_a_window_is_forecast_from_past_executions_and_open_ones(office: Office) -> None:
+    sla = await office.sla(slo_target_percentage=95, slo_window_hours=24)
+    path = f"{SLAS}{sla['id']}/forecast/"
+    assert (await office.desk.get(path)).json() == {"state": "too_few"}
+    for number in range(60):
+        began = NOW + number * 2 * HOUR
+        story = Story(request_id=f"p{number}", at=began).open("bob", requester="ann")
+        await office.record(story, ended(story, began + (3 * HOUR if number % 10 == 0 else HOUR)))
+    await office.record(Story(request_id="open", at=NOW + 119.5 * HOUR).open("bob", requester="ann"))
+    await office.look(NOW + 120 * HOUR)
+    answer = await office.desk.get(path)
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert (said["state"], said["sla_id"], said["target_slo"]) == ("ok", sla["id"], 95)
+    assert (said["past_executions"], said["open_executions"], said["coverage"]) == (60, 1, 0.8)
+    assert said["window_start"] == (NOW + 120 * HOUR).isoformat().replace("+00:00", "Z"), "the window that begins now"
+    assert said["low"] <= said["expected_slo"] <= said["high"]
+    assert said["expected_slo"] == pytest.approx(90, abs=5)
+    assert 0.5 < said["breach_probability"] < 1
+    assert said["held_out"]["windows"] > 5
+    soon = (await office.desk.get(f"{path}?ahead_hours=1")).json()
+    assert soon["window_end"] == (NOW + 121 * HOUR).isoformat().replace("+00:00", "Z")
+    assert soon["high"] - soon["low"] < said["high"] - said["low"]
+
+
+@pytest.mark.parametrize("ahead", ["0", "25", "nan", "soon"])
+async def test_no_other_window_than_one_that_begins_by_now_is_forecast(office: Office, ahead: str) -> None:
+    sla = await office.sla(slo_window_hours=24)
+    refused = await office.desk.get(f"{SLAS}{sla['id']}/forecast/?ahead_hours={ahead}")
+    assert refused.status_code == 422, refused.text
+    assert pointers(refused) == ["/ahead_hours"]
+
+
 # --- breaches ---
 
 

@@ -95,10 +95,10 @@ def waits(stage: str, person: str, seconds: float, count: int) -> list[Wait]:
 def test_an_approver_has_a_distribution_of_their_own_with_enough_decisions_and_a_stage_too() -> None:
     known = waits("A", "slow", 900, LEAST_OF_PERSON) + waits("A", "rare", 10, LEAST_OF_PERSON - 1)
     delays = Delays.of([*known, *waits("B", "slow", 5, LEAST_OF_STAGE - 1)])
-    assert delays.wait_in("A", "slow").times == (900,)
-    assert delays.wait_in("A", "rare") is delays.wait_in("A") is delays.stages["A"]
-    assert delays.wait_in("B") is delays.everywhere
-    assert delays.wait_in("never seen") is delays.everywhere
+    assert delays.wait_in("A", "slow").waits.times == (900,)
+    assert delays.wait_in("A", "rare").waits is delays.wait_in("A").waits is delays.stages["A"]
+    assert delays.wait_in("B").waits is delays.everywhere
+    assert delays.wait_in("never seen").waits is delays.everywhere
 
 
 def test_decisions_come_in_the_shares_of_the_past() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from insight.forecast.forecaster import TOO_FEW
-from insight.forecast.window import LEAST_EXECUTIONS, Past, WindowForecast, end_of_window
+from insight.forecast.window import LEAST_EXECUTIONS, Chances, Past, WindowForecast, end_of_window
 
 QUIET = Past(total=200, missed=10, days=100)
 
@@ -30,13 +30,13 @@ def test_a_window_in_which_nothing_more_happens_is_as_it_is() -> None:
 
 
 def test_one_open_execution_decides_with_its_own_chance() -> None:
-    found = said(kept=9, missed=0, open_chances=(0.3,), target=95.0)
+    found = said(kept=9, missed=0, open_chances=(Chances(missed=0.3, kept=0.7),), target=95.0)
     assert found.breach_probability == pytest.approx(0.3, abs=0.03)
 
 
 def test_two_open_executions_add_up_as_independent_ones() -> None:
     # Both have to miss: 0.5 of 0.5.
-    found = said(kept=18, missed=0, open_chances=(0.5, 0.5), target=92.0)
+    found = said(kept=18, missed=0, open_chances=(Chances(missed=0.5, kept=0.5),) * 2, target=92.0)
     assert found.breach_probability == pytest.approx(0.25, abs=0.03)
 
 
@@ -73,3 +73,16 @@ def test_the_range_covers_as_often_as_it_says() -> None:
         assert found.high is not None
         inside += found.low <= share <= found.high
     assert inside / 150 == pytest.approx(0.8, abs=0.1)
+
+
+def test_many_open_executions_are_drawn_as_each_would_be() -> None:
+    few = said(kept=0, missed=0, open_chances=[Chances(missed=0.2, kept=0.5)] * 200)
+    many = said(kept=0, missed=0, open_chances=[Chances(missed=0.2, kept=0.5)] * 201)
+    for one, other in ((few.low, many.low), (few.expected, many.expected), (few.high, many.high)):
+        assert one == pytest.approx(other, abs=1.0)
+    assert few.expected == pytest.approx(100 * 5 / 7, abs=1.0)
+
+
+def test_what_begins_too_late_to_be_known_by_the_end_is_not_counted() -> None:
+    found = said(kept=0, missed=0, days_left=1_000.0, coming=Chances(missed=0.0, kept=1.0))
+    assert found.expected == 100.0, "none of those that will miss is known by then"
