@@ -26,10 +26,11 @@ from placet.definition.model import parse_definition
 from placet.engine.state import State
 from placet.plan.plan import Plan
 
-MOST_CASES: Final = 1_500
+MOST_CASES: Final = 500
 """Cases of a log that are looked at, evenly spread over its time."""
-MOST_LOOKS: Final = 12
+MOST_LOOKS: Final = 4
 """Moments at which one case is looked at."""
+_DRAWS = 40  # of how a case may go on
 
 
 def evaluate_log(log: Discovered, run: Run) -> dict[str, Any]:
@@ -37,7 +38,7 @@ def evaluate_log(log: Discovered, run: Run) -> dict[str, Any]:
     past = _Past(log)
     cases = [past.case(course) for course in log.courses if course.visits]
     calendar = past.replay.plan(moment_of(log.courses[0].began)).calendar
-    found = evaluate(cases, calendar, past.examine, _Choosing(found=log.found, run=run))
+    found = evaluate(cases, calendar, past.examine, _Choosing(found=log.found, run=run), draws=_DRAWS)
     told: dict[str, Any] = {"state": "too_few"}
     if found != TOO_FEW:
         told = {
@@ -121,7 +122,7 @@ class _Past:
         )
 
     def examine(self, case: PastCase) -> Sequence[Example]:
-        """Return a case as it stood from time to time; never where the blueprint does something else."""
+        """Return a case as it stood from time to time, while somebody was asked; never where the blueprint does otherwise."""
         course = self._courses[case.id]
         if case.finished_at is None:
             return ()
@@ -136,7 +137,7 @@ class _Past:
         return [
             self._example(course, replayed.plan, state, now, case.finished_at)
             for now, state in replayed.seen
-            if state.status == "pending"
+            if state.status == "pending" and state.open_tasks
         ]
 
     def _example(self, course: Course, plan: Plan, state: State, now: datetime, ended: datetime) -> Example:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from placet.errors import InputInvalid
@@ -14,7 +14,7 @@ LONGEST_FORMAT: Final = 60
 _YEAR_FIRST: Final = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?=[ T]|$)")
 _DAY_OR_MONTH_FIRST: Final = re.compile(r"\d{1,2}([/.-])\d{1,2}\1(\d{4}|\d{2})(.*)", re.DOTALL)
 _CLOCK: Final = re.compile(r"([ T])\d{1,2}:\d{2}(:\d{2})?([.]\d{1,6})?(\s*[AaPp][Mm])?\s*")
-_SAMPLE: Final = datetime(2026, 11, 23, 21, 34, 56)  # noqa: DTZ001 - what a format holds is tried on it
+_SAMPLE: Final = datetime(2026, 11, 23, 21, 34, 56, tzinfo=UTC)  # on which it is tried what a format holds
 
 
 def reader_of(form: str | None) -> Callable[[str], datetime]:

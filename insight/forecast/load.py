@@ -69,7 +69,7 @@ class LoadEffect:
         """Return how many times longer a wait is with this load than with the typical one; 1 where it is not known."""
         if load is None or not self.power:
             return 1.0
-        times = ((1 + load) / (1 + self.typical)) ** self.power
+        times = float(((1 + load) / (1 + self.typical)) ** self.power)
         return min(max(times, 1 / _FARTHEST), _FARTHEST)
 
 

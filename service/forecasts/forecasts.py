@@ -94,7 +94,7 @@ def _around(connection: Connection, template_id: str, state: State, now: datetim
     asked = sorted({task.assignee for task in state.open_tasks if task.assignee is not None})
     if not asked:
         return Around()
-    people = stored_people.read_directory(connection, (), also=asked)
+    people = stored_people.read_directory(connection, (), also=asked, given=None)
     away = {person: back for person in asked if (back := _back(people, person, now)) is not None}
     return Around(waiting=waiting_for(connection, template_id, asked), away=away)
 

@@ -98,7 +98,7 @@ HEADER = b"case,activity,at,user\n"
         (HEADER + b"c1,Submit,2026-03-02,rita,more\n", "line 2 has 5 fields"),
         (
             HEADER + b"c1,Submit,2026-03-02,rita\nc1,Approved,02.03.2026,rita\n",
-            "line 3: '02.03.2026' in 'at' is no time",
+            "line 3: '02.03.2026' in 'at' does not say which is the day",
         ),
         (HEADER + b"\nc1,Submit,2026-03-02,rita\n,Submit,2026-03-02,rita\n", "line 4 has no value in 'case'"),
         (HEADER + b"c1,Submit,0001-01-01T00:00:00+14:00\nc1,,2026-03-02\n", "line 3 has no value in 'activity'"),

@@ -14,8 +14,8 @@ from insight.forecast.load import LEAST_WAITS, LoadedWait, LoadEffect, Loads
 from insight.forecast.past_task import PastTask
 from insight.forecast.survival import Survival
 from service.forecasts.virtual import run
-from tests.past import ran, truth
-from tests.unit.core import HOUR, START, office, plan_of
+from tests.past import HOUR, ran, truth
+from tests.unit.core import START, office, plan_of
 
 PROCESS = {
     "name": "Expense",

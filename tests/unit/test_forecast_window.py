@@ -66,7 +66,7 @@ def test_the_range_covers_as_often_as_it_says() -> None:
     for n in range(150):
         rate = draw.uniform(0.02, 0.3)
         missed = sum(draw.random() < rate for _ in range(200))
-        found = said(kept=0, missed=0, past=Past(total=200, missed=missed, days=100), days_left=50.0, seed=n)
+        found = said(kept=0, missed=0, past=Past(total=200, missed=missed, days=100), days_left=50.0, seed=n, draws=300)
         later = [draw.random() < rate for _ in range(draw.randrange(90, 111))]
         share = 100 * (1 - sum(later) / len(later))
         assert found.low is not None
