@@ -122,7 +122,7 @@ class _Past:
         )
 
     def examine(self, case: PastCase) -> Sequence[Example]:
-        """Return a case as it stood from time to time, while somebody was asked; nothing where the blueprint differs."""
+        """Return a case as it stood from time to time, while somebody was asked; none where the blueprint differs."""
         course = self._courses[case.id]
         if case.finished_at is None:
             return ()
