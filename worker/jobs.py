@@ -18,6 +18,7 @@ from temporalio.client import Client
 from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
 from service.canaries.monitoring import CanaryMonitor
+from service.slas.forgetting import forget_executions
 from service.slas.monitoring import SlaMonitor
 from storage.database import Database
 from storage.queries import presence
@@ -150,3 +151,5 @@ async def delete_old_rows(database: Database, settings: Settings, now: datetime)
     ):
         while await database.write(delete, now - timedelta(days=days)):
             pass
+    while await database.write(forget_executions, now, timedelta(days=settings.sla_executions_days)):
+        pass

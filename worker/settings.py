@@ -64,6 +64,7 @@ class Settings(BaseSettings):
     attachment_bytes: Annotated[int, Field(ge=1)] = 25_000_000  # of one file
     event_log_bytes: Annotated[int, Field(ge=1)] = 200_000_000  # of one event log as it is sent
     sla_again_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # after which an unacknowledged breach is mailed again
+    sla_executions_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which what SLAs have judged is kept
     evidence_days: Annotated[int, Field(ge=1, le=3650)] = 30  # for which the file of an evidence pack is kept
     unsent_files_days: Annotated[int, Field(ge=1, le=365)] = 7  # for which files of forms not sent in are kept
     session_idle_hours: Annotated[float, Field(gt=0, le=8760)] = 8  # without a call, a session ends

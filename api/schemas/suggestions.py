@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from api.schemas.common import Body, Shown, View, shown
 from api.schemas.templates import FindingView
+from insight.scoring.scorer import LEAST_OF_BOTH, Learned
 from service.suggestions.generation import DAYS, LEAST_OCCURRENCES, MOST_DAYS, Generated, Order
 from service.suggestions.suggestions import Proposal, SuggestionWithDraft
 from storage.queries.definitions.definitions import VersionHeader
@@ -81,6 +82,19 @@ class EvidenceView(View):
     examples: list[str]
 
 
+class ScoreView(View):
+    """The chance that a suggestion is accepted here, 0 to 1, and what that was learned from.
+
+    Brier scores are of suggestions that were held out: of the model, and of who only knows the rate of acceptance.
+    """
+
+    chance: float
+    accepted: int
+    rejected: int
+    brier: float
+    brier_of_base_rate: float
+
+
 class SuggestionView(View):
     """A suggestion. `version` is what its patch applies to, `draft` the version that accepting it made."""
 
@@ -94,6 +108,7 @@ class SuggestionView(View):
     description: str
     patch: list[dict[str, Any]]
     confidence: float
+    score: ScoreView | None
     supporting_data: EvidenceView
     findings: list[FindingView]
     backtest: dict[str, Any] | None
@@ -129,13 +144,44 @@ class LeftOutView(View):
     message: str
 
 
+class ModelView(View):
+    """What is known of how people decide about suggestions: from how many, and whether a model of it chose (`used`).
+
+    It needs `least_of_both`, and its Brier score on held-out suggestions has to be better than that of the base rate.
+    """
+
+    used: bool
+    accepted: int
+    rejected: int
+    least_of_both: int
+    brier: float | None
+    brier_of_base_rate: float | None
+
+    @classmethod
+    def of(cls, learned: Learned) -> ModelView:
+        """Show what was learned."""
+        return cls(
+            used=learned.scorer is not None,
+            accepted=learned.accepted,
+            rejected=learned.rejected,
+            least_of_both=LEAST_OF_BOTH,
+            brier=learned.brier,
+            brier_of_base_rate=learned.brier_of_base_rate,
+        )
+
+
 class GeneratedView(View):
-    """The new suggestions. `refreshed` counts those that were pending and whose evidence was counted anew."""
+    """The new suggestions. `refreshed` counts those that were pending and whose evidence was counted anew.
+
+    `held_back` counts what was found and is not suggested, since the model says that the like is hardly ever accepted.
+    """
 
     created: int
     items: list[SuggestionView]
     refreshed: int
+    held_back: int
     left_out: list[LeftOutView]
+    model: ModelView
 
     @classmethod
     def of(cls, made: Generated) -> GeneratedView:
@@ -144,7 +190,9 @@ class GeneratedView(View):
             created=len(made.created),
             items=[SuggestionView.of(found) for found in made.items],
             refreshed=made.refreshed,
+            held_back=made.held_back,
             left_out=[LeftOutView(template=name, message=why) for name, why in made.left_out],
+            model=ModelView.of(made.learned),
         )
 
 
@@ -152,7 +200,7 @@ def _facts(found: SuggestionWithDraft) -> dict[str, Any]:
     row = found.row
     plain = (
         "id", "template", "version", "suggestion_type", "source", "status", "title", "description", "patch",
-        "confidence", "supporting_data", "findings", "backtest", "created_at", "updated_at", "review_notes",
+        "confidence", "score", "supporting_data", "findings", "backtest", "created_at", "updated_at", "review_notes",
         "reviewed_at",
     )  # fmt: skip
     return {

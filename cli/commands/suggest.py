@@ -12,6 +12,7 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import errors_as_messages, out, print_json, progress
+from insight.scoring.scorer import LEAST_OF_BOTH
 from placet.audit.admin_acts import OPERATOR
 from placet.audit.chain import moment
 from service.pool.pool import processes
@@ -43,6 +44,8 @@ def suggest_command(
         print_json(_document(made))
         return
     out.print(f"{len(made.created)} new suggestions, {made.refreshed} with newer evidence.", markup=False)
+    if made.held_back:
+        out.print(f"{made.held_back} held back: the like is hardly ever accepted here.", markup=False)
     for row in made.created:
         out.print(
             f"{row.template} {row.version}: {row.title}\n  {row.description}\n"
@@ -58,7 +61,16 @@ def _document(made: Generated) -> dict[str, Any]:
         "created": len(made.created),
         "items": [_item(row) for row in made.created],
         "refreshed": made.refreshed,
+        "held_back": made.held_back,
         "left_out": [{"template": name, "message": why} for name, why in made.left_out],
+        "model": {
+            "used": made.learned.scorer is not None,
+            "accepted": made.learned.accepted,
+            "rejected": made.learned.rejected,
+            "least_of_both": LEAST_OF_BOTH,
+            "brier": made.learned.brier,
+            "brier_of_base_rate": made.learned.brier_of_base_rate,
+        },
     }
 
 

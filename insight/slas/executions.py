@@ -15,7 +15,9 @@ ENDS: Final = frozenset({"completed", "failed", "withdrawn", "cancelled"})
 """The kinds of entries that end a request."""
 STAGE_ENDS: Final = frozenset({"stage_settled", "changes_requested"})
 """The kinds of entries with which a visit to a stage comes to its result."""
-KINDS: Final = frozenset({"started", "task_opened", "decided", "decision_undone", "task_closed"}) | ENDS | STAGE_ENDS
+VISIT_ENDS: Final = STAGE_ENDS | {"task_closed"}
+"""The same, with that of a visit that was broken off: its last task was closed, and no result followed."""
+KINDS: Final = frozenset({"started", "task_opened", "decided", "decision_undone"}) | ENDS | VISIT_ENDS
 """The kinds of entries that executions are read from."""
 
 

@@ -45,8 +45,8 @@ async def create(
 ) -> Draft:
     """Begin a draft: with the content of a version (process and version; None: the newest published), or with this one.
 
-    A draft with this id that is there already is that one. Raises NotFound, and InputInvalid for a content that is no
-    JSON object within the bounds.
+    A draft with this id that is there already is that one. Raises InputInvalid where there is no such version, and for
+    a content that is no JSON object within the bounds.
     """
     if (based_on is None) == (content is None):
         raise InputInvalid.at("/content", "give either the version that the draft is based on, or its content")
@@ -308,9 +308,14 @@ def _with_base(
 
 
 def _seen_version(connection: Connection, principal: Principal, process: str, version: str | None) -> DefinitionVersion:
-    found = definitions.find(connection, process, version)
+    """Return the version that a draft is to be based on; raises InputInvalid where the principal sees none."""
+    message = sentence("There is no process template {process!r}", process=process)
+    try:
+        found = definitions.find(connection, process, version)
+    except NotFound as error:
+        raise InputInvalid.at("/based_on/process", message) from error
     if not sees_definition(principal, found):
-        raise NotFound(sentence("There is no process template {process!r}", process=process))
+        raise InputInvalid.at("/based_on/process", message)
     return found
 
 

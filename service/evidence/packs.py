@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from placet.audit.admin_acts import Act
 from placet.audit.chain import moment
-from placet.errors import Busy, Conflict, NotFound
+from placet.errors import Busy, Conflict, InputInvalid
 from placet.sentences import sentence
 from service.context import Context
 from service.evidence.building import Order
@@ -43,7 +43,7 @@ async def order_pack(
 ) -> EvidencePack:
     """Store an order and begin to make the pack; the same id again is the same order.
 
-    Raises InputInvalid, NotFound where there is no such process, and Busy.
+    Raises InputInvalid, also where there is no such process, and Busy.
     """
     principal.need(SEE_ALL)
     order.check()
@@ -51,7 +51,9 @@ async def order_pack(
 
     def store(connection: Connection) -> tuple[EvidencePack, bool]:
         if not definitions.released(connection, order.process):
-            raise NotFound(sentence("There is no published process {process!r}.", process=order.process))
+            raise InputInvalid.at(
+                "/process", sentence("There is no published process {process!r}.", process=order.process)
+            )
         if packs.known(connection, pack_id):
             return packs.get(connection, pack_id), False
         if packs.running(connection) >= MOST_RUNNING:

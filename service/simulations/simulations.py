@@ -57,7 +57,8 @@ async def create(
     """Simulate what a specification says, and return it: explore completed, other modes perhaps still running.
 
     `later` waits for nothing. One that was asked for before under this id (`fresh` says that there can be none) is
-    that one. Raises InputInvalid, NotFound, NotPermitted, Busy, and Conflict where too many shadows stand.
+    that one. Raises InputInvalid, also where it names no process that the caller may see, NotFound for a request,
+    NotPermitted, Busy, and Conflict where too many shadows stand.
     """
     spec, read = read_spec(raw)
     await _require_allowed(context, principal, spec)
@@ -117,15 +118,22 @@ async def _require_allowed(context: Context, principal: Principal, spec: Simulat
 
 
 def _require_seen(connection: Connection, principal: Principal, spec: SimulationSpec, now: datetime) -> None:
-    """Raise NotFound where the caller may not see the request or the process."""
+    """Raise NotFound where the caller may not see the request, and InputInvalid where they may not see the process."""
     named = spec.template
     if spec.request_id is not None and not spec.compares:
         stored = seen_request(connection, principal, spec.request_id, now)
         named = named or stored.request.template
     if spec.blueprint is None and (spec.template is not None or spec.version is not None) and named is not None:
-        row = template_of(connection, named, spec.version)
+        try:
+            row = template_of(connection, named, spec.version)
+        except NotFound as error:
+            place = "/template" if spec.version is None else "/version"
+            raise InputInvalid.at(
+                place, sentence("{message}; publish it, or name another", message=error.message)
+            ) from error
         if not sees_definition(principal, row):
-            raise NotFound(sentence("There is no published process template {named!r}", named=named))
+            message = sentence("There is no published process template {name!r}", name=named)
+            raise InputInvalid.at("/template", sentence("{message}; publish it, or name another", message=message))
 
 
 def _store_ended(connection: Connection, row: WorkflowSimulation) -> None:

@@ -102,7 +102,10 @@ async def change_sla(context: Context, principal: Principal, sla_id: str, facts:
             return definitions.get(connection, sla_id)
         more: dict[str, object] = {"updated_by": principal.person, "updated_at": now}
         if set(changed) & {*_JUDGED_BY, "slo_window_hours"}:
-            more["judged_until"] = _before_window(facts.slo_window_hours, now)
+            begin = _before_window(facts.slo_window_hours, now)
+            forgotten = before["forgotten_until"]
+            more["judged_until"] = begin
+            more["forgotten_until"] = None if forgotten is None else min(forgotten, begin)
         if set(changed) & {*_JUDGED_BY}:
             executions.forget(connection, sla_id)
             more["since"] = now

@@ -74,6 +74,11 @@ class Calendars:
         return self._known[key]
 
 
+def forgotten(sla: WorkflowSla, ended: datetime | None) -> bool:
+    """Whether what ended then may have been deleted, since no window counts it any more."""
+    return ended is not None and sla.forgotten_until is not None and ended < sla.forgotten_until
+
+
 def terms_of(sla: WorkflowSla) -> Terms:
     """Return the thresholds of a definition."""
     return Terms(

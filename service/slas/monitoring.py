@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from insight.slas.executions import STAGE_ENDS
+from insight.slas.executions import VISIT_ENDS
 from insight.slas.judgement import Breach
 from insight.slas.window import Figures, figures
 from service.slas.judging import Calendars, Judged, Key, by_key, judge_requests
@@ -297,4 +297,4 @@ def _beginning(connection: Connection, row: SlaBreach) -> str | None:
 
 def _to_look_at(connection: Connection, sla: WorkflowSla, now: datetime, *, limit: int = AT_ONCE) -> list[str]:
     since = sla.judged_until - OVERLAP
-    return executions.to_look_at(connection, sla, now, since=since, stage_ends=STAGE_ENDS, limit=limit)
+    return executions.to_look_at(connection, sla, now, since=since, stage_ends=VISIT_ENDS, limit=limit)

@@ -8,7 +8,7 @@ from typing import Final, TypedDict
 
 from sqlalchemy import Connection
 
-from service.slas.judging import Calendars, Judged, Key, by_key, judge_requests
+from service.slas.judging import Calendars, Judged, Key, by_key, forgotten, judge_requests
 from service.slas.monitoring import AT_ONCE, OVERLAP, due_breaches, holds
 from storage.database import Database
 from storage.queries.slas import breaches, definitions, executions
@@ -62,8 +62,9 @@ def _wrong_rows(sla: WorkflowSla, after: dict[Key, Judged], stored: dict[Key, Sl
         row, ended = stored.get(key), one.execution.ended_at
         if ended is None:
             continue  # it is judged as it goes on
-        if row is None:
-            if _settled(sla, ended) and ended > sla.since:
+        if row is None:  # of what was broken off in time, nothing is to be known
+            known = one.verdict.met is not None
+            if known and _settled(sla, ended) and ended > sla.since and not forgotten(sla, ended):
                 yield _fault(sla, key, "was never judged")
         elif (row.head == one.facts.head or _settled(sla, ended)) and _facts(row) != _facts(one.row(sla)):
             yield _fault(sla, key, "is stored otherwise than its entries tell it")

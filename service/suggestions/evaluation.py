@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from placet.errors import PlacetError
+from placet.sentences import sentence
 from service.context import Context
 from service.definitions import prove
 from service.pool.pool import ProcessPool
@@ -24,11 +25,16 @@ _KEPT: Final = ("template", "version", "rule", "totals", "seconds", "left_out", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """What is known of a suggestion. `backtest` has an `error` where the changed blueprint cannot be simulated."""
+    """What is known of a suggestion. `backtest` has an `error` where the changed blueprint cannot be simulated.
+
+    `messages` are those of the findings, and `failure` is that error, as sentences: what both hold is plain text.
+    """
 
     blueprint: dict[str, Any]
     findings: list[dict[str, Any]]
     backtest: dict[str, Any]
+    messages: tuple[str, ...] = ()
+    failure: str | None = None
 
     @property
     def compared(self) -> int:
@@ -77,7 +83,13 @@ class Evaluator:
         report = await prove(self.database, self.pool, document, now=self.clock(), by=by, background=background)
         backtest = await self._backtest(document, by=by, viewer=viewer, limit=limit)
         findings: list[dict[str, Any]] = json_value([finding.described() for finding in report.findings])
-        return Evaluation(blueprint=document, findings=findings, backtest=backtest)
+        return Evaluation(
+            blueprint=document,
+            findings=findings,
+            backtest=backtest,
+            messages=tuple(finding.message for finding in report.findings),
+            failure=backtest.get("error"),
+        )
 
     async def _backtest(
         self, document: Mapping[str, Any], *, by: str, viewer: str | None, limit: int
@@ -90,5 +102,5 @@ class Evaluator:
         except PlacetError as error:
             return {"template": document["name"], "error": error.message}
         except TimeoutError:
-            return {"template": document["name"], "error": "the backtest took too long and was stopped"}
+            return {"template": document["name"], "error": sentence("The backtest took too long and was stopped.")}
         return {name: result[name] for name in _KEPT if name in result}

@@ -22,12 +22,15 @@ from sqlalchemy import Connection
 from insight.mining.mine import mine
 from insight.mining.stored import read_history
 from insight.mining.suggestion import Finding
+from insight.scoring.scorer import Learned
 from placet.audit.admin_acts import Act, ActedBy
 from placet.audit.chain import canonical_json
-from placet.errors import InputInvalid, PlacetError, Unavailable
-from placet.sentences import described, sentence
+from placet.errors import InputInvalid, PlacetError
+from placet.sentences import sentence
 from service.context import Context
+from service.suggestions import scoring
 from service.suggestions.evaluation import Evaluator
+from service.suggestions.stored_words import words_of
 from service.suggestions.suggestions import SuggestionWithDraft
 from simulation.report.result import json_value
 from storage.queries import suggestions
@@ -47,6 +50,7 @@ _MINING_SECONDS = 120  # of processor time for one process
 _NIGHT_BEGINS = 2  # o'clock, UTC
 _EVERY = 600.0  # seconds between looks whether the night's run is still to be made
 _NIGHT = "suggestions"
+_LEASE = timedelta(hours=1)  # after which a night that a process has died in is another's
 _log = structlog.get_logger(__name__)
 
 
@@ -69,12 +73,16 @@ class Order:
 class Generated:
     """What came of a run: the new suggestions, how many pending ones have newer evidence, and what could not be mined.
 
-    `left_out` has the name of a process, and why.
+    `left_out` has the name of a process, and why. `learned` is what is known of how people decide here; where it has a
+    scorer, the new ones come the likeliest to be accepted first, and `held_back` counts what was found and is not
+    suggested, since the like is hardly ever accepted.
     """
 
     created: tuple[WorkflowSuggestion, ...]
     refreshed: int
     left_out: tuple[tuple[str, str], ...]
+    learned: Learned
+    held_back: int = 0
 
     @property
     def items(self) -> list[SuggestionWithDraft]:
@@ -87,24 +95,30 @@ async def generate(
 ) -> Generated:
     """Mine the past, and store what it suggests; `by` puts on record who asked for it.
 
-    Raises InputInvalid; and where one process is named, NotFound, and what keeps it from being mined.
+    Raises InputInvalid, also where there is no such process; and where one is named, what keeps it from being mined.
     """
     order.check()
     now = evaluator.clock()
     versions = await evaluator.database.read(_versions, order.template)
+    learned = await scoring.learn_from_reviews(evaluator.database, evaluator.pool, background=background)
     found: list[WorkflowSuggestion] = []
+    pending: set[str] = set()
     left_out: list[tuple[str, str]] = []
     for version in versions:
         try:
-            found += await _suggested(evaluator, version, order, now, background=background)
+            rows, known = await _suggested(evaluator, version, order, now, background=background)
+            found += rows
+            pending |= known
         except PlacetError as error:
             if order.template is not None:
                 raise
             left_out.append((version.name, error.message))
 
+    chosen = scoring.choose(found, learned, keep=lambda row: row.id in pending)
+
     def store(connection: Connection) -> Generated:
         created, refreshed = [], 0
-        for row in found:
+        for row in chosen.rows:
             if suggestions.there(connection, row.id):
                 suggestions.refresh(connection, row.id, _evidence(row))
                 refreshed += 1
@@ -120,7 +134,13 @@ async def generate(
             }
             target = f"process:{order.template}" if order.template is not None else "processes"
             admin_acts.record(connection, by, Act(kind="suggestions_generated", target=target, detail=detail), now)
-        return Generated(created=tuple(created), refreshed=refreshed, left_out=tuple(left_out))
+        return Generated(
+            created=tuple(created),
+            refreshed=refreshed,
+            left_out=tuple(left_out),
+            learned=learned,
+            held_back=chosen.held_back,
+        )
 
     return await evaluator.database.write(store)
 
@@ -140,24 +160,33 @@ async def watch(context: Context) -> None:
     """Generate suggestions once a night, in whichever process comes first, until cancelled."""
     while True:
         await asyncio.sleep(_EVERY)
-        with suppress(Unavailable):
+        with suppress(Exception):  # `tonight` has logged it; the next look is the next attempt
             await tonight(context)
 
 
 async def tonight(context: Context) -> Generated | None:
-    """Generate suggestions of all processes, unless it is not night yet or that was done; None where it was not."""
+    """Generate suggestions of all processes, unless it is not night yet or that was done; None where it was not.
+
+    Whoever takes the night has it for an hour. A process that dies, or loses its database, leaves it to whoever looks
+    next from then on. Storing is idempotent, so that of a run which takes longer nothing is stored twice.
+    """
     now = context.now()
-    if now.hour < _NIGHT_BEGINS or not await context.database.write(suggestions.take_night, _NIGHT, now.date()):
+    if now.hour < _NIGHT_BEGINS:
+        return None
+    day = now.date()
+    if not await context.database.write(suggestions.take_night, _NIGHT, day, now=now, until=now + _LEASE):
         return None
     try:
         made = await generate(Evaluator.of(context), Order(), background=True)
     except Exception:
         _log.exception("suggestions_failed")
         raise
+    await context.database.write(suggestions.end_night, _NIGHT, day)
     _log.info(
         "suggestions_generated",
         created=len(made.created),
         refreshed=made.refreshed,
+        held_back=made.held_back,
         left_out=[f"{name}: {why}" for name, why in made.left_out],
     )
     return made
@@ -165,16 +194,20 @@ async def tonight(context: Context) -> Generated | None:
 
 async def _suggested(
     evaluator: Evaluator, version: DefinitionVersion, order: Order, now: datetime, *, background: bool
-) -> list[WorkflowSuggestion]:
-    """Return what the past of a process suggests and nobody was told yet, and pending suggestions with new evidence."""
+) -> tuple[list[WorkflowSuggestion], set[str]]:
+    """Return what the past of a process suggests and nobody was told yet, and pending suggestions with new evidence.
+
+    The ids of the latter come second.
+    """
     since = now - timedelta(days=order.days)
     history = await read_history(evaluator.database, version.name, since=since, now=now)
     if not len(history.tasks):
-        return []
+        return [], set()
     findings = await evaluator.pool.run(
         mine, version.blueprint, history, order.min_occurrences, seconds=_MINING_SECONDS, background=background
     )
-    found = []
+    found: list[WorkflowSuggestion] = []
+    pending: set[str] = set()
     for finding in findings[:MOST_FINDINGS]:
         about = subject_id((finding.kind, *finding.subject))
         before = await evaluator.database.read(suggestions.latest, version.name, about)
@@ -183,14 +216,16 @@ async def _suggested(
             if _same_evidence(before, row):
                 continue
             row.id = before.id
+            pending.add(row.id)
         elif before is not None and not _comes_back(before, version, finding):
             continue
         evaluated = await evaluator.evaluate(
             version.blueprint, row.patch, by="", viewer=None, limit=COMPARED, background=background
         )
         row.blueprint, row.findings, row.backtest = evaluated.blueprint, evaluated.findings, evaluated.backtest
+        row.words = words_of(finding.title, finding.description, evaluated)
         found.append(row)
-    return found
+    return found, pending
 
 
 def _comes_back(before: WorkflowSuggestion, version: DefinitionVersion, finding: Finding) -> bool:
@@ -205,7 +240,6 @@ def _versions(connection: Connection, template: str | None) -> list[DefinitionVe
 
 
 def _row(version: DefinitionVersion, finding: Finding, about: str, now: datetime) -> WorkflowSuggestion:
-    words = {"title": described(finding.title), "description": described(finding.description)}
     return WorkflowSuggestion(
         id=uuid.uuid4().hex,
         template=version.name,
@@ -216,7 +250,6 @@ def _row(version: DefinitionVersion, finding: Finding, about: str, now: datetime
         subject_id=about,
         title=str(finding.title),
         description=str(finding.description),
-        words=words,
         patch=json_value([dict(operation) for operation in finding.patch]),
         blueprint={},
         confidence=finding.confidence,
@@ -234,7 +267,7 @@ def _same_evidence(before: WorkflowSuggestion, row: WorkflowSuggestion) -> bool:
 def _evidence(row: WorkflowSuggestion) -> dict[str, Any]:
     """Return what newer evidence changes in a pending suggestion."""
     names = (
-        "version", "title", "description", "words", "patch", "blueprint", "confidence", "supporting_data", "findings",
-        "backtest", "updated_at",
+        "version", "title", "description", "words", "patch", "blueprint", "confidence", "score", "supporting_data",
+        "findings", "backtest", "stored_format", "updated_at",
     )  # fmt: skip
     return {name: getattr(row, name) for name in names}

@@ -16,6 +16,7 @@ from service.definitions import act_of, unstored_version
 from service.principal import Principal
 from service.suggestions.evaluation import Evaluator
 from service.suggestions.patching import next_version
+from service.suggestions.stored_words import words_of
 from service.visibility import viewer_of
 from storage.queries import suggestions
 from storage.queries.cursor import Page
@@ -71,8 +72,8 @@ async def propose(
 ) -> SuggestionWithDraft:
     """Store a suggestion with its proofs and its backtest; the same id again is the same suggestion.
 
-    Its confidence is how sure it is that past requests would have ended as they did. Raises NotFound, InputInvalid,
-    Busy and TooMuchWork.
+    Its confidence is how sure it is that past requests would have ended as they did. Raises InputInvalid, also where
+    there is no such process, Busy and TooMuchWork.
     """
     database = evaluator.database
     if await database.read(suggestions.there, suggestion_id):
@@ -96,6 +97,7 @@ async def propose(
         subject_id=suggestion_id,
         title=proposal.title,
         description=proposal.description,
+        words=words_of(proposal.title, proposal.description, found),
         patch=proposal.patch,
         blueprint=found.blueprint,
         confidence=found.same_outcome,

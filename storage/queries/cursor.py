@@ -9,7 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
+
+from sqlalchemy import ColumnElement, and_, or_
 
 from placet.audit.chain import moment
 from placet.errors import InputInvalid, Problem
@@ -70,6 +72,16 @@ def read_moment(cursor: str) -> tuple[datetime, str]:
     """Read a moment and an id out of a cursor; raises InputInvalid for an invalid cursor."""
     at, ident = read_names(cursor, 2)
     return moment_of(at), ident
+
+
+def after(at: Any, ident: Any, cursor: str) -> ColumnElement[bool]:
+    """Return the condition of what comes after a cursor in a list by moment and id, the latest first.
+
+    `at` and `ident` are the columns. The first part is one that an index can begin at: with the second alone, a
+    database reads from the latest on. Raises InputInvalid for an invalid cursor.
+    """
+    moment, last = read_moment(cursor)
+    return and_(at <= moment, or_(at < moment, ident < last))
 
 
 def storable(text: str) -> bool:

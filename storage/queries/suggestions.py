@@ -7,12 +7,12 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any, cast
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, literal_column, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 from sqlmodel import col
 
-from placet.errors import Conflict, NotFound, Problem
+from placet.errors import Conflict, InputInvalid, NotFound
 from placet.sentences import sentence
 from storage.database import of_rows
 from storage.queries import cursor as cursors
@@ -72,8 +72,7 @@ def page(
         if value is not None:
             query = query.where(col(getattr(WorkflowSuggestion, name)) == value)
     if cursor is not None:
-        moment, last = cursors.read_moment(cursor)
-        query = query.where((at < moment) | ((at == moment) & (ident < last)))
+        query = query.where(cursors.after(at, ident, cursor))
     rows = session.scalars(query.order_by(at.desc(), ident.desc()).limit(limit + 1)).all()
     return cursors.page(rows, limit, lambda row: (row.created_at, row.id))
 
@@ -132,15 +131,40 @@ def require_pending(row: WorkflowSuggestion) -> None:
         )
 
 
+@of_rows
+def reviewed(session: Session, *, limit: int) -> list[WorkflowSuggestion]:
+    """Return the latest suggestions out of the past that were accepted or rejected, without their blueprints."""
+    when = col(WorkflowSuggestion.reviewed_at)
+    query = (
+        select(WorkflowSuggestion)
+        .options(defer(cast(Any, WorkflowSuggestion.blueprint), raiseload=True))
+        .where(
+            when.is_not(None),
+            col(WorkflowSuggestion.source).in_(("rule", "model")),
+        )
+        .order_by(when.desc(), col(WorkflowSuggestion.id).desc())
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
 def processes(connection: Connection) -> list[str]:
-    """Return the names of the processes that something was suggested for, in order."""
-    return sorted(connection.scalars(select(col(WorkflowSuggestion.template)).distinct()), key=str.casefold)
+    """Return the names of the processes that something was suggested for, in order.
+
+    Each name is found by its index from the one before, so that it costs what there are processes, not suggestions.
+    """
+    template = col(WorkflowSuggestion.template)
+    names = select(func.min(template).label("name")).cte("names", recursive=True)
+    following = select(func.min(template)).where(template > names.c.name).scalar_subquery()
+    names = names.union_all(select(following).where(names.c.name.is_not(None)))
+    return sorted(connection.scalars(select(names.c.name).where(names.c.name.is_not(None))), key=str.casefold)
 
 
 def pending_count(connection: Connection, template: str) -> int:
     """Count the suggestions for a process that nobody has decided about."""
+    pending = literal_column("'pending'")  # SQLite takes a partial index only where it reads its condition
     query = select(func.count()).where(
-        col(WorkflowSuggestion.template) == template, col(WorkflowSuggestion.status) == "pending"
+        col(WorkflowSuggestion.template) == template, col(WorkflowSuggestion.status) == pending
     )
     return connection.execute(query).scalar_one()
 
@@ -166,9 +190,9 @@ def type_of_draft(connection: Connection, version_id: str) -> str | None:
 
 
 def current(connection: Connection, template: str) -> DefinitionVersion:
-    """Return the newest published version of the process that `/template` names.
+    """Return the newest published version of the process that `/template` of a body names.
 
-    Raises NotFound with that place, and with the nearest name there is.
+    Raises InputInvalid at that place, with the nearest name there is.
     """
     try:
         return definitions.find(connection, template)
@@ -181,7 +205,7 @@ def current(connection: Connection, template: str) -> DefinitionVersion:
             if near
             else sentence("{message}; publish it, or name another", message=error.message)
         )
-        raise NotFound(message, problems=(Problem(pointer="/template", message=message),)) from error
+        raise InputInvalid.at("/template", message) from error
 
 
 def versions_of(connection: Connection, template: str) -> frozenset[str]:
@@ -190,11 +214,24 @@ def versions_of(connection: Connection, template: str) -> frozenset[str]:
     return frozenset(connection.scalars(query))
 
 
-def take_night(connection: Connection, name: str, day: date) -> bool:
-    """Say whether something is still to be done on this day; whoever asks first is told so, and does it."""
+def take_night(connection: Connection, name: str, day: date, *, now: datetime, until: datetime) -> bool:
+    """Say whether something is still to be done on this day; whoever asks first is told so, and does it.
+
+    Nobody else is told so `until` a moment: by then it is done (`end_night`), or who took it has died.
+    """
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    statement = make(NightlyRun).values(name=name, ran_on=day.isoformat())
+    statement = make(NightlyRun).values(name=name, ran_on="", lease_until=until)
+    lease = col(NightlyRun.lease_until)
     taken = statement.on_conflict_do_update(
-        index_elements=["name"], set_={"ran_on": day.isoformat()}, where=col(NightlyRun.ran_on) < day.isoformat()
+        index_elements=["name"],
+        set_={"lease_until": until},
+        where=(col(NightlyRun.ran_on) < day.isoformat()) & (lease.is_(None) | (lease <= now)),
     )
     return connection.execute(taken.returning(col(NightlyRun.name))).first() is not None
+
+
+def end_night(connection: Connection, name: str, day: date) -> None:
+    """Note that something was done on this day."""
+    connection.execute(
+        update(NightlyRun).where(col(NightlyRun.name) == name).values(ran_on=day.isoformat(), lease_until=None)
+    )

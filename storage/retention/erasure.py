@@ -26,6 +26,7 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, 
 from storage.tables.identity import StepUp
 from storage.tables.notifications import NotificationMessage
 from storage.tables.reading import ReadingMark
+from storage.tables.slas import SlaBreach
 
 TITLE = "(erased)"  # in the place of a request's own
 
@@ -88,7 +89,10 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
 
 
 def _erase_projection(connection: Connection, request: ApprovalRequest, now: datetime) -> None:
-    """Empty the columns that repeat the content, forget who read how far, and drop notifications that were not sent."""
+    """Empty the columns that repeat the content or speak of it, and drop notifications that were not sent.
+
+    Who has read how far is forgotten.
+    """
     request.title, request.input, request.content_digest = TITLE, {}, None
     titles.put(connection, [{"id": request.id, "title": TITLE}])
     request.questions = without_texts(request.questions)
@@ -96,6 +100,7 @@ def _erase_projection(connection: Connection, request: ApprovalRequest, now: dat
     tasks = update(ApprovalTask).where(col(ApprovalTask.request_id) == request.id)
     connection.execute(tasks.values(comment=None, form=None, signature=None, content_digest=None))
     connection.execute(delete(StepUp).where(col(StepUp.request_id) == request.id))
+    connection.execute(update(SlaBreach).where(col(SlaBreach.request_id) == request.id).values(notes=None))
     connection.execute(delete(ReadingMark).where(col(ReadingMark.request_id) == request.id))
     outbox = update(Outbox).where(col(Outbox.request_id) == request.id)
     connection.execute(outbox.values(detail={}))

@@ -17,7 +17,7 @@ class WorkflowSla(SQLModel, table=True):
     """One SLA of a process, or of one of its stages. Durations are in seconds.
 
     What ends after `since` can be a breach; what has ended before only counts in the window. Executions that ended
-    before `judged_until` are judged.
+    before `judged_until` are judged; those that ended before `forgotten_until` may have been deleted since.
     """
 
     __tablename__ = "workflow_sla"
@@ -36,6 +36,7 @@ class WorkflowSla(SQLModel, table=True):
     enabled: bool = True
     since: datetime = moment_column()
     judged_until: datetime = moment_column()
+    forgotten_until: datetime | None = moment_column(nullable=True)
     created_by: str
     created_at: datetime = moment_column()
     updated_by: str
@@ -80,6 +81,8 @@ class SlaBreach(SQLModel, table=True):
         UniqueConstraint("sla_id", "request_id", "visit", "severity"),
         Index("ix_sla_breach_at", "breached_at", "id"),
         Index("ix_sla_breach_sla", "sla_id", "breached_at", "id"),
+        Index("ix_sla_breach_template", "template", "breached_at", "id"),
+        Index("ix_sla_breach_owned", "owner", "breached_at", "id"),
         Index("ix_sla_breach_waits", "breached_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
         Index("ix_sla_breach_owner", "owner", "breached_at", "id", sqlite_where=_WAITS, postgresql_where=_WAITS),
         Index("ix_sla_breach_remind", "remind_at", sqlite_where=_WAITS, postgresql_where=_WAITS),

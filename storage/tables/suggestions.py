@@ -10,9 +10,10 @@ from sqlmodel import Field, SQLModel
 
 from storage.tables.columns import json_column, moment_column
 
-STORED: Final = 1
-"""The number of the form that the JSON of a suggestion is stored in."""
+STORED: Final = 2
+"""The number of the form that the JSON of a suggestion is stored in (service.suggestions.stored_format)."""
 _PENDING = text("status = 'pending'")
+_REVIEWED = text("reviewed_at IS NOT NULL")
 
 
 class WorkflowSuggestion(SQLModel, table=True):
@@ -26,7 +27,15 @@ class WorkflowSuggestion(SQLModel, table=True):
     __table_args__ = (
         Index("ix_workflow_suggestion_created", "created_at", "id"),
         Index("ix_workflow_suggestion_status", "status", "created_at", "id"),
-        Index("ix_workflow_suggestion_subject", "template", "subject_id", "created_at"),
+        Index("ix_workflow_suggestion_template", "template", "created_at", "id"),
+        Index(
+            "ix_workflow_suggestion_reviewed",
+            "reviewed_at",
+            "id",
+            sqlite_where=_REVIEWED,
+            postgresql_where=_REVIEWED,
+        ),
+        Index("ix_workflow_suggestion_subject", "template", "subject_id", "created_at", "id"),
         Index(
             "ix_workflow_suggestion_pending",
             "template",
@@ -50,6 +59,7 @@ class WorkflowSuggestion(SQLModel, table=True):
     patch: list[dict[str, Any]] = json_column()
     blueprint: dict[str, Any] = json_column()  # with the patch applied
     confidence: float
+    score: dict[str, Any] | None = json_column(nullable=True)  # how likely it is accepted here, where a model says so
     supporting_data: dict[str, Any] = json_column()
     findings: list[dict[str, Any]] = json_column()
     backtest: dict[str, Any] | None = json_column(nullable=True)  # without requests; None where none could be made
@@ -65,9 +75,13 @@ class WorkflowSuggestion(SQLModel, table=True):
 
 
 class NightlyRun(SQLModel, table=True):
-    """The last day (UTC) on which something was done that is done once a night, by whichever process comes first."""
+    """The last day (UTC) on which something was done that is done once a night, by whichever process comes first.
+
+    Until `lease_until`, a process is at it; a process that dies leaves the night to another one from then on.
+    """
 
     __tablename__ = "nightly_run"
 
     name: str = Field(primary_key=True)
     ran_on: str  # ISO 8601
+    lease_until: datetime | None = moment_column(nullable=True)

@@ -241,12 +241,12 @@ async def test_only_auditors_and_admins_get_packs_and_the_list_says_who_ordered_
     assert [(one["id"], one["ordered_by"]) for one in listed] == [(pack["id"], "user:adam")]
 
 
-async def test_an_order_that_makes_no_sense_is_refused_at_its_place_and_an_unknown_process_is_not_found(
+async def test_an_order_that_makes_no_sense_is_refused_at_its_place(
     desk: ApiDesk,
 ) -> None:
     good = {"process": "Nobody's", **PERIOD, "sample": 1, "seed": "s"}
-    assert (await desk.post(PACKS, good, as_="audrey")).status_code == 404
     for changes, pointer in (
+        ({}, "/process"),
         ({"until": PERIOD["from"]}, "/until"),
         ({"sample": 1001}, "/sample"),
         ({"seed": ""}, "/seed"),

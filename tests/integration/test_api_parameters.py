@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -51,6 +52,30 @@ async def test_the_nearest_name_is_told(desk: ApiDesk, query: str, named: str, s
     answer = await desk.get(f"/workflow/requests/?{query}")
     assert (answer.status_code, pointers(answer)) == (422, [named])
     assert said in answer.json()["errors"][0]["message"]
+
+
+# What names a process in a body, and where: an unknown one is a fault of the body, and nothing that is not found.
+NAMES_A_PROCESS = (
+    ("/workflow/requests/", {"template": "Expence"}, "/template"),
+    ("/workflow/requests/", {"template": "Expence", "version": "1.0.0"}, "/version"),
+    ("/workflow/workflow-simulations/", {"mode": "explore", "template": "Expence"}, "/template"),
+    ("/workflow/workflow-simulations/", {"mode": "explore", "template": "Expence", "version": "1.0.0"}, "/version"),
+    ("/workflow/workflow-simulations/", {"mode": "backtest", "template": "Expence"}, "/template"),
+    ("/workflow/workflow-simulations/", {"mode": "shadow", "template": "Expence"}, "/template"),
+    ("/workflow/workflow-suggestions/", {"template": "Expence", "title": "a", "patch": []}, "/template"),
+    ("/workflow/workflow-suggestions/generate/", {"template": "Expence"}, "/template"),
+    ("/workflow/workflow-slas/", {"name": "a", "template": "Expence", "target_duration_seconds": 60}, "/template"),
+    ("/workflow/blueprint-drafts/", {"based_on": {"process": "Expence"}}, "/based_on/process"),
+)
+
+
+@pytest.mark.parametrize(("path", "body", "place"), NAMES_A_PROCESS)
+async def test_a_process_that_there_is_not_is_a_fault_of_the_body_that_names_it(
+    desk: ApiDesk, path: str, body: dict[str, Any], place: str
+) -> None:
+    answer = await desk.post(path, body, as_="adam")
+    assert (answer.status_code, pointers(answer)) == (422, [place]), answer.text
+    assert "Expence" in answer.json()["errors"][0]["message"]
 
 
 async def test_whoever_may_not_call_learns_no_parameters(desk: ApiDesk) -> None:

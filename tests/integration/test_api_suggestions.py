@@ -208,7 +208,7 @@ async def test_an_unknown_process_is_named_at_its_place_with_the_nearest_that_th
         body = {"template": template, "title": "Faster", "patch": FASTER}
         for path, sent in ((SUGGESTIONS, body), (f"{SUGGESTIONS}generate/", {"template": template})):
             answer = await desk.post(path, sent, as_="desi")
-            assert (answer.status_code, pointers(answer)) == (404, ["/template"]), answer.text
+            assert (answer.status_code, pointers(answer)) == (422, ["/template"]), answer.text
             assert said in answer.json()["detail"]
 
 

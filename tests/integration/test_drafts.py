@@ -310,7 +310,7 @@ async def test_drafts_are_there_for_those_who_design(context: Context) -> None:
             await act(context, ANN, draft.id)
     with pytest.raises(NotFound):
         await drafts.save(context, ANN, draft.id, revision=1, content={})
-    with pytest.raises(NotFound):
+    with pytest.raises(InputInvalid, match="/based_on/process"):
         await drafts.create(context, DESI, based_on=("Nothing", None))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -25,6 +24,8 @@ from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.integration.recordings import NOW, Story
 from tests.integration.recordings import write as write_recording
 from tests.stored import reading, writing
+from worker.jobs import delete_old_rows
+from worker.settings import Settings
 
 SLAS, BREACHES = "/workflow/workflow-slas/", "/workflow/sla-breaches/"
 HOUR = timedelta(hours=1)
@@ -534,25 +535,47 @@ async def test_the_gauges_show_the_lowest_slo_of_a_process_and_none_without_data
 # --- verifying ---
 
 
-@pytest.mark.parametrize("seed", range(6))
-async def test_what_is_recomputed_from_the_entries_is_what_is_stored_and_counted(office: Office, seed: int) -> None:
-    draw = random.Random(seed)
-    await office.sla()
-    await office.sla(name="s", stage="Manager Approval", target_duration_seconds=3600, critical_threshold_seconds=5400)
-    stories = [begun(f"r{n}") for n in range(12)]
-    await office.record(*stories)
-    ends = sorted((NOW + draw.uniform(0.1, 9) * HOUR, n) for n in range(12))
-    for at, n in ends:
-        if draw.random() < 0.8:
-            await office.record(ended(stories[n], at))
-        if draw.random() < 0.5:
-            await office.look(at + draw.random() * HOUR)
-    await office.look(NOW + 20 * HOUR)
-    await office.look(NOW + 20 * HOUR)
-    found = await verify_slas(office.desk.database, NOW + 20 * HOUR)
-    assert found["faults"] == []
-    assert found["executions"] > len(ends)  # each request, and the visits to its stage
-    assert found["breaches"] == len(await office.breaches(f"{BREACHES}?limit=500"))
+# Whatever else happens, tests/integration/test_slas_recomputed.py draws it.
+
+
+async def test_executions_are_forgotten_once_no_window_has_them_and_breaches_stay(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.slas.forgetting.BATCH", 2)
+    sla = await office.sla(slo_window_hours=48)
+    await office.sla(name="s", stage="Manager Approval", slo_window_hours=2000)
+    await office.record(*(begun(f"r{n}") for n in range(6)))
+    for n in range(5):
+        await office.record(ended(begun(f"r{n}"), NOW + (3 + 24 * n) * HOUR))
+        await office.look(NOW + (4 + 24 * n) * HOUR)
+    now = NOW + 110 * HOUR
+    await office.look(now)
+    office.now = now
+    before = await office.figures(sla), await office.breaches()
+    await delete_old_rows(office.desk.database, Settings(sla_executions_days=1), now)
+    assert executions_of(office, sla) == ["r3", "r4", "r5"], "the window, and what is open"
+    assert len(executions_of(office)) == 6, "the window of the other is longer"
+    assert (await office.figures(sla), await office.breaches()) == before
+    await office.look(now)
+    assert executions_of(office, sla) == ["r3", "r4", "r5"]
+    assert (await verify_slas(office.desk.database, now))["faults"] == []
+    body = without_marks(sla) | {"slo_window_hours": 2000}
+    assert (await office.desk.call("PUT", f"{SLAS}{sla['id']}/", as_="desi", body=body)).status_code == 200
+    for _ in range(2):
+        await office.look(now + HOUR)
+    assert executions_of(office, sla) == [f"r{n}" for n in range(6)], "a longer window is counted from the entries"
+    assert (await verify_slas(office.desk.database, now + HOUR))["faults"] == []
+    with writing(office.desk.database) as session:
+        session.execute(delete(SlaExecution).where(col(SlaExecution.request_id) == "r0"))
+    assert not (await verify_slas(office.desk.database, now + HOUR))["ok"]
+
+
+def executions_of(office: Office, sla: dict[str, Any] | None = None) -> list[str]:
+    """Return whose executions an SLA has on record; without one, those of the stage's."""
+    with reading(office.desk.database) as session:
+        rows = session.scalars(select(SlaExecution)).all()
+    mine = [row for row in rows if (row.sla_id == sla["id"] if sla else row.task_id is not None)]
+    return sorted(row.request_id for row in mine)
 
 
 @pytest.mark.parametrize(

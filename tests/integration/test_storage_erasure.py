@@ -19,12 +19,13 @@ from storage.recording.verify import VerifiedRows, verify_rows
 from storage.retention.erasure import TITLE, Erased, erase_content
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
+from storage.tables.slas import SlaBreach
 from tests.integration.recordings import NOW, write
 from tests.stored import reading, writing
 from tests.unit.core import Case, case
 
 CONTENT = "Zanzibar"
-STORED = (ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox, NotificationMessage)
+STORED = (ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox, NotificationMessage, SlaBreach)
 
 
 def told(secret: str = "secret") -> Case:
@@ -105,7 +106,29 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
             detail={"channel": "mail", "why": f"550 no {CONTENT}"},
         )
         delivery_queue.finish_all(session.connection(), [failed], NOW)
+        session.add(breach())
     return request
+
+
+def breach() -> SlaBreach:
+    """Return a breach of the request that somebody has acknowledged in words of its content."""
+    return SlaBreach(
+        id="br_1",
+        sla_id="sla_1",
+        sla_name="Within a day",
+        template="Trip",
+        request_id="r",
+        visit=1,
+        severity="warning",
+        target_duration_seconds=60,
+        threshold_seconds=60,
+        actual_duration_seconds=61,
+        breached_at=NOW,
+        recorded_at=NOW,
+        acknowledged_by="olivia",
+        acknowledged_at=NOW,
+        notes=f"{CONTENT} takes its time",
+    )
 
 
 async def everything(database: Database) -> str:
@@ -156,6 +179,8 @@ async def test_content_is_gone_and_every_chain_holds(database: Database) -> None
     decided = next(line for line in timeline if line.kind == "decided")
     assert (decided.actor, decided.detail["decision"], decided.detail["why"]) == ("user:mo", "approve", None)
     assert decided.detail["erased"] == ["/content_digest", "/form", "/why"]
+    (kept,) = await rows(database, SlaBreach)
+    assert (kept.acknowledged_by, kept.acknowledged_at, kept.notes) == ("olivia", NOW, None)
 
 
 async def test_erasing_again_erases_nothing_more(database: Database) -> None:

@@ -11,14 +11,21 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, event, insert, text
 
+from insight.mining import stored
+from insight.mining.history import History
 from storage.database import Database
-from storage.queries import cursor
+from storage.queries import cursor, suggestions
 from storage.queries.notifications import delivery_queue
 from storage.queries.requests import escalations, requests, visibility
 from storage.queries.requests.visibility import Visibility
+from storage.queries.slas import breaches, definitions, executions
+from storage.queries.slas.breaches import Chosen
+from storage.queries.slas.gauges import slo_gauges
 from storage.recording import metrics, outbox
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, Participant, TaskCandidate
 from storage.tables.notifications import NotificationMessage
+from storage.tables.slas import SlaBreach, SlaExecution, WorkflowSla
+from storage.tables.suggestions import WorkflowSuggestion
 from tests.stored import reading
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -32,6 +39,9 @@ LARGE = (
     "audit_entry",
     "outbox",
     "notification_message",
+    "sla_execution",
+    "sla_breach",
+    "workflow_suggestion",
 )
 
 P7 = Visibility(person="p7")
@@ -347,3 +357,153 @@ async def test_pages_in_an_order_hold_each_task_once_with_those_without_a_value_
     assert found[: len(valued)] == valued
     numbers = [int(row.id[1:-2]) for row in valued]
     assert numbers == sorted(numbers, reverse=True)
+
+
+JUDGED = 10_000  # executions, breaches and suggestions
+PROCESSES = 40
+SLA = WorkflowSla(
+    id="sla-1",
+    name="Within a day",
+    template="Expense 1",
+    target_duration_seconds=3600,
+    critical_threshold_seconds=7200,
+    slo_window_hours=24,
+    slo_target_percentage=99,
+    since=NOW - timedelta(days=90),
+    judged_until=NOW,
+    created_by="desi",
+    created_at=NOW,
+    updated_by="desi",
+    updated_at=NOW,
+)
+STAGE_SLA = SLA.model_copy(update={"id": "sla-2", "stage": "Manager"})
+DEEP = cursor.write(NOW - timedelta(minutes=8 * 9_000), "b9000")
+
+
+def _fill_insight(connection: Connection) -> None:
+    """Write what SLAs have judged for two months, and the suggestions of years."""
+    numbers = range(JUDGED)
+    at = {n: NOW - timedelta(minutes=8 * n) for n in numbers}
+    for sla in (SLA, STAGE_SLA):
+        definitions.add(connection, sla.model_copy())
+    of: dict[str, Any] = {"template_id": "t1", "version": "1.0.0", "title": "A", "input": {}, "requester": "rita"}
+    of |= {"owner": "p0", "round": 1, "returned": False, "seq": 3, "status": "completed", "head": "h"}
+    connection.execute(
+        insert(ApprovalRequest),
+        [
+            of | {"id": f"r{n}", "template": f"Expense {n % PROCESSES}", "started_at": at[n], "ended_at": at[n]}
+            for n in numbers
+        ],
+    )
+    began: dict[str, Any] = {"visit": 1, "end_seq": 3, "actual_seconds": 9e3, "warned": True, "head": "h"}
+    connection.execute(
+        insert(SlaExecution),
+        [
+            began
+            | {"sla_id": f"sla-{n % PROCESSES}", "request_id": f"r{n}", "began_at": at[n], "ended_at": at[n]}
+            | {"breached": True, "known_at": at[n]}
+            for n in numbers
+        ],
+    )
+    late: dict[str, Any] = {"sla_name": "Within a day", "visit": 1, "threshold_seconds": 3600, "reminders": 5}
+    late |= {"target_duration_seconds": 3600, "actual_duration_seconds": 9e3, "severity": "warning"}
+    connection.execute(
+        insert(SlaBreach),
+        [
+            late
+            | {"id": f"b{n}", "sla_id": f"sla-{n % PROCESSES}", "request_id": f"r{n}", "owner": f"p{n % PROCESSES}"}
+            | {"template": f"Expense {n % PROCESSES}", "breached_at": at[n], "recorded_at": at[n]}
+            | {"acknowledged_by": "p0", "acknowledged_at": None if n % 100 == 0 else at[n]}
+            for n in numbers
+        ],
+    )
+    made: dict[str, Any] = {"version": "1.0.0", "suggestion_type": "performance", "source": "rule", "subject": []}
+    made |= {"title": "A", "description": "", "patch": [], "blueprint": {"name": "x" * 400}, "confidence": 0.9}
+    made |= {"supporting_data": {"count": 1}, "findings": [], "stored_format": 2}
+    connection.execute(
+        insert(WorkflowSuggestion),
+        [
+            made
+            | {"id": f"b{n}", "template": f"Expense {n % PROCESSES}", "subject_id": str(n), "created_at": at[n]}
+            | {"updated_at": at[n], "status": "pending" if n % 100 == 0 else "rejected"}
+            | {"reviewed_at": None if n % 100 == 0 else at[n]}
+            for n in numbers
+        ],
+    )
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("ANALYZE"))
+
+
+IDS = [f"r{n}" for n in range(0, 400, 40)]
+# What is asked of suggestions and SLAs, each with the columns that an index has to begin with to find it.
+INSIGHT: dict[str, tuple[Ask, str]] = {
+    "suggestions, newest first": (lambda s: suggestions.page(s, limit=50), "ix_workflow_suggestion_created"),
+    "a late page of them": (lambda s: suggestions.page(s, limit=50, cursor=DEEP), "created_at"),
+    "suggestions to be decided": (
+        lambda s: suggestions.page(s, limit=50, equal={"status": "pending"}),
+        "ix_workflow_suggestion_status",
+    ),
+    "suggestions for a process": (
+        lambda s: suggestions.page(s, limit=50, equal={"template": "Expense 7"}),
+        "ix_workflow_suggestion_template",
+    ),
+    "what was suggested about a subject": (lambda s: suggestions.latest(s, "Expense 7", "47"), "subject_id"),
+    "how many wait": (lambda s: suggestions.pending_count(s, "Expense 0"), "ix_workflow_suggestion_pending"),
+    "the processes with suggestions": (suggestions.processes, "ix_workflow_suggestion"),
+    "what a scorer learns from": (lambda s: suggestions.reviewed(s, limit=50), "ix_workflow_suggestion_reviewed"),
+    "breaches, newest first": (lambda s: breaches.page(s, limit=50), "ix_sla_breach_at"),
+    "a late page of breaches": (lambda s: breaches.page(s, limit=50, cursor=DEEP), "breached_at"),
+    "unacknowledged breaches": (
+        lambda s: breaches.page(s, limit=50, chosen=Chosen(acknowledged=False)),
+        "ix_sla_breach_waits",
+    ),
+    "breaches of an SLA": (lambda s: breaches.page(s, limit=50, chosen=Chosen(sla_id="sla-7")), "ix_sla_breach_sla"),
+    "breaches of a process": (
+        lambda s: breaches.page(s, limit=50, chosen=Chosen(template="Expense 7")),
+        "ix_sla_breach_template",
+    ),
+    "breaches of an owner": (
+        lambda s: breaches.page(s, limit=50, chosen=Chosen(owners=frozenset({"p7", "user:p7"}))),
+        "ix_sla_breach_owned",
+    ),
+    "breaches to be mailed again": (lambda s: breaches.any_to_remind(s, NOW), "ix_sla_breach_remind"),
+    "breaches of requests": (lambda s: breaches.of_requests(s, "sla-0", IDS), "request_id"),
+    "a window": (lambda s: definitions.counts(s, "sla-1", NOW - timedelta(days=1), NOW), "ix_sla_execution_known"),
+    "the gauges": (lambda s: slo_gauges(s, NOW), "ix_sla_execution_known"),
+    "what was judged of requests": (lambda s: executions.judged(s, "sla-0", IDS), "request_id"),
+    "what an SLA has to look at": (
+        lambda s: executions.to_look_at(s, SLA, NOW, since=NOW, stage_ends=("stage_settled",), limit=200),
+        "sla_execution",
+    ),
+    "what an SLA of a stage has to look at": (
+        lambda s: executions.to_look_at(s, STAGE_SLA, NOW, since=NOW, stage_ends=("stage_settled",), limit=200),
+        "sla_execution",
+    ),
+    "the past that is mined": (
+        lambda s: stored._add_page(
+            s, History(), "Expense 7", since=NOW - timedelta(days=1), now=NOW, after=None, machines={}
+        ),
+        "ix_approval_request_started",
+    ),
+}
+
+
+async def test_suggestions_breaches_and_executions_are_found_by_indexes(database: Database) -> None:
+    await database.write(_fill_insight)
+    for what, (ask, index) in INSIGHT.items():
+        lines = await plans(database, ask)
+        assert scanned(database.dialect, lines) == [], (what, lines)
+        assert any(index in line for line in lines), (what, lines)
+    # A late page begins where the one before ended, and does not read all that is newer.
+    began = "(breached_at<?)" if database.dialect == "sqlite" else "Index Cond: (breached_at <="
+    lines = await plans(database, INSIGHT["a late page of breaches"][0])
+    assert any(began in line for line in lines), lines
+    for page in (breaches.page, suggestions.page):
+        seen, after = [], None
+        while True:
+            found: Any = await database.read(page, limit=500, cursor=after)
+            seen += [row.id for row in found.items]
+            after = found.next_cursor
+            if after is None:
+                break
+        assert seen == [f"b{n}" for n in range(JUDGED)]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import update
+from sqlalchemy import Connection, delete, update
 from sqlmodel import col
 from temporalio.client import Client
 from typer.testing import CliRunner
@@ -20,13 +20,17 @@ from typer.testing import CliRunner
 from api.routes.examples import EXPENSE_APPROVAL
 from cli.main import app
 from insight.mining.stored import read_history
+from placet.errors import Unavailable
+from service.suggestions import generation, scoring
 from service.suggestions.generation import tonight
 from storage.database import Database
 from storage.queries import suggestions
 from storage.recording.metrics import totals
 from storage.retention.erasure import erase_content
 from storage.tables.approvals import StoredPerson
+from storage.tables.suggestions import WorkflowSuggestion
 from tests.api_desk import ApiDesk, context_of, working_desk
+from tests.pages import browser_of
 from tests.stored import writing
 from tests.stored_past import Script, store_past
 
@@ -151,7 +155,7 @@ async def test_without_a_process_all_are_mined_and_an_unknown_one_is_named(desk:
     names = {await past(desk, prefix="a"), await past(desk, prefix="b")}
     assert {item["template"] for item in (await generated(desk))["items"]} == names
     answer = await desk.post(GENERATE, {"template": f"{min(names)}x"}, as_="desi")
-    assert answer.status_code == 404
+    assert answer.status_code == 422
     assert "did you mean" in answer.json()["detail"]
     for body in ({"days": 0}, {"days": 10**9}, {"min_occurrences": 0}, {"days": "x"}, {"days": True}, {"since": 1}):
         assert (await desk.post(GENERATE, body, as_="desi")).status_code == 422
@@ -190,11 +194,17 @@ async def test_a_run_leaves_an_act_where_it_stored_something(desk: ApiDesk) -> N
     ]
 
 
+def _last_night(connection: Connection, day: date) -> None:
+    now = datetime.now(UTC)
+    assert suggestions.take_night(connection, "suggestions", day, now=now, until=now + timedelta(hours=1))
+    suggestions.end_night(connection, "suggestions", day)
+
+
 async def test_the_night_is_one_processs_and_comes_once_a_day(desk: ApiDesk) -> None:
     name = await past(desk)
     context = context_of(desk)
     day = datetime.now(UTC).date()
-    assert await desk.database.write(suggestions.take_night, "suggestions", day - timedelta(days=1))
+    await desk.database.write(_last_night, day - timedelta(days=1))
     object.__setattr__(context, "clock", lambda: datetime(day.year, day.month, day.day, 1, 59, tzinfo=UTC))
     assert await tonight(context) is None
     late = datetime(day.year, day.month, day.day, 23, 59, tzinfo=UTC)
@@ -208,6 +218,122 @@ async def test_the_night_is_one_processs_and_comes_once_a_day(desk: ApiDesk) -> 
     again = await tonight(context)
     assert again is not None
     assert again.created == ()
+
+
+async def test_a_night_that_a_process_died_in_is_another_ones_after_an_hour(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = await past(desk)
+    context = context_of(desk)
+    day = datetime.now(UTC).date()
+    night = datetime(day.year, day.month, day.day, 3, tzinfo=UTC)
+    object.__setattr__(context, "clock", lambda: night)
+    with monkeypatch.context() as patch:
+
+        async def dies(*_: Any, **__: Any) -> None:
+            raise asyncio.CancelledError
+
+        patch.setattr(generation, "generate", dies)
+        with pytest.raises(asyncio.CancelledError):
+            await tonight(context)
+    assert await tonight(context) is None, "it might still be at it"
+    object.__setattr__(context, "clock", lambda: night + timedelta(minutes=61))
+    made = [one for one in await asyncio.gather(tonight(context), tonight(context)) if one is not None]
+    assert [name in {row.template for row in one.created} for one in made] == [True]
+    assert await tonight(context) is None
+
+
+async def test_the_loop_looks_again_and_again_whatever_happened_the_time_before(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    enough = asyncio.Event()
+
+    async def look(_: Any) -> None:
+        looked.append(len(looked))
+        if len(looked) == 3:
+            enough.set()
+        raise (Unavailable("the database is away"), RuntimeError("a bug"))[len(looked) % 2]
+
+    monkeypatch.setattr(generation, "_EVERY", 0.0)
+    monkeypatch.setattr(generation, "tonight", look)
+    async with asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(generation.watch(context_of(desk)))
+        await asyncio.wait_for(enough.wait(), 30)
+        loop.cancel()
+    assert len(looked) >= 3
+
+
+def decided(desk: ApiDesk, name: str, kinds: Mapping[str, str], count: int) -> None:
+    """Store suggestions of other processes that people have accepted or rejected, so many of each of these kinds."""
+    now = datetime.now(UTC) - timedelta(days=1)
+    with writing(desk.database) as session:
+        for number in range(count):
+            for kind, status in kinds.items():
+                at = now - timedelta(hours=number)
+                ident = f"{name}-{kind}-{number}"
+                row = WorkflowSuggestion(
+                    id=ident,
+                    template="Another",
+                    version="1.0.0",
+                    suggestion_type=kind,
+                    source="rule",
+                    subject=[kind, ident],
+                    subject_id=ident,
+                    title="It",
+                    description="",
+                    patch=[{}],
+                    blueprint={},
+                    confidence=0.9 + number % 9 / 100,
+                    supporting_data={"count": 100 + number, "period": {"from": None, "to": None}, "examples": []},
+                    findings=[],
+                    created_at=at,
+                    updated_at=at,
+                )
+                suggestions.insert(session.connection(), row)
+                review = {"status": status, "notes": None, "by": "desi", "now": at}
+                suggestions.review(session.connection(), ident, **review)
+
+
+@pytest.mark.parametrize("one_in", [1, 10**12])
+async def test_once_people_have_decided_often_enough_a_model_chooses_what_is_suggested(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch, one_in: int
+) -> None:
+    name = await past(desk)
+    monkeypatch.setattr(scoring, "_ONE_IN", one_in)
+    found = {"auto_approval": "accepted", "sla_target": "rejected"}
+    decided(desk, name, found, 19)
+    first = await generated(desk, name)
+    assert {item["source"] for item in first["items"]} == {"rule"}
+    assert {item["suggestion_type"] for item in first["items"]} >= set(found)
+    assert first["model"] == {
+        "used": False, "accepted": 19, "rejected": 19, "least_of_both": 20, "brier": None, "brier_of_base_rate": None,
+    }  # fmt: skip
+    with writing(desk.database) as session:
+        session.execute(delete(WorkflowSuggestion).where(col(WorkflowSuggestion.template) == name))
+    decided(desk, f"{name}-more", found, 20)
+    made = await generated(desk, name)
+    model = made["model"]
+    assert (model["used"], model["accepted"], model["rejected"]) == (True, 39, 39)
+    assert model["brier"] < model["brier_of_base_rate"]
+    items = {item["suggestion_type"]: item for item in made["items"]}
+    liked = items["auto_approval"]
+    assert liked["source"] == "model"
+    assert liked["score"]["chance"] > 0.8
+    assert (liked["score"]["accepted"], liked["score"]["rejected"]) == (39, 39)
+    chances = [item["score"]["chance"] for item in made["items"]]
+    assert chances == sorted(chances, reverse=True), "the likeliest first"
+    if one_in == 1:  # what people have always rejected is suggested now and then all the same, by its rule
+        assert (items["sla_target"]["source"], made["held_back"]) == ("rule", 0)
+        assert items["sla_target"]["score"]["chance"] < 0.1
+    else:
+        assert "sla_target" not in items
+        assert made["held_back"] >= 1
+    counted = (await desk.database.read(totals)).values["workflow_suggestion_total"]
+    assert counted["model",] == sum(item["source"] == "model" for item in made["items"])
+    page = (await (await browser_of(desk, "desi")).get(f"/suggestions/{liked['id']}")).text
+    assert "learned from 39 accepted and 39 rejected suggestions" in page
+    assert "Mined, and chosen by a trained model" in page
 
 
 async def test_the_command_stores_what_the_api_shows(

@@ -7,8 +7,10 @@ from html import unescape
 
 import httpx
 import pytest_asyncio
+from sqlalchemy import Connection, update
 
 from storage.database import Database
+from storage.tables.suggestions import WorkflowSuggestion
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.integration.test_web_drafts import form_of
 from tests.integration.test_web_forms import PROCESS
@@ -120,6 +122,44 @@ async def test_a_simulation_that_was_stored_before_is_told_as_it_was_stored(desk
     store(desk, "earlier", status="failed", result={"validation_errors": [fault], "warnings": ["cut after 7"]})
     page = unescape((await (await german(desk, "desi")).get("/simulations/earlier")).text)
     assert ("stage 'Board' was odd" in page, "cut after 7" in page) == (True, True)
+
+
+async def test_what_the_proofs_find_in_a_suggestion_is_told_in_german_with_its_values(desk: ApiDesk) -> None:
+    name = await desk.publish(variables=[{"name": "amount", "type": "decimal"}])
+    body = {
+        "template": name,
+        "title": "A branch",
+        "patch": [
+            {"op": "add", "path": "/graph_spec", "value": UNSOUND},
+            {
+                "op": "replace",
+                "path": "/process_steps",
+                "value": [
+                    {"stage_name": "Board", "approvers": ["user:bob"], "sla_hours": 8, "escalation_to": "user:bob"}
+                ],
+            },
+        ],
+    }
+    made = await desk.post("/workflow/workflow-suggestions/", body, as_="desi")
+    assert made.status_code == 201, made.text
+    messages = [one["message"] for one in made.json()["findings"]]
+    assert messages
+    assert not {"words", "sentences"} & {*made.json(), *made.json()["findings"][0]}, "the API tells texts alone"
+    address = f"/suggestions/{made.json()['id']}"
+    page = unescape((await (await german(desk, "desi")).get(address)).text)
+    assert [one for one in messages if one in page] == [], page
+    english = unescape((await (await browser_of(desk, "desi")).get(address)).text)
+    assert [one for one in messages if one not in english] == []
+    assert "nothing to compare it with" in english
+    assert "at least 0" not in english
+
+    # As the first form has it, which held nothing but the texts: they are told as they were stored.
+    def older(connection: Connection) -> None:
+        connection.execute(update(WorkflowSuggestion).values(stored_format=1, words=None))
+
+    await desk.database.write(older)
+    page = unescape((await (await german(desk, "desi")).get(address)).text)
+    assert [one for one in messages if one not in page] == []
 
 
 UNSOUND = {

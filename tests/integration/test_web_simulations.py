@@ -166,3 +166,17 @@ async def test_the_rows_of_each_filter_are_counted_once_as_the_store_counts_them
     browser = await browser_of(desk, "desi")
     page = (await browser.get("/simulations/rows")).text
     assert dict(re.findall(r'>([A-Z][a-z ]+) <span class="count">(\d+)', page))["Ends later"] == "2"
+    assert "Would end differently" in page
+
+
+async def test_of_requests_none_of_which_is_known_it_is_not_told_how_many_would_change(desk: ApiDesk) -> None:
+    before = RequestSummary(
+        route=(), approvers=("bob",), outcome="approved", duration_ms=1000, sla_state="ok", cost=Decimal(1)
+    )
+    rows = [BacktestRow(request_id="r1", before=before, after=None, unknown="what bob does is not known", changed=())]
+    store(desk, "none", mode="backtest", status="completed", result={"totals": json_value(totals_of(rows))})
+    page = (await (await browser_of(desk, "desi")).get("/simulations/none")).text
+    assert "Requests compared" in page
+    assert "of 1; the record does not tell" in page
+    for word in ("Would change", "Would end differently", "Overdue, before"):
+        assert word not in page

@@ -137,7 +137,8 @@ async def test_suggestions_are_looked_for_by_a_button_which_says_what_came_of_it
     assert wrong.status_code == 422
     assert "Give a whole number." in wrong.text
     unknown = await send(desi, PAGE, process=f"{name}x", days="30", least="10")
-    assert unknown.status_code == 404
+    assert unknown.status_code == 422
+    assert "did you mean" in unknown.text
 
 
 async def test_a_suggestion_shows_evidence_change_backtest_and_only_those_requests_that_its_reader_may_see(

@@ -167,6 +167,15 @@ def test_what_is_not_known_is_written_as_nothing() -> None:
     assert render(prepare("<{{ request.outcome }}>", html=False), given("task_opened")) == "<>"
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "SLO: unknown, since"), ("de", "SLO: unbekannt, denn")])
+def test_a_window_that_has_emptied_since_a_breach_has_no_share_of_anything(language: str, said: str) -> None:
+    known = given("slo_breached")
+    known["detail"] |= {"executions": 0, "breached_executions": 0, "current_slo": "-"}
+    words = TemplateSet().compose("slo_breached", known, language)
+    assert said in words.text
+    assert "- %" not in words.text
+
+
 @pytest.mark.parametrize("event", [*NOTICES, DIGEST])
 def test_without_pages_to_open_a_mail_names_the_request_and_links_nowhere(event: str) -> None:
     known = values(sample(event), public_url=None)

@@ -12,7 +12,7 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sqlalchemy import Connection
 
 from api.routes.evidence import headers_of
-from placet.errors import Busy, InputInvalid, NotFound, PlacetError
+from placet.errors import Busy, InputInvalid, PlacetError
 from service.evidence.building import LONGEST_SEED, MOST_SAMPLED, Order
 from service.evidence.packs import NAMESPACE, download, order_pack
 from storage.queries.definitions import definitions
@@ -73,7 +73,7 @@ async def order(request: Request, here: Here, visitor: SignedIn) -> Response:
         asked = _order(entries, visitor.wording)
         pack_id = uuid5(NAMESPACE, given).hex
         await order_pack(here.context, here.context.evidence, visitor.principal, asked, pack_id=pack_id)
-    except (InputInvalid, NotFound, Busy) as error:
+    except (InputInvalid, Busy) as error:
         await record(here, visitor, "evidence", error)
         return await _page(request, here, visitor, error=error, entries=entries)
     return see_other("/evidence", "evidence")

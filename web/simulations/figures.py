@@ -88,6 +88,10 @@ def _totals(totals: Mapping[str, Any], wording: Wording) -> list[Figure]:
             value=wording.number(int(totals["unknown"])),
             basis=say("of {number}; the record does not tell").format(number=wording.number(requests)),
         ),
+    ]
+    if not known:  # of none, nothing would change, and nothing is known by that
+        return found
+    found += [
         Figure(label=say("Would change"), value=wording.number(int(totals["changed"]["count"])), basis=of_known),
         Figure(
             label=say("Would end differently"),

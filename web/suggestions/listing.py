@@ -14,7 +14,7 @@ from storage.queries.definitions import definitions
 from storage.tables.suggestions import WorkflowSuggestion
 from web.languages import Wording
 from web.paging import PAGE, address_of
-from web.suggestions.wording import SOURCES, STATUSES, TONES, TYPES, people_of, share, told
+from web.suggestions.wording import SOURCES, STATUSES, TONES, TYPES, least, people_of, told
 from web.views.people import Names, names_of
 
 _LONGEST_NAME = 200
@@ -111,6 +111,6 @@ def _row(row: WorkflowSuggestion, names: Names, wording: Wording) -> SuggestionR
         by=names(row.created_by),
         word=say(STATUSES.get(row.status, row.status)),
         tone=TONES.get(row.status, "open"),
-        confidence=share(row.confidence, wording),
+        confidence=least(row, wording),
         created_at=row.created_at,
     )

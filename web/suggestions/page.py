@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,18 +11,29 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.errors import NotFound
-from placet.proofs.findings import Finding
 from service.drafts.work import Comparison
 from service.principal import Principal
 from service.suggestions import suggestions
+from service.suggestions.stored_words import findings_of, no_backtest
 from service.visibility import see_request
-from storage.queries import suggestions as stored
 from storage.queries.definitions import definitions, drafts
 from storage.tables.approvals import DefinitionVersion
+from storage.tables.suggestions import WorkflowSuggestion
 from web.editor.findings import FindingLine, line_of
 from web.languages import Wording, utc
 from web.simulations.figures import hours_of
-from web.suggestions.wording import SOURCES, STATUSES, TONES, TYPES, bound, facts, people_of, share, told
+from web.suggestions.wording import (
+    SOURCES,
+    STATUSES,
+    TONES,
+    TYPES,
+    bound,
+    chance,
+    facts,
+    least,
+    people_of,
+    told,
+)
 from web.views.people import names_of
 
 
@@ -75,8 +85,9 @@ class SuggestionPage:
     status: str
     word: str
     tone: str
-    confidence: str
+    confidence: str  # or that nothing is known
     bound: str
+    chance: str  # empty without a model
     count: int
     begin: datetime | None
     end: datetime | None
@@ -111,7 +122,7 @@ def read_suggestion(
     with suppress(NotFound):
         base = definitions.find(connection, row.template, row.version)
     with suppress(NotFound):
-        newest = stored.current(connection, row.template)
+        newest = definitions.find(connection, row.template)
     names = names_of(connection, people_of(row))
     examples: list[tuple[str, str]] = []
     given = [str(one) for one in row.supporting_data.get("examples") or ()]
@@ -119,7 +130,7 @@ def read_suggestion(
         with suppress(NotFound):
             examples.append((ident, see_request(connection, principal, ident, wording.now).request.title))
     period = row.supporting_data.get("period") or {}
-    findings = [_finding(one) for one in row.findings]
+    findings = findings_of(row)
     draft = None
     if found.draft is not None:
         editor = None
@@ -148,8 +159,9 @@ def read_suggestion(
         status=row.status,
         word=say(STATUSES.get(row.status, row.status)),
         tone=TONES.get(row.status, "open"),
-        confidence=share(row.confidence, wording),
+        confidence=least(row, wording),
         bound=bound(row, wording),
+        chance=chance(row, wording),
         count=int(row.supporting_data.get("count") or 0),
         begin=utc(str(period.get("from") or "")),
         end=utc(str(period.get("to") or "")),
@@ -159,7 +171,7 @@ def read_suggestion(
         patch=json.dumps(row.patch, ensure_ascii=False, indent=2),
         findings=tuple(line_of(row.blueprint, one, "", wording) for one in findings),
         errors=sum(one.severity == "error" for one in findings),
-        backtest=_backtest(row.backtest, wording),
+        backtest=_backtest(row, wording),
         review=review,
         draft=draft,
         created_at=row.created_at,
@@ -179,16 +191,12 @@ def _newer(version: str, newest: DefinitionVersion | None) -> str | None:
     return None if newest is None or newest.version == version else newest.version
 
 
-def _finding(told_: Mapping[str, Any]) -> Finding:
-    return Finding(**{name: told_.get(name) for name in ("code", "severity", "pointer", "message", "witness")})  # type: ignore[arg-type]  # as Finding.described wrote them
-
-
-def _backtest(backtest: Mapping[str, Any] | None, wording: Wording) -> BacktestView:
-    say = wording.say
+def _backtest(row: WorkflowSuggestion, wording: Wording) -> BacktestView:
+    say, backtest = wording.say, row.backtest
     if backtest is None:
         return BacktestView(why=say("It was not simulated."))
-    if backtest.get("error"):
-        return BacktestView(why=wording.tell(str(backtest["error"])))
+    if (why := no_backtest(row)) is not None:
+        return BacktestView(why=wording.tell(why))
     left_out, totals = int(backtest.get("left_out") or 0), backtest.get("totals") or {}
     if not totals.get("known"):
         unknown = int(totals.get("unknown") or 0)

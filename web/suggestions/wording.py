@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from babel.numbers import format_percent
@@ -28,7 +29,7 @@ TYPES: Final = {
 """The kinds of suggestions: one for each miner, and what people suggest; others are shown by their names."""
 SOURCES: Final = {
     "rule": marked("Mined from past requests"),
-    "model": marked("Scored by a trained model"),
+    "model": marked("Mined, and chosen by a trained model"),
     "llm": marked("Drafted by a language model"),
     "person": marked("Made by a person"),
 }
@@ -73,14 +74,47 @@ def share(value: float, wording: Wording) -> str:
     return str(format_percent(math.floor(value * 1000) / 1000, format="#,##0.0 %", locale=wording.locale))
 
 
+def least(row: WorkflowSuggestion, wording: Wording) -> str:
+    """Say how sure a suggestion is; of one that no past request could be compared with, that nothing is known yet."""
+    if not _is_mined(row) and not _compared(row):
+        return wording.say("nothing to compare it with")
+    return wording.say("at least {share}").format(share=share(row.confidence, wording))
+
+
+def chance(row: WorkflowSuggestion, wording: Wording) -> str:
+    """Say how likely it is that a suggestion is accepted, and where that is known from; nothing without a model."""
+    score = row.score
+    if not score:
+        return ""
+    return wording.say(
+        "The like is accepted here with a chance of about {share}. A model says so that has learned from {accepted} "
+        "accepted and {rejected} rejected suggestions; its Brier score on those held out was {brier}, that of the mere "
+        "rate {base} (0 is best)."
+    ).format(
+        share=str(format_percent(score["chance"], format="#,##0 %", locale=wording.locale)),
+        accepted=wording.number(score["accepted"]),
+        rejected=wording.number(score["rejected"]),
+        brier=wording.number(Decimal(str(score["brier"]))),
+        base=wording.number(Decimal(str(score["brier_of_base_rate"]))),
+    )
+
+
+def _is_mined(row: WorkflowSuggestion) -> bool:
+    return row.source in {"rule", "model"}
+
+
+def _compared(row: WorkflowSuggestion) -> int:
+    return int(((row.backtest or {}).get("totals") or {}).get("known") or 0)
+
+
 def bound(row: WorkflowSuggestion, wording: Wording) -> str:
     """Say what the confidence of a suggestion is a bound of."""
     say = wording.say
-    if row.source in {"rule", "model"}:
+    if _is_mined(row):
         return say(
             "The lower end of the 95 % interval (Wilson): of {count} occurrences, at least this share bears it out."
         ).format(count=wording.number(int(row.supporting_data.get("count") or 0)))
-    known = int(((row.backtest or {}).get("totals") or {}).get("known") or 0)
+    known = _compared(row)
     if not known:
         return say("No past request could be compared, so nothing is known yet about what it would change.")
     return say(

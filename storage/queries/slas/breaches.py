@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Table, and_, delete, false, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
@@ -55,8 +55,7 @@ def page(
     at, ident = col(SlaBreach.breached_at), col(SlaBreach.id)
     query = select(_TABLE).where(*_conditions(chosen or Chosen())).order_by(at.desc(), ident.desc())
     if cursor is not None:
-        moment, after = cursors.read_moment(cursor)
-        query = query.where(or_(at < moment, and_(at == moment, ident < after)))
+        query = query.where(cursors.after(at, ident, cursor))
     rows = [SlaBreach(**row) for row in connection.execute(query.limit(limit + 1)).mappings()]
     return cursors.page(rows, limit, lambda row: (row.breached_at, row.id))
 
@@ -245,10 +244,9 @@ def counted(connection: Connection) -> dict[str, float]:
 
 def totals(connection: Connection) -> dict[str, int]:
     """Count the breaches on record, by severity."""
-    found: dict[str, int] = {"warning": 0, "critical": 0}
-    for severity in connection.scalars(select(col(SlaBreach.severity))):
-        found[severity] += 1
-    return found
+    severity = col(SlaBreach.severity)
+    query = select(severity, func.count()).group_by(severity)
+    return {"warning": 0, "critical": 0} | {name: int(number) for name, number in connection.execute(query)}
 
 
 def _conditions(chosen: Chosen) -> list[ColumnElement[bool]]:

@@ -89,16 +89,14 @@ def page(
     enabled: bool | None = None,
 ) -> cursors.Page[WorkflowSla]:
     """List definitions, newest first; raises InputInvalid for a cursor that is none."""
-    query = select(WorkflowSla).order_by(col(WorkflowSla.created_at).desc(), col(WorkflowSla.id).desc())
+    created, ident = col(WorkflowSla.created_at), col(WorkflowSla.id)
+    query = select(WorkflowSla).order_by(created.desc(), ident.desc())
     if template is not None:
         query = query.where(col(WorkflowSla.template) == template)
     if enabled is not None:
         query = query.where(col(WorkflowSla.enabled) == enabled)
     if cursor is not None:
-        at, ident = cursors.read_moment(cursor)
-        query = query.where(
-            (col(WorkflowSla.created_at) < at) | ((col(WorkflowSla.created_at) == at) & (col(WorkflowSla.id) < ident))
-        )
+        query = query.where(cursors.after(created, ident, cursor))
     return cursors.page(session.scalars(query.limit(limit + 1)).all(), limit, lambda row: (row.created_at, row.id))
 
 
@@ -116,6 +114,11 @@ def every(session: Session) -> list[WorkflowSla]:
 def note_judged(connection: Connection, sla_id: str, until: datetime) -> None:
     """Note that everything is judged that ended before a moment."""
     connection.execute(update(WorkflowSla).where(col(WorkflowSla.id) == sla_id).values(judged_until=until))
+
+
+def note_forgotten(connection: Connection, sla_id: str, until: datetime) -> None:
+    """Note that executions that ended before a moment may be deleted from now on."""
+    connection.execute(update(WorkflowSla).where(col(WorkflowSla.id) == sla_id).values(forgotten_until=until))
 
 
 def counts(connection: Connection, sla_id: str, since: datetime, until: datetime) -> WindowCounts:

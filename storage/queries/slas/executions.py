@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Executable, Select, Table, delete, exists, func, or_, select
+from sqlalchemy import Connection, Executable, Select, Table, delete, exists, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
@@ -174,6 +174,18 @@ def forget(connection: Connection, sla_id: str, keys: Collection[tuple[str, int]
         )
 
 
+def forget_ended(connection: Connection, sla_id: str, before: datetime, *, limit: int) -> int:
+    """Delete executions of an SLA that ended before a moment, so many at most; return how many."""
+    request, visit = col(SlaExecution.request_id), col(SlaExecution.visit)
+    old = select(request, visit).where(col(SlaExecution.sla_id) == sla_id, col(SlaExecution.ended_at) < before)
+    keys = [tuple(row) for row in connection.execute(old.limit(limit))]
+    if keys:
+        connection.execute(
+            delete(SlaExecution).where(col(SlaExecution.sla_id) == sla_id, tuple_(request, visit).in_(keys))
+        )
+    return len(keys)
+
+
 _TABLE: Table = SlaExecution.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
 
 
@@ -192,21 +204,23 @@ def _cutoff(sla: WorkflowSla, now: datetime) -> datetime:
     return now - timedelta(seconds=lowest)
 
 
-def _known(sla: WorkflowSla, now: datetime, since: datetime) -> tuple[Select[str], Select[str]]:
-    """Select open executions of which a threshold is due, and those of requests that have gone on since."""
-    due = select(col(SlaExecution.request_id)).where(
-        col(SlaExecution.sla_id) == sla.id, col(SlaExecution.ended_at).is_(None), col(SlaExecution.look_at) < now
-    )
-    changed = (
-        select(col(SlaExecution.request_id))
-        .join(ApprovalRequest, col(ApprovalRequest.id) == col(SlaExecution.request_id))
-        .where(
-            col(SlaExecution.sla_id) == sla.id,
-            or_(col(SlaExecution.ended_at).is_(None), col(SlaExecution.ended_at) > since),
-            col(SlaExecution.head) != col(ApprovalRequest.head),
+def _known(sla: WorkflowSla, now: datetime, since: datetime) -> Iterator[Select[str]]:
+    """Yield selects of open executions of which a threshold is due, and of those of requests that have gone on since.
+
+    The latter are two, each of which an index begins: what is open, and what ended lately.
+    """
+    of_sla, ended = col(SlaExecution.sla_id) == sla.id, col(SlaExecution.ended_at)
+    yield select(col(SlaExecution.request_id)).where(of_sla, ended.is_(None), col(SlaExecution.look_at) < now)
+    for lately in (ended.is_(None), ended > since):
+        yield (
+            select(col(SlaExecution.request_id))
+            .join(ApprovalRequest, col(ApprovalRequest.id) == col(SlaExecution.request_id))
+            .where(of_sla, lately, col(SlaExecution.head) != col(ApprovalRequest.head))
         )
-    )
-    return due, changed
+
+
+_AS_IT_IS = col(SlaExecution.head) == col(ApprovalRequest.head)
+"""The condition of what was judged since something last happened to its request: all of a request is, or nothing."""
 
 
 def _judged_at_all(sla: WorkflowSla, *more: Any) -> Any:
@@ -258,14 +272,14 @@ def _ended_stage(sla: WorkflowSla, since: datetime, ends: Collection[str]) -> Se
             col(AuditEntry.at) > since,
             col(AuditEntry.stage) == sla.stage,
             col(ApprovalRequest.template) == sla.template,
-            ~_judged_at_all(sla, col(SlaExecution.end_seq) == col(AuditEntry.seq)),
+            ~_judged_at_all(sla, _AS_IT_IS),
         )
         .distinct()
     )
 
 
 def _broken_off_stage(sla: WorkflowSla, since: datetime) -> Select[str]:
-    """Select requests that ended before a stage came to its result, and of which nothing was judged before."""
+    """Select requests that ended, perhaps before a stage came to its result, and that were not judged since."""
     asked = exists().where(
         col(ApprovalTask.request_id) == col(ApprovalRequest.id), col(ApprovalTask.stage) == sla.stage
     )
@@ -274,5 +288,5 @@ def _broken_off_stage(sla: WorkflowSla, since: datetime) -> Select[str]:
         col(ApprovalRequest.status).in_(_ENDED),
         col(ApprovalRequest.ended_at) > since,
         asked,
-        ~_judged_at_all(sla),
+        ~_judged_at_all(sla, _AS_IT_IS),
     )

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import multiprocessing
+import pkgutil
 import random
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from time import process_time
+from unittest.mock import patch
 
+from insight.mining import miners
 from insight.mining.history import History
 from insight.mining.mine import mine
 from tests.planted import EDGES, Planted, blueprint, planted, shifts, shuffled, some_truths
@@ -19,6 +25,28 @@ SIZES = (300, 1_000, 3_000)  # requests
 HISTORIES = 30  # of each kind and size
 DECISIONS = (250_000, 1_000_000)
 LEAST = 10
+# What decides about a finding: the miners as they are, and two naive ways with the same criteria.
+PLACET, ALONE, SHARES = "Placet", "each test by itself, at 5 %", "shares alone"
+_ALONE_AT, _LIKELIER_THAN_NOT = 0.05, 0.5
+
+
+@contextmanager
+def going_by(way: str) -> Iterator[None]:
+    """Let the miners go by one of the ways; `shares alone` takes what was counted for what is so, without intervals."""
+    with ExitStack() as patches:
+        if way != PLACET:
+            limit = _ALONE_AT if way == ALONE else _LIKELIER_THAN_NOT
+            patches.enter_context(
+                patch("insight.mining.mine.significant", lambda found, _: [p_value <= limit for p_value in found])
+            )
+        if way == SHARES:
+            for module in pkgutil.iter_modules(miners.__path__, f"{miners.__name__}."):
+                patches.enter_context(patch.object(importlib.import_module(module.name), "wilson", _share))
+        yield
+
+
+def _share(successes: int, trials: int) -> tuple[float, float]:
+    return (successes / trials, successes / trials) if trials else (0.0, 1.0)
 
 
 def _found(history: Planted) -> set[tuple[str, str]]:
@@ -95,27 +123,37 @@ def _table(rows: list[list[str]], head: list[str]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
 
 
-def _quality_table() -> str:
+def _quality_table(way: str) -> str:
     rows = []
-    measured = {size: quality(size) for size in SIZES}
-    for kind in sorted({kind for counts in measured.values() for kind in counts}):
-        row = [f"`{kind}`"]
-        for size in SIZES:
-            count = measured[size].get(kind, Counter())
-            found, missed, false = count["found"], count["missed"], count["false"]
-            precision = f"{found / (found + false):.2f}" if found + false else "-"
-            recall = f"{found / (found + missed):.2f}" if found + missed else "-"
-            row.append(f"{precision} / {recall} ({found}, {missed}, {false})")
-        rows.append(row)
-    return _table(rows, ["precision / recall (found, missed, false)", *(f"{size:,} requests" for size in SIZES)])
+    with going_by(way):
+        measured = {size: quality(size) for size in SIZES}
+    kinds = sorted({kind for counts in measured.values() for kind in counts})
+    for kind in kinds:
+        counts = [measured[size].get(kind, Counter()) for size in SIZES]
+        rows.append([f"`{kind}`", *map(_precision_and_recall, counts)])
+    sums = [sum(measured[size].values(), Counter()) for size in SIZES]
+    rows.append(["**all**", *map(_precision_and_recall, sums)])
+    return _table(
+        rows, [f"{way}: precision / recall (found, missed, false)", *(f"{size:,} requests" for size in SIZES)]
+    )
+
+
+def _precision_and_recall(count: Counter[str]) -> str:
+    found, missed, false = count["found"], count["missed"], count["false"]
+    precision = f"{found / (found + false):.2f}" if found + false else "-"
+    recall = f"{found / (found + missed):.2f}" if found + missed else "-"
+    return f"{precision} / {recall} ({found}, {missed}, {false})"
 
 
 def _silence_table() -> str:
     rows = []
-    for size in SIZES:
-        counts = silence(size)
-        rows.append([f"{size:,} requests", *(_false(count) for count in counts.values())])
-    return _table(rows, [f"false findings in {HISTORIES} histories", "without truths", "shuffled", "at the edges"])
+    for way in (PLACET, ALONE, SHARES):
+        for size in SIZES:
+            with going_by(way):
+                counts = silence(size)
+            rows.append([way, f"{size:,}", *(_false(count) for count in counts.values())])
+    head = [f"false findings in {HISTORIES} histories", "requests", "without truths", "shuffled", "at the edges"]
+    return _table(rows, head)
 
 
 def _false(count: Counter[str]) -> str:
@@ -145,7 +183,8 @@ def _speed_table() -> str:
 
 
 def _figures() -> str:
-    return "\n\n".join([_quality_table(), _silence_table(), _speed_table()])
+    qualities = [_quality_table(way) for way in (PLACET, ALONE, SHARES)]
+    return "\n\n".join([*qualities, _silence_table(), _speed_table()])
 
 
 async def measure(home: Path) -> str:
