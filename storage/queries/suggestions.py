@@ -7,7 +7,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any, cast
 
-from sqlalchemy import Connection, func, literal_column, select, update
+from sqlalchemy import Connection, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, defer
 from sqlmodel import col
@@ -162,9 +162,8 @@ def processes(connection: Connection) -> list[str]:
 
 def pending_count(connection: Connection, template: str) -> int:
     """Count the suggestions for a process that nobody has decided about."""
-    pending = literal_column("'pending'")  # SQLite takes a partial index only where it reads its condition
     query = select(func.count()).where(
-        col(WorkflowSuggestion.template) == template, col(WorkflowSuggestion.status) == pending
+        col(WorkflowSuggestion.template) == template, col(WorkflowSuggestion.status) == "pending"
     )
     return connection.execute(query).scalar_one()
 

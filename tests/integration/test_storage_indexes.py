@@ -448,7 +448,7 @@ INSIGHT: dict[str, tuple[Ask, str]] = {
         "ix_workflow_suggestion_template",
     ),
     "what was suggested about a subject": (lambda s: suggestions.latest(s, "Expense 7", "47"), "subject_id"),
-    "how many wait": (lambda s: suggestions.pending_count(s, "Expense 0"), "ix_workflow_suggestion_pending"),
+    "how many wait": (lambda s: suggestions.pending_count(s, "Expense 0"), "ix_workflow_suggestion"),
     "the processes with suggestions": (suggestions.processes, "ix_workflow_suggestion"),
     "what a scorer learns from": (lambda s: suggestions.reviewed(s, limit=50), "ix_workflow_suggestion_reviewed"),
     "breaches, newest first": (lambda s: breaches.page(s, limit=50), "ix_sla_breach_at"),
@@ -483,7 +483,7 @@ INSIGHT: dict[str, tuple[Ask, str]] = {
         lambda s: stored._add_page(
             s, History(), "Expense 7", since=NOW - timedelta(days=1), now=NOW, after=None, machines={}
         ),
-        "ix_approval_request_started",
+        "ix_approval_request",
     ),
 }
 
