@@ -112,9 +112,13 @@ async def explore(
     options: Mapping[str, Any] | None = None,
     *,
     simulation_id: str | None = None,
+    later: bool = False,
 ) -> SimulationWithRows:
-    """Explore a draft's content, sound or not; `options` are more of a simulation's spec, such as `input`."""
-    return await _simulate(context, principal, draft, "explore", options, simulation_id, later=False)
+    """Explore a draft's content, sound or not; `options` are more of a simulation's spec, such as `input`.
+
+    `later` waits for nothing, and the simulation can be followed.
+    """
+    return await _simulate(context, principal, draft, "explore", options, simulation_id, later=later)
 
 
 async def rehearse(

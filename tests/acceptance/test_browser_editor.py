@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, Request, Route, expect
 
 from tests.browser import Visitors
 from tests.contract import Placet
@@ -66,14 +67,35 @@ def test_a_gap_is_found_with_its_witness_and_mended_and_requests_move_to_what_is
     saved(page)
     assert draft_of(placet, address)["content"]["version"] == "1.1.0"
 
+    # Tried out beside the drawing: every way with its witness, and one of them rehearsed with it.
     page.get_by_role("link", name="Try it out").click()
-    page.get_by_label(re.compile("^Amount")).fill("7200")
-    page.get_by_label(re.compile("^Department")).select_option("it")
-    page.get_by_role("button", name="Explore").click()
-    expect(page.locator("#trial .trial")).not_to_have_count(0)
-    page.get_by_role("button", name="Rehearse").click()
-    expect(page.locator("#trial table")).to_be_visible()
-    assert visitor.findings("a rehearsal of a draft") == []
+    panel = page.locator("#try")
+    expect(panel.get_by_role("heading", name="Try it out")).to_be_focused()
+    panel.get_by_role("button", name="Explore").click()
+    ways = panel.locator("#trial .trial")
+    expect(ways.first).to_be_visible()
+    rejected = ways.filter(has_text="Rejected").filter(has_text="CFO").first
+    rejected.locator("summary").click()
+    expect(rejected.locator("dl")).to_contain_text("Amount")
+    rejected.hover()
+    expect(page.locator("[data-choose='cfo'].on-way")).to_have_count(1)
+    assert visitor.findings("exploring beside the drawing") == []
+    rejected.get_by_role("link", name=re.compile("rehearse this way")).click()
+    expect(panel.get_by_label("Reject in: CFO Approval")).to_be_checked()
+    expect(panel.get_by_label(re.compile("^Amount"))).not_to_have_value("")
+    expect(panel.get_by_role("button", name="Rehearse")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(panel.locator("#trial table")).to_contain_text("CFO Approval")
+    expect(panel.locator("[data-trial-summary]")).to_have_text("It ends: Rejected")
+    assert visitor.findings("a rehearsal beside the drawing") == []
+    assert page.url.startswith(address), "all of it on the page of the editor"
+
+    # A change makes the rehearsal one of an earlier draft, and the page says so.
+    old = panel.locator("[data-trial-old]")
+    expect(old).to_be_hidden()
+    page.locator("[name='p0.description']").fill("Every expense is approved by somebody else.")
+    expect(old).to_be_visible()
+    saved(page)
 
     page.goto(f"{address}/publish")
     assert visitor.findings("publishing a draft") == []
@@ -134,6 +156,21 @@ def test_a_draft_is_edited_by_keyboard_on_a_phone_in_the_dark(placet: Placet, vi
     )
     page.goto(f"{address}?at=node:large")
     assert visitor.findings("a decision on a phone") == []
+    page.get_by_role("link", name="Try it out").press("Enter")
+    panel = page.locator("#try")
+    panel.get_by_role("button", name="Explore").press("Enter")
+    expect(panel.locator("#trial .trial").first).to_be_visible()
+    assert visitor.findings("exploring on a phone") == []
+    panel.get_by_role("button", name="Rehearse").press("Enter")
+    expect(panel.locator("#trial .trial").first).to_be_visible()  # the amount is missing, and what was found stays
+    panel.get_by_label(re.compile("^Amount")).fill("7200")
+    panel.get_by_label(re.compile("^Department")).select_option("it")
+    panel.get_by_role("button", name="Rehearse").press("Enter")
+    expect(panel.locator("#trial table")).to_be_visible()
+    assert visitor.findings("a rehearsal on a phone") == []
+    panel.get_by_role("button", name="Close").press("Enter")
+    expect(panel).to_be_hidden()
+    expect(page.get_by_role("link", name="Try it out")).to_be_focused()
     visitor.go("/drafts")
     assert visitor.findings("drafts on a phone") == []
 
@@ -180,3 +217,100 @@ def test_without_scripts_a_list_gets_another_field_by_the_button(placet: Placet,
     expect(page.locator("[name='p0.items.properties.2.name']")).to_be_visible()
     found = placet.get("ada", f"blueprint-drafts/{draft}/")["content"]["variables"][0]["items"]["properties"]
     assert found["city"] == {"type": "string", "required": True}
+
+
+def test_without_scripts_a_draft_is_tried_out_on_a_page_of_its_own(placet: Placet, visit: Visitors) -> None:
+    content = EXPENSE | {"name": placet.name()}
+    draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
+    page = visit("ada", scripts=False).go(f"/drafts/{draft}")
+    page.get_by_role("link", name="Try it out").click()
+    page.get_by_role("button", name="Explore").click()  # it needs no values
+    way = page.locator("#trial .trial").filter(has_text="Rejected").first
+    way.get_by_role("link", name=re.compile("rehearse this way")).click()
+    expect(page.get_by_label(re.compile("^Reject in: "))).to_be_checked()
+    page.get_by_role("button", name="Rehearse").click()
+    expect(page.locator("[data-trial-summary]")).to_have_text("It ends: Rejected")
+    expect(page.locator("#trial table")).to_be_visible()
+
+
+def test_what_is_typed_is_saved_and_checked_once_after_a_pause(placet: Placet, visit: Visitors) -> None:
+    content = EXPENSE | {"name": placet.name()}
+    draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
+    visitor = visit("ada")
+    page = visitor.page
+    page.clock.install()  # the page's timers run when the test says so
+    visitor.go(f"/drafts/{draft}")
+    expect(page.locator("[data-report]")).to_have_count(1)
+    sent: list[str] = []
+
+    def note(request: Request) -> None:
+        if draft in request.url:
+            sent.append(f"{request.method} {request.url.partition(draft)[2].partition('?')[0]}".strip())
+
+    page.on("request", note)
+    field = page.locator("[name='p0.description']")
+    field.fill("")
+    for letter in "Who travels":
+        page.clock.run_for(100)
+        field.press_sequentially(letter)
+    page.clock.run_for(499)
+    assert sent == [], "while somebody types, nothing is sent"
+    page.clock.run_for(1)
+    saved(page)
+    expect(page.locator("#findings")).to_have_attribute("aria-busy", "false")
+    expect(page.locator("[data-report]")).to_have_attribute("data-report", "2")
+    page.clock.run_for(60_000)
+    assert sent == ["POST", "GET /findings"]
+
+
+def test_a_check_that_is_out_of_date_is_given_up_and_its_answer_replaces_nothing(
+    placet: Placet, visit: Visitors
+) -> None:
+    content = EXPENSE | {"name": placet.name()}
+    draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
+    visitor = visit("ada")
+    page = visitor.page
+    visitor.go(f"/drafts/{draft}")
+    expect(page.locator("[data-report='1']")).to_have_count(1)
+    held: list[Route] = []
+    given_up: list[str] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        if not route.request.url.endswith("revision=2"):
+            route.continue_()
+
+    page.route("**/findings?*", hold)
+    page.on("requestfailed", lambda request: given_up.append(request.url.partition("?")[2]))
+    field = page.locator("[name='p0.description']")
+    field.fill("First")
+    poll(lambda: page.evaluate("true") and len(held) == 1, what="a check that takes long")
+    field.fill("Second")
+    expect(page.locator("[data-report='3']")).to_have_count(1)
+    poll(lambda: page.evaluate("true") and given_up == ["revision=2"], what="the first check given up")
+    with suppress(Error):  # nobody waits for it any more
+        held[0].fulfill(body="<div data-report='2'>The older answer</div>", content_type="text/html")
+    expect(page.locator("[data-report='3']")).to_have_count(1)
+    expect(page.locator("#findings")).not_to_contain_text("The older answer")
+
+
+def test_what_is_typed_while_another_part_is_chosen_is_not_lost(placet: Placet, visit: Visitors) -> None:
+    content = EXPENSE | {"name": placet.name()}
+    draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
+    visitor = visit("ada")
+    page = visitor.page
+    visitor.go(f"/drafts/{draft}")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+        if len(held) > 1:
+            route.continue_()
+
+    page.route("**/drafts/*?at=settings*", hold)
+    page.locator("#editor-outline").get_by_role("link", name="Settings").click()
+    poll(lambda: page.evaluate("true") and len(held) == 1, what="the part on its way")
+    page.locator("[name='p0.description']").fill("Typed meanwhile")
+    held[0].continue_()
+    expect(page.locator("[data-editor-form] input[name=at]")).to_have_value("settings")
+    assert placet.get("ada", f"blueprint-drafts/{draft}/")["content"]["description"] == "Typed meanwhile"

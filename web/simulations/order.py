@@ -22,7 +22,7 @@ from web.forms.fields import Field
 from web.forms.reading import Entries
 from web.languages import Wording
 from web.simulations.effort import Past, read_past
-from web.simulations.script import faults_of_lines, number_of, read_script, script_field
+from web.simulations.script import faults_of_lines, number_of, read_script, script_field, script_of
 from web.simulations.wording import MODES
 from web.views.versions import Version, Versions
 
@@ -109,19 +109,13 @@ def read_prefilled(
             (one for one in result.get("branch_explorations") or () if one["id"] == given.get("branch")), None
         )
         if branch is not None:
-            spec |= {"input": branch["witness"], "script": _script_of(branch)}
+            spec |= {"input": branch["witness"], "script": script_of(branch)}
         name, version = result.get("template") or row.template, result.get("version") or row.version
         return Prefilled(spec=spec, template_id=_template_id(connection, name, version))
     if request_id:
         stored = seen_request(connection, principal, request_id, wording.now).request
         return Prefilled(spec={"input": stored.input, "request_id": request_id}, template_id=stored.template_id)
     return Prefilled()
-
-
-def _script_of(branch: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the script that leads along a branch: rejections, since all else is approved."""
-    rejected = [one["stage"] for one in branch["outcomes"] if one["result"] == "rejected"]
-    return [{"on": stage, "do": "decide", "decision": "reject", "comment": "…"} for stage in dict.fromkeys(rejected)]
 
 
 def _template_id(connection: Connection, name: str | None, version: str | None) -> str | None:

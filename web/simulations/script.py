@@ -151,3 +151,13 @@ def number_of(text: str) -> Any:
     except ValueError:
         return text or None
     return int(number) if number.is_integer() else number
+
+
+def script_of(branch: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the script that leads along a branch: rejections, since all else is approved."""
+    return [{"on": stage, "do": "decide", "decision": "reject", "comment": "…"} for stage in rejected_on(branch)]
+
+
+def rejected_on(branch: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the stages that reject on a branch, each once."""
+    return tuple(dict.fromkeys(one["stage"] for one in branch["outcomes"] if one["result"] == "rejected"))

@@ -6,7 +6,7 @@
   if (!editor) return;
   const base = editor.dataset.editor, stackKey = `placet:undo:${base}`;
   const form = () => one("[data-editor-form]");
-  let timer = null, running = Promise.resolve(), dirty = false, analysis = null, known = null;
+  let timer = null, running = Promise.resolve(), dirty = false, analysis = null, known = null, choosing = null;
 
   const stack = () => { try { return JSON.parse(sessionStorage.getItem(stackKey) ?? "[]"); } catch { return []; } };
   const keep = (all_) => {
@@ -43,6 +43,7 @@
     const done = one("[data-undo-edit]");
     if (done) done.hidden = stack().length === 0;
     mark();
+    document.dispatchEvent(new CustomEvent("draft-changed"));
     return true;
   }
 
@@ -73,6 +74,7 @@
     });
   }
   const flush = () => (dirty ? save() : running);
+  editor.flushed = flush;  // for what works on the draft beside the form
 
   document.addEventListener("input", (event) => {
     if (!event.target.closest("[data-editor-form]") || event.target.id === "new-target") return;
@@ -101,12 +103,20 @@
   });
 
   // Choosing a part, in the outline or in the drawing.
+  // What is typed while the part is fetched is saved first; of two parts that are chosen, the last one is shown.
   async function choose(address, { push = true } = {}) {
-    await flush();
-    const answer = await fetch(address, { headers: { Accept: "text/html" } });
-    put(new DOMParser().parseFromString(await answer.text(), "text/html"), { whole: true });
+    choosing?.abort();
+    const mine = choosing = new AbortController();
+    let text;
+    do {
+      await flush();
+      const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: mine.signal });
+      text = await answer.text();
+    } while (dirty);
+    put(new DOMParser().parseFromString(text, "text/html"), { whole: true });
     if (push) history.pushState(null, "", address);
   }
+  const left = (error) => { if (error.name !== "AbortError") throw error; };
   document.addEventListener("click", (event) => {
     const link = event.target.closest("[data-choose-at], [data-choose], .finding a");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -116,9 +126,9 @@
       if (inDrawing) one(`[data-choose="${CSS.escape(name)}"]`)?.focus({ preventScroll: true });
       else if (at) one(`[data-choose-at="${CSS.escape(at)}"]`)?.focus({ preventScroll: true });
       else one("#edit-title")?.focus();
-    });
+    }).catch(left);
   });
-  addEventListener("popstate", () => choose(location.href, { push: false }));
+  addEventListener("popstate", () => choose(location.href, { push: false }).catch(left));
 
   // Undoing, from the last change to the first one of this tab.
   function undo() {

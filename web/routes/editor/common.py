@@ -16,6 +16,7 @@ from service.drafts.analysis import Analysis
 from service.drafts.draft import Draft
 from storage.queries import actions
 from storage.queries.definitions import definitions
+from web.access import rule_of
 from web.editor import parts
 from web.editor.findings import ReportView, report_of
 from web.editor.page import Surroundings
@@ -25,6 +26,7 @@ from web.views.words import marked
 from web.visitor import Visitor
 
 DraftId = Annotated[str, Path(max_length=200)]
+PART: Final = "x-placet-part"  # of a script, which puts the answer in place; a form without it is led on to the page
 STATUSES: Final = {
     "open": (marked("Draft"), "open"),
     "submitted": (marked("Waits to be published"), "warn"),
@@ -50,6 +52,7 @@ class DraftLine:
     changed_at: datetime
     closed: bool
     may_edit: bool
+    may_try: bool
 
 
 def line_of(draft: Draft, named: Names, visitor: Visitor) -> DraftLine:
@@ -68,7 +71,8 @@ def line_of(draft: Draft, named: Names, visitor: Visitor) -> DraftLine:
         changed_by=named(draft.updated_by),
         changed_at=draft.updated_at,
         closed=draft.status in {"published", "discarded"},
-        may_edit=draft.status == "open" and bool(visitor.principal.access & {"designer", "admin"}),
+        may_edit=draft.status == "open" and bool(visitor.principal.access & rule_of("POST", "/drafts/{draft_id}")),
+        may_try=bool(visitor.principal.access & rule_of("POST", "/drafts/{draft_id}/try")),
     )
 
 

@@ -33,7 +33,7 @@ from web.editor.words import REFUSALS, WordsBox, status_of, words_box
 from web.forms.reading import Entries, whole
 from web.paging import PAGE, address_of
 from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, see_other, shown
-from web.routes.editor.common import DraftId, DraftLine, around, line_of, report_about
+from web.routes.editor.common import PART, DraftId, DraftLine, around, line_of, report_about
 from web.security import PageRoute, UploadPageRoute
 from web.views.people import names_of
 from web.views.processes import ProcessList, read_processes
@@ -43,7 +43,6 @@ router = APIRouter(prefix="/drafts", route_class=PageRoute)
 uploads = APIRouter(prefix="/drafts", route_class=UploadPageRoute)
 
 _POLICIES = ("first", "unique", "any")
-_PART = "x-placet-part"  # of a script, which puts the answer in place; a form without it is led on to the page
 _LISTED = ("open", "submitted")
 _LOOK_SECONDS = 0.2  # between looks whether the browser still waits
 At = Annotated[str, Query(max_length=300)]
@@ -158,7 +157,7 @@ async def save(request: Request, here: Here, visitor: SignedIn, draft_id: DraftI
         named = await context.database.read(names_of, [error.by])
         conflict = conflict_of(error, after, named(error.by), visitor.wording)
         return await _page(request, here, visitor, draft, at, conflict=conflict, began=revision)
-    if request.headers.get(_PART) is None:
+    if request.headers.get(PART) is None:
         return see_other(f"/drafts/{draft_id}?{urlencode({'at': at})}#edit", "saved")
     back = as_text(patch_between(draft.content, before)) if draft.content != before else None
     return await _page(request, here, visitor, draft, at, back=back)
