@@ -6,6 +6,7 @@ PlacetError
 ├── EvaluationFailed      an expression could not be evaluated on these values
 │   └── ValueAbsent       it reads a variable that has no value; names the variable
 ├── InputInvalid          a request's input, a form or an event breaks its declared shape
+│   └── LastAdmin         nobody could administer the installation after this change of people
 ├── Refused               an event may not be applied to this state
 │   ├── NotPermitted      the wrong person, or separation of duties
 │   │   ├── ProofRefused  a proof of who somebody is does not hold
@@ -130,6 +131,10 @@ class InputInvalid(PlacetError):
             sentence("{pointer}: {message}", pointer=pointer, message=message),
             problems=(Problem(pointer=pointer, message=message),),
         )
+
+
+class LastAdmin(InputInvalid):
+    """Nobody would be an admin any more, so nobody could administer this installation."""
 
 
 class Refused(PlacetError):

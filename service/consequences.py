@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from time import monotonic, thread_time
+from time import thread_time
 
 from sqlalchemy import Connection
 
@@ -31,9 +31,9 @@ from storage.queries.people.people import read_directory
 from storage.queries.requests import requests
 from storage.tables.approvals import DefinitionVersion
 
-# Of computing, for all decisions together; who waits for a page waits for this as well.
-SECONDS = 0.5
-# Of the processor, for what may still come of a request, which stands beside what its page shows anyway.
+# Of the processor, for all decisions of a task together, and for what may still come of a request. What others do on a
+# busy machine makes nobody's request too large to explore.
+SECONDS = 0.1
 SECONDS_AHEAD = 0.1
 # Until the workflow has told its state; one that nobody has at hand is replayed first, and has it at the next look.
 SECONDS_OF_ENGINE = 1.0
@@ -53,7 +53,6 @@ async def consequences_of(context: Context, principal: Principal, task_id: str) 
 
     Raises NotFound, NotPermitted for whoever may not decide it, the core's refusal, Ended and Unavailable.
     """
-    begun = monotonic()
     event = Decide(by=principal.actor, task_id=task_id, decision="approve")
     request_id, resolved = await context.database.read(commands.resolve, principal, task_id, event, context.now())
     assert isinstance(resolved, Decide)  # noqa: S101 - a decision stays one
@@ -63,7 +62,7 @@ async def consequences_of(context: Context, principal: Principal, task_id: str) 
         raise commands.what_stands(await context.database.read(requests.read, request_id), task_id) from None
     past = await context.database.read(past_of_process, template.name, context.now())
     people = await context.database.read(read_directory, plan.names, also=state.people, given=state.input)
-    found = await asyncio.to_thread(_work_out, context, plan, state, resolved, people, past, begun + SECONDS)
+    found = await asyncio.to_thread(_work_out, context, plan, state, resolved, people, past)
     return Consequences(revision=state.revision, decisions=found)
 
 
@@ -88,7 +87,6 @@ async def what_may_come(context: Context, principal: Principal, request_id: str)
 
 
 def _look_ahead(plan: Plan, state: State) -> Ahead | Unavailable:
-    # By the processor's time: what others do on a busy machine makes nobody's request too large to explore.
     until = thread_time() + SECONDS_AHEAD
     return ahead_of(plan, state, Bound(work=MOST_STEPS, in_time=lambda: thread_time() < until))
 
@@ -112,9 +110,9 @@ def _work_out(  # noqa: PLR0917 - called in a thread
     event: Decide,
     people: Directory,
     past: PastTasks,
-    until: float,
 ) -> Mapping[Decision, Consequence | Unavailable]:
     usual = {stage: times.quantile(0.5) for stage, times in past.response_times(plan.calendar).items()}
+    until = thread_time() + SECONDS
     return consequences(
         plan,
         state,
@@ -122,5 +120,5 @@ def _work_out(  # noqa: PLR0917 - called in a thread
         now=context.now(),
         directory=people,
         usual=usual,
-        bound=Bound(in_time=lambda: monotonic() < until),
+        bound=Bound(in_time=lambda: thread_time() < until),
     )

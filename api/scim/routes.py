@@ -22,7 +22,7 @@ from api.scim import documents
 from api.scim.documents import ERROR, MOST, wrong
 from api.scim.patch import patched
 from placet.definition.validation_messages import sentence_of
-from placet.errors import Busy, InputInvalid, NotPermitted, PlacetError, Problem
+from placet.errors import Busy, InputInvalid, LastAdmin, NotPermitted, PlacetError, Problem
 from placet.json_pointer import pointer_of
 from placet.json_text import read_json
 from service.administration.groups import put_group, remove_group
@@ -279,6 +279,8 @@ def _refused(error: PlacetError) -> Response:
         detail = f"{error.problems[0].pointer}: {error.problems[0].message}"
     headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
     kind = "invalidFilter" if error.problems and error.problems[0].pointer == "/filter" else None
+    if isinstance(error, LastAdmin):  # not compatible with the current state, RFC 7644 3.12
+        kind = "mutability"
     return _error(status, detail, headers, kind)
 
 

@@ -24,15 +24,16 @@ people_app = typer.Typer(no_args_is_help=True, help="Manage the people of the or
 _PEOPLE = TypeAdapter(list[PersonDocument])
 
 
-async def load(settings: Settings, file: Path, *, complete: bool = False) -> LoadResult:
+async def load(settings: Settings, file: Path, *, complete: bool = False, without_admin: bool = False) -> LoadResult:
     """Store the people of a JSON list in batches: add new people, replace existing ones. One error stops all.
 
     With `complete`, people who are not in the list become inactive. Unchanged people are not written, so an interrupted
-    load can be repeated. Raises InputInvalid with the place of each error.
+    load can be repeated. Raises InputInvalid with the place of each error, and LastAdmin where nobody would be an admin
+    any more, unless `without_admin`.
     """
     listed = _read(file)
     async with migrated_database(settings) as database:
-        return await load_people(database, listed, datetime.now(UTC), complete=complete)
+        return await load_people(database, listed, datetime.now(UTC), complete=complete, without_admin=without_admin)
 
 
 def _read(file: Path) -> list[PersonDocument]:
@@ -63,15 +64,21 @@ def load_command(
     complete: Annotated[
         bool, typer.Option("--complete", help="The file lists everybody: people who are not in it become inactive.")
     ] = False,
+    without_admin: Annotated[
+        bool, typer.Option("--without-admin", help="Load the file also where nobody is an admin afterwards.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Load people from a JSON file: add new ones, replace known ones, and reassign the tasks of people who left.
 
     People are stored in batches, and only if they changed, so an interrupted load can be repeated.
     """
-    loaded = run(load(settings_with(), file, complete=complete))
+    loaded = run(load(settings_with(), file, complete=complete, without_admin=without_admin))
     if as_json:
-        print_json({"loaded": loaded.given, "changed": loaded.changed, "left": list(loaded.left)})
+        left = list(loaded.left)
+        print_json({"loaded": loaded.given, "changed": loaded.changed, "left": left, "admins": loaded.admins})
     else:
-        left = f"; these have left: {', '.join(loaded.left)}" if loaded.left else ""
-        out.print(f"loaded {loaded.given} people, {loaded.changed} of them new or changed{left}")
+        left_too = f"; these have left: {', '.join(loaded.left)}" if loaded.left else ""
+        out.print(f"loaded {loaded.given} people, {loaded.changed} of them new or changed{left_too}")
+        if not loaded.admins:
+            out.print("Nobody is an admin, so nobody can administer this installation. Load somebody with that access.")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from placet.audit.admin_acts import OPERATOR, Act, ActedBy
-from placet.errors import Conflict, InputInvalid, NotPermitted, Problem, Unavailable
+from placet.errors import Conflict, InputInvalid, LastAdmin, NotPermitted, Problem, Unavailable
 from placet.sentences import sentence
 from service.administration.acts import write_with_act
 from service.administration.person_document import MOST_ABSENCES, Away, PersonDocument, PersonFacts
@@ -199,15 +199,17 @@ async def load_people(
     now: datetime,
     *,
     complete: bool = False,
+    without_admin: bool = False,
     by: ActedBy = OPERATOR,
 ) -> LoadResult:
     """Create or replace all people of a list, in batches; if one is invalid, none is stored.
 
     With `complete`, whoever is not in the list has left. What is stored like this already is not written, so a load
-    that was interrupted is repeated. Raises InputInvalid that names each place that is wrong.
+    that was interrupted is repeated. Raises InputInvalid that names each place that is wrong, and LastAdmin where the
+    list takes that access from the last who has it, unless `without_admin`.
     """
     wanted = _wanted(listed, await database.read(_elsewhere, listed), now)
-    return await people_loading.load(database, wanted, now, complete=complete, by=by)
+    return await people_loading.load(database, wanted, now, complete=complete, keep_admin=not without_admin, by=by)
 
 
 async def tell_departures(database: Database, tell: Tell, now: datetime) -> None:
@@ -287,13 +289,13 @@ def _require_named(connection: Connection, facts: PersonFacts, person: str, now:
 
 
 def _require_an_admin(connection: Connection, person: StoredPerson) -> None:
-    """Raise InputInvalid where nobody could administer any more once this person is stored."""
+    """Raise LastAdmin where nobody could administer any more once this person is stored."""
     before = people.find(connection, person.id)
     was = before is not None and before.active and _ADMIN in before.access
     gives_up = was and not (person.active and _ADMIN in person.access)
     if gives_up and not people.others_with(connection, _ADMIN, person.id):
         pointer = "/access" if person.active else "/active"
-        raise InputInvalid.at(pointer, "nobody else is an admin; give somebody else this access first")
+        raise LastAdmin.at(pointer, "nobody else is an admin; give somebody else this access first")
 
 
 def _require_nothing_else(before: StoredPerson, after: StoredPerson, given: PersonFacts) -> None:

@@ -18,6 +18,7 @@ from tests.browser import Visitors, started
 from tests.contract import Placet, open_tasks
 from tests.event_logs import CSV_MAP, as_csv, expense_rows
 from tests.page_looks import look_at
+from tests.raw_codes import raw_codes
 from tests.waiting import poll
 from web.access import PAGES, PUBLIC
 
@@ -153,12 +154,15 @@ def test_every_page_is_whole_to_the_eye_to_the_keyboard_and_to_a_screen_reader(
             values["step_up_id"] = signing(placet, visitor)
         unknown = set(re.findall(r"{(\w+)}", path)) - values.keys()
         assert path in values or not unknown, f"say in `seeded` what {unknown} is, or in NO_PAGES why {path} is no page"
-        answer = visitor.page.goto(visitor.base + values.get(path, path.format_map(values)))
+        address = visitor.base + values.get(path, path.format_map(values))
+        answer = visitor.page.goto(address)
         assert answer is not None
         if answer.status != 200:
             found.append(f"{path} for {person}: {answer.status} {visitor.page.title()}")
             continue
         found += look_at(visitor, path)
+        german = visitor.page.context.request.get(address, headers={"Accept-Language": "de"}).text()
+        found += [f"{path} shows the code {code!r}, which needs words" for code in raw_codes(german)]
     assert found == [], "\n".join(found)
 
 
@@ -190,6 +194,10 @@ def test_what_is_wrong_with_a_page_is_seen(visit: Visitors) -> None:
         'the focus is not seen on <button id="trap">',
     ):
         assert said in found, found
+    shown = (
+        "<p>Zugang: requester, approver</p><dd>task_opened</dd><code>escalated</code><option value=open>Offen</option>"
+    )
+    assert raw_codes(shown) == ["approver", "requester", "task_opened"]
 
 
 def imported_log(placet: Placet) -> str:

@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
+from simulation.modes.consequences import SLOW
 from storage.database import Database
 from tests.api_desk import ApiDesk, working_desk
 from tests.approvals import EXPENSE
@@ -92,3 +93,15 @@ async def test_the_audit_page_verifies_the_request_and_lists_its_entries_by_kind
     assert '<strong title="started">' not in some
     assert "There is no such entry" in (await browser.get(f"{path}?page=9")).text
     assert (await (await browser_of(desk, "zoe")).get(path)).status_code == 404
+
+
+async def test_what_takes_longer_than_it_may_is_absent_with_the_reason(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.consequences.SECONDS", 0.0)
+    request = await desk.start(await desk.publish(TWO), amount="10")
+    (task,) = request["tasks"]
+    said = (await desk.get(f"/workflow/tasks/{task['id']}/consequences/", as_="bob")).json()
+    assert [said[one]["unavailable"] for one in ("approve", "reject", "request_changes")] == [SLOW] * 3
+    page = (await (await browser_of(desk, "bob")).get(f"/tasks/{task['id']}/consequences")).text
+    assert page.count(SLOW) == 3

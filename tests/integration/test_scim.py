@@ -228,6 +228,28 @@ async def test_the_service_says_what_it_supports(directory: Directory) -> None:
     assert USER in {s["id"] for s in (await directory.call("GET", "/Schemas")).json()["Resources"]}
 
 
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [
+        ("DELETE", None),
+        ("PUT", {"schemas": [USER], "userName": "adam", "active": False}),
+        ("PATCH", {"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": False}]}),
+    ],
+)
+async def test_the_last_admin_does_not_leave_by_scim_and_one_of_two_does(
+    directory: Directory, method: str, body: Any
+) -> None:
+    refused = await directory.call(method, "/Users/adam", body)
+    assert (refused.status_code, refused.json()["scimType"]) == (400, "mutability"), refused.text
+    assert "nobody else is an admin" in refused.json()["detail"]
+    assert directory.person("adam").active
+    with writing(directory.desk.database) as session:
+        other = people.get(session.connection(), "desi").model_dump() | {"access": ["designer", "admin"]}
+        people.put(session.connection(), StoredPerson(**other))
+    assert (await directory.call(method, "/Users/adam", body)).is_success
+    assert not directory.person("adam").active
+
+
 ROUTES = sorted(
     (method, route.path_format.removeprefix(PREFIX)) for route in router.routes for method in route.methods or ()
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -28,13 +27,11 @@ from simulation.modes.consequences import (
     consequences,
 )
 from simulation.scenario.samples import sample_decision
+from tests.bench.consequences import BOARD, MANAGER, in_a_row, stories
 from tests.gallery import ACTIONS, STORIES, children, people, raw, tell
-from tests.unit.core import REFUSALS, START, Case, blueprint, graph, office, plan_of, spec
+from tests.unit.core import REFUSALS, START, Case, blueprint, graph, office, plan_of
 from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
 from tests.unit.test_revisions_properties import Player
-
-MANAGER = {"stage_name": "Manager", "approvers": ["manager_of(requester)"], "sla_hours": 10}
-BOARD = {"stage_name": "Board", "approvers": ["role:cfo"], "sla_hours": 20}
 
 
 def foreseen(case: Case, person: str, task_id: str, **more: Any) -> dict[Any, Consequence | Unavailable]:
@@ -143,31 +140,6 @@ def test_a_form_that_no_sample_fits_leaves_the_other_decisions_as_they_are() -> 
         assert isinstance(found["request_changes"], Consequence)
 
 
-def in_a_row(actions: int) -> Case:
-    """Return a request whose approval starts so many actions, one after the other, before the board is asked."""
-    names = [f"a{n}" for n in range(actions)]
-    ways = [f"{one} -> {other} on done" for one, other in pairwise([*names, "board"])]
-    raw = blueprint(
-        MANAGER,
-        BOARD,
-        graph_spec=graph(
-            "start -> manager",
-            "manager -> a0 on approved",
-            "manager -> rejected on rejected",
-            *ways,
-            *(f"{one} -> rejected on failed" for one in names),
-            "board -> approved on approved",
-            "board -> rejected on rejected",
-            nodes={
-                "manager": {"step": "Manager"},
-                "board": {"step": "Board"},
-                **{one: {"type": "action", "action": "book"} for one in names},
-            },
-        ),
-    )
-    return Case(plan=plan_of(raw, actions={"book": spec("book")}), org=office())
-
-
 def test_each_action_of_a_row_is_worked_out_once() -> None:
     spent = []
     for actions in (4, 8, 16):
@@ -187,6 +159,13 @@ def test_what_takes_too_much_work_is_absent_with_its_reason() -> None:
     task = case.state.open_tasks[0]
     found = foreseen(case, task.people[0], task.id, bound=Bound(work=20))
     assert set(found.values()) == {Unavailable(reason=SLOW)}
+
+
+def test_every_task_of_the_gallery_stays_far_below_the_bound() -> None:
+    found = stories(times=1)
+    assert len(found) > 15
+    spent = {asked: work for asked, (_, work, _) in found.items()}
+    assert {asked: work for asked, work in spent.items() if work > MOST_WORK / 10} == {}
 
 
 def test_without_time_there_is_a_reason_and_no_guess() -> None:

@@ -101,6 +101,7 @@ class PersonPage:
     row: StoredPerson
     manager: str
     kind: str
+    access: tuple[str, ...]
     absences: list[AbsenceLine]
     open: int
     tasks: tuple[TaskLine, ...]
@@ -177,6 +178,7 @@ def read_person(connection: Connection, person: str, wording: Wording, idle: tim
         row=row,
         manager=names(row.manager),
         kind=wording.say(ACTOR_TYPES[row.actor_type]),
+        access=tuple(wording.say(word) for name, word in words.ACCESS.items() if name in row.access),
         absences=absence_lines(row, wording, names),
         open=people_listing.open_tasks(connection, [person]).get(person, 0),
         tasks=tuple(_task(one, wording) for one in first.items),

@@ -13,6 +13,7 @@ from storage.queries.notifications import webhook_deliveries, webhooks
 from storage.queries.simulations import simulations
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 from web.languages import Wording
+from web.operations import deliveries as called
 from web.paging import PAGE
 from web.views.people import names_of
 from web.views.words import marked
@@ -28,9 +29,10 @@ STATUSES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndpointLine:
-    """One endpoint: where it is, how it is in a word, and how much waits for it and failed."""
+    """One endpoint: where it is, how it is in a word, how much waits for it and failed, and what it gets, in words."""
 
     row: WebhookEndpoint
+    events: tuple[str, ...]
     by: str
     word: str
     tone: str
@@ -107,6 +109,7 @@ def _lines(connection: Connection, rows: Sequence[WebhookEndpoint], wording: Wor
         found.append(
             EndpointLine(
                 row=row,
+                events=tuple(called.event(wording.say, one) for one in row.events),
                 by=names(row.created_by),
                 word=word,
                 tone=tone,
@@ -122,7 +125,7 @@ def _delivery(row: NotificationMessage, titles: dict[str, str], wording: Wording
     retried = row.status == "pending" and row.attempts > 0
     return DeliveryLine(
         key=row.key,
-        event=row.event,
+        event=called.event(wording.say, row.event),
         request_id=row.request_id,
         title=titles.get(row.request_id) or row.request_id,
         word=wording.say("Tried again") if retried else wording.say(word),

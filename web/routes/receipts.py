@@ -8,10 +8,11 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse
 
 from service.receipts import receipt_of
-from storage.queries.people import people
+from web.languages import utc
 from web.routes.common import Here, badge_of, shown
 from web.security import PageRoute
 from web.views import words
+from web.views.people import names_of
 from web.visitor import SignedIn
 
 router = APIRouter(route_class=PageRoute)
@@ -24,8 +25,9 @@ async def receipt(
     """Show the receipt of the decision on a task."""
     signed = await receipt_of(here.context, visitor.principal, task_id, here.context.secret)
     body = signed["body"]
-    ids = [str(one).removeprefix("user:") for one in (body["decided_by"], body["on_behalf_of"]) if one]
-    names = await here.context.database.read(people.names, ids)
+    via = str(body["assigned_via"])
+    ids = [body["decided_by"], body["on_behalf_of"], via.partition(":")[2]]
+    names = await here.context.database.read(names_of, ids)
     say = visitor.wording.say
     return shown(
         request,
@@ -34,6 +36,8 @@ async def receipt(
         badge=await badge_of(here, visitor),
         receipt=signed,
         names=names,
+        decided_at=utc(str(body["decided_at"])),
+        came_by=words.came_by(say, via, names),
         decision=say(words.DECIDED[body["decision"]]),
         steps=[say(words.STEPS[step["kind"]]) for step in body["path"]],
         signed=words.signature(visitor.wording, body["signature"]),

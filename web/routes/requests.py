@@ -15,6 +15,7 @@ from placet.engine.events import Withdraw
 from placet.errors import InputInvalid, PlacetError
 from service import commands
 from web.forms import shapes
+from web.forms.reading import whole
 from web.routes.common import (
     Here,
     WebContext,
@@ -37,6 +38,7 @@ from web.views.inbox import read_inbox_count
 from web.views.requests.conversation import untold_in
 from web.views.requests.files import limits_of
 from web.views.requests.request import RequestPage, read_request, read_requests
+from web.views.requests.timeline import Until
 from web.views.values import changes_of
 from web.visitor import SignedIn, Visitor
 from web.waiting.panel import Panel
@@ -152,9 +154,15 @@ async def _end(request: Request, here: WebContext, visitor: Visitor, request_id:
     return see_other(f"/requests/{request_id}", action)
 
 
-def _read(connection: Connection, here: WebContext, visitor: Visitor, request_id: str) -> RequestPage:
+def _read(
+    connection: Connection, here: WebContext, visitor: Visitor, request_id: str, until: Until | None = None
+) -> RequestPage:
     link = here.context.ui_link(request_id) if here.context.ui_url else ""
-    return read_request(connection, visitor.principal, request_id, here.versions, visitor.wording, link)
+    return read_request(connection, visitor.principal, request_id, here.versions, visitor.wording, link, until)
+
+
+def _number(request: Request, name: str) -> int | None:
+    return whole(request.query_params.get(name, "")[:9])
 
 
 def _given(page: RequestPage) -> dict[str, Any]:
@@ -162,8 +170,10 @@ def _given(page: RequestPage) -> dict[str, Any]:
 
 
 async def _page(request: Request, here: WebContext, visitor: Visitor, request_id: str) -> HTMLResponse:
+    until = Until(entries=_number(request, "entries"), said=_number(request, "said"))
+
     def read(connection: Connection) -> tuple[RequestPage, str | None, tuple[str, ...]]:
-        page = _read(connection, here, visitor, request_id)
+        page = _read(connection, here, visitor, request_id, until)
         untold = untold_in(connection, request.query_params, request_id, visitor.wording)
         return page, read_inbox_count(connection, visitor.principal, visitor.wording), untold
 

@@ -96,6 +96,20 @@ STEPS = {
     "escalated": _("escalated"),
 }
 """The steps by which a task came to whoever decided it, on its receipt."""
+CAME_BY = {
+    "substitution": _("as the substitute of {person}"),
+    "delegation": _("delegated by {person}"),
+    "added": _("added by {person}"),
+    "reassignment": _("reassigned by somebody"),
+    "escalation": _("escalated, because nobody decided in time"),
+    "succession": _("taken over from somebody who has left"),
+    "claim": _("taken out of a queue"),
+    "claimed": _("taken out of a queue"),
+    "queue": _("from a queue"),
+    "vacant": _("assigned by an admin, because nobody could be found"),
+    "return": _("back after an absence"),
+}
+"""How a task came to somebody, where the process does not ask them itself."""
 YOU = {
     "approve": _("You approved “{title}”."),
     "reject": _("You rejected “{title}”."),
@@ -123,6 +137,14 @@ SLA = {
     "breached": _("Overdue"),
 }
 ACTOR_TYPES = {"person": _("Person"), "service": _("Service"), "agent": _("Agent")}
+ACCESS = {
+    "requester": _("Requester"),
+    "approver": _("Approver"),
+    "designer": _("Designer"),
+    "auditor": _("Auditor"),
+    "admin": _("Admin"),
+}
+"""What somebody may do here."""
 TASKS = {
     "open": _("Open"),
     "decided": _("Decided"),
@@ -260,6 +282,18 @@ def why_asked(say: Translate, via: str, named: Named) -> str:
                 return say("The process asks {names} here.").format(names=assignee(say, parse_assignee(via), named))
             except PlacetError:
                 return say("The process asks {names} here.").format(names=via)
+
+
+def came_by(say: Translate, via: str, named: Named) -> str:
+    """Return how a task came to somebody, to be read by anybody."""
+    how, _colon, whose = via.partition(":")
+    if how in CAME_BY:
+        return say(CAME_BY[how]).format(person=named(whose))
+    try:
+        names = assignee(say, parse_assignee(via), named)
+    except PlacetError:
+        names = via
+    return say("as the process asks {names}").format(names=names)
 
 
 def assignee(say: Translate, name: AssigneeName, named: Named) -> str:

@@ -119,9 +119,14 @@ def is_active(connection: Connection, person: str) -> bool:
 
 def others_with(connection: Connection, access: str, person: str) -> list[str]:
     """Return the active people with an access besides one; they stay as they are until the transaction ends."""
+    return [one for one in holders(connection, access) if one != person]
+
+
+def holders(connection: Connection, access: str) -> list[str]:
+    """Return the active people with an access; they stay as they are until the transaction ends."""
     query = (
         select(col(StoredPerson.id), col(StoredPerson.access))
-        .where(col(StoredPerson.active), col(StoredPerson.id) != person)
+        .where(col(StoredPerson.active))
         .where(cast(col(StoredPerson.access), String).contains(f'"{access}"', autoescape=True))
         .order_by(col(StoredPerson.id))
         .with_for_update()

@@ -17,8 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from placet.audit.admin_acts import Act, ActedBy
+from placet.errors import LastAdmin
 from storage.database import Database
-from storage.queries.people import departures
+from storage.queries.people import departures, people
 from storage.recording import admin_acts
 from storage.tables.approvals import StoredPerson
 
@@ -26,6 +27,12 @@ BATCH = 500  # people in a transaction, which takes about a tenth of a second
 # Waiting writers on SQLite retry within a tenth of a second, so they get their turn in this pause, in seconds.
 PAUSE = 0.1
 _FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active", "department", "actor_type")
+
+_ADMIN = "admin"
+_NO_ADMIN = (
+    "Nobody would be an admin after this load, so nobody was loaded. Give somebody in the list the access admin, "
+    "or repeat it with --without-admin."
+)
 
 Item = TypeVar("Item")
 
@@ -40,20 +47,32 @@ class PersonToLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResult:
-    """The result of a load: how many people it was given, how many it wrote, and who has left."""
+    """The result of a load: how many people it was given, how many it wrote, who has left, and how many are admins."""
 
     given: int
     changed: int
     left: tuple[str, ...] = ()
+    admins: int = 0
 
 
 async def load(
-    database: Database, wanted: Sequence[PersonToLoad], now: datetime, *, by: ActedBy, complete: bool = False
+    database: Database,
+    wanted: Sequence[PersonToLoad],
+    now: datetime,
+    *,
+    by: ActedBy,
+    complete: bool = False,
+    keep_admin: bool = True,
 ) -> LoadResult:
-    """Store these people, each id once; with `complete`, everyone else becomes inactive. Raises Unavailable.
+    """Store these people, each id once; with `complete`, everyone else becomes inactive.
 
-    The open tasks of people who have left are reassigned. Each batch puts on record whom it has changed.
+    The open tasks of people who have left are reassigned. Each batch puts on record whom it has changed. With
+    `keep_admin`, raises LastAdmin where there is an admin before and none afterwards. Raises Unavailable.
     """
+    # Admins first: at no time between two batches is there none, so neither after a load that is interrupted.
+    wanted = sorted(wanted, key=lambda one: not _is_admin(one.person))
+    if keep_admin:
+        await database.read(_require_an_admin, wanted, complete)
     changed, pause = 0, PAUSE if database.dialect == "sqlite" else 0.0
     for batch in _batches(wanted):
         differing = await database.read(_differing, batch)
@@ -65,7 +84,20 @@ async def load(
         for others in _batches(await database.read(_missing, {one.person.id for one in wanted})):
             left += await database.write(_leave, others, now, by)
             await _pause(pause)
-    return LoadResult(given=len(wanted), changed=changed, left=tuple(left))
+    admins = len(await database.read(people.holders, _ADMIN))
+    return LoadResult(given=len(wanted), changed=changed, left=tuple(left), admins=admins)
+
+
+def _is_admin(person: StoredPerson) -> bool:
+    return person.active and _ADMIN in person.access
+
+
+def _require_an_admin(connection: Connection, wanted: Sequence[PersonToLoad], complete: bool) -> None:
+    """Raise LastAdmin where there is an admin now, and none once these people are stored."""
+    there = set(people.holders(connection, _ADMIN))
+    stay = set() if complete else there - {one.person.id for one in wanted}
+    if there and not stay and not any(_is_admin(one.person) for one in wanted):
+        raise LastAdmin(_NO_ADMIN)
 
 
 async def _pause(seconds: float) -> None:

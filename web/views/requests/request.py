@@ -30,7 +30,7 @@ from web.views.requests.conversation import (
 )
 from web.views.requests.files import FileLine, files_of
 from web.views.requests.news import News, news_of
-from web.views.requests.timeline import Line, conversation, lines_of, people_in
+from web.views.requests.timeline import Course, Line, Until, course_of, lines_at, people_in
 from web.views.values import Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
 
@@ -61,8 +61,7 @@ class RequestPage:
     computed: tuple[Fact, ...]
     stages: tuple[StageLine, ...]
     news: News
-    lines: tuple[Line, ...]
-    conversation: tuple[Line, ...]
+    course: Course
     files: tuple[FileLine, ...]
     missing: tuple[int, ...]  # the files that the store does not have
     questions: tuple[QuestionLine, ...]
@@ -112,9 +111,15 @@ class RequestList:
 
 
 def read_request(  # noqa: PLR0917
-    connection: Connection, principal: Principal, request_id: str, versions: Versions, wording: Wording, ui_url: str
+    connection: Connection,
+    principal: Principal,
+    request_id: str,
+    versions: Versions,
+    wording: Wording,
+    ui_url: str,
+    until: Until | None = None,
 ) -> RequestPage:
-    """Read the page of a request; raises NotFound."""
+    """Read the page of a request, with its latest entries or those `until` some number; raises NotFound."""
     stored = seen_request(connection, principal, request_id, wording.now)
     version = versions.of(connection, stored.request.template_id)
     rows = requests.timeline(connection, request_id)
@@ -129,7 +134,7 @@ def read_request(  # noqa: PLR0917
             *(one for task in stored.tasks for one in (task.assignee, task.decided_by, *task.candidates)),
         ],
     )
-    page = _page(stored, version, rows, mark, principal, names, wording, ui_url)
+    page = _page(stored, version, rows, mark, principal, names, wording, ui_url, until)
     return replace(page, watched=watches.since(connection, principal.person, request_id) is not None)
 
 
@@ -142,23 +147,16 @@ def _page(  # noqa: PLR0917
     names: Names,
     wording: Wording,
     ui_url: str,
+    until: Until | None,
 ) -> RequestPage:
     request = stored.request
     mine = request.requester == principal.person
     pending = request.status == "pending"
     changes_things = principal.access != frozenset({"auditor"})
     operates = not mine and (principal.admin or principal.owns(request.owner))
-    news, lines = news_of(
-        rows,
-        lines_of(rows, version, names, wording),
-        request.revision,
-        mark,
-        principal.person,
-        version,
-        wording,
-    )
+    news, new = news_of(rows, request.revision, mark, principal.person, version, names, wording)
     given, computed = version.asked_of(request.input)
-    asked = next((line for line in reversed(lines) if line.kind == "changes_requested"), None)
+    asked = [number for number, row in enumerate(rows, 1) if row.kind == "changes_requested"][-1:]
     return RequestPage(
         request=request,
         requester=names(request.requester),
@@ -170,8 +168,7 @@ def _page(  # noqa: PLR0917
         computed=facts_of(version.variables, computed, wording),
         stages=_stages(stored, version, names, wording),
         news=news,
-        lines=lines,
-        conversation=conversation(lines),
+        course=course_of(rows, version, names, wording, new=new, until=until),
         files=files_of(request.id, rows, names, wording),
         missing=(),
         questions=questions_of(request, names),
@@ -190,7 +187,7 @@ def _page(  # noqa: PLR0917
         may_comment=pending and changes_things,
         may_resubmit=pending and request.returned and mine,
         may_start=mine and bool(principal.access & {"requester", "admin"}),
-        asked_changes=asked if request.returned else None,
+        asked_changes=next(iter(lines_at(asked, rows, version, names, wording)), None) if request.returned else None,
         ui_url=ui_url if principal.sees_all else None,
         version=version,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -17,6 +18,10 @@ from web.views.people import Names
 from web.views.values import ChangedFact, changes_of
 from web.views.versions import Version
 
+MOST_ENTRIES = 100
+"""Entries of one request on a page."""
+MOST_SAID = 50
+"""What people wrote in one request, on a page."""
 _SAID = {
     "approver_added",
     "commented",
@@ -62,6 +67,33 @@ class Line:
     receipt: str | None = None  # the address of the receipt, of a decision that stands
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Until:
+    """The numbers of the last entries that a page shows; None shows the latest."""
+
+    entries: int | None = None
+    said: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Some lines of many, oldest first: how many come before and after, and the last numbers of those pages."""
+
+    lines: tuple[Line, ...]
+    earlier: int
+    before: int
+    later: int
+    after: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """The course of a request as a page shows it: a part of its entries, and of what people wrote."""
+
+    entries: Part
+    said: Part
+
+
 def people_in(rows: Iterable[TimelineRow]) -> set[str]:
     """Return the ids of the people whom a timeline names."""
     found: set[str] = set()
@@ -74,11 +106,17 @@ def people_in(rows: Iterable[TimelineRow]) -> set[str]:
 
 def lines_of(rows: Sequence[TimelineRow], version: Version, names: Names, wording: Wording) -> tuple[Line, ...]:
     """Return the lines of a timeline, oldest first."""
+    return lines_at(range(1, len(rows) + 1), rows, version, names, wording)
+
+
+def lines_at(
+    numbers: Iterable[int], rows: Sequence[TimelineRow], version: Version, names: Names, wording: Wording
+) -> tuple[Line, ...]:
+    """Return some lines of a timeline, by their numbers, which count from one."""
     standing = _standing(rows)
-    lines = (_line(number, row, version, names, wording) for number, row in enumerate(rows, 1))
+    found = ((rows[number - 1], _line(number, rows[number - 1], version, names, wording)) for number in numbers)
     return tuple(
-        replace(line, receipt=f"/tasks/{row.task_id}/receipt") if id(row) in standing else line
-        for line, row in zip(lines, rows, strict=True)
+        replace(line, receipt=f"/tasks/{row.task_id}/receipt") if id(row) in standing else line for row, line in found
     )
 
 
@@ -94,9 +132,39 @@ def _standing(rows: Sequence[TimelineRow]) -> set[int]:
     return standing
 
 
-def conversation(lines: Sequence[Line]) -> tuple[Line, ...]:
-    """Return what people wrote, oldest first."""
-    return tuple(line for line in lines if line.said and line.kind in _SAID)
+def course_of(
+    rows: Sequence[TimelineRow],
+    version: Version,
+    names: Names,
+    wording: Wording,
+    *,
+    new: Set[int],
+    until: Until | None = None,
+) -> Course:
+    """Return a page of the entries of a request, and one of what people wrote; the latest where `until` says nothing.
+
+    `new` are the numbers of those entries that happened since the reader last looked.
+    """
+    until = until or Until()
+    written = [
+        number for number, row in enumerate(rows, 1) if row.kind in _SAID and _said(row.detail, wording) is not None
+    ]
+
+    def part(numbers: Sequence[int], last: int | None, most: int) -> Part:
+        end = len(numbers) if last is None else max(min(most, len(numbers)), bisect_right(numbers, last))
+        start = max(0, end - most)
+        lines = lines_at(numbers[start:end], rows, version, names, wording)
+        return Part(
+            lines=tuple(replace(line, new=line.number in new) for line in lines),
+            earlier=start,
+            before=numbers[start - 1] if start else 0,
+            later=len(numbers) - end,
+            after=numbers[min(len(numbers), end + most) - 1] if end < len(numbers) else 0,
+        )
+
+    return Course(
+        entries=part(range(1, len(rows) + 1), until.entries, MOST_ENTRIES), said=part(written, until.said, MOST_SAID)
+    )
 
 
 def changes_since(

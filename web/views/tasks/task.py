@@ -32,7 +32,7 @@ from web.views.people import Names, names_of
 from web.views.requests.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
 from web.views.requests.files import FileLine, files_of
 from web.views.requests.news import News, news_of
-from web.views.requests.timeline import Line, changes_since, conversation, lines_of, people_in
+from web.views.requests.timeline import Course, changes_since, course_of, people_in
 from web.views.undo import Undoable, undoable_of
 from web.views.values import ChangedFact, Fact, facts_named, facts_of
 from web.views.versions import Version, Versions
@@ -125,8 +125,7 @@ class TaskPage:
     seats: tuple[Seat, ...]
     news: News
     since: tuple[Since, ...]
-    conversation: tuple[Line, ...]
-    lines: tuple[Line, ...]
+    course: Course
     files: tuple[FileLine, ...]
     missing: tuple[int, ...]  # the files that the store does not have
     questions: tuple[QuestionLine, ...]
@@ -214,15 +213,7 @@ def page_of(  # noqa: PLR0917
 ) -> TaskPage:
     """Make the page of a task out of what was read; `stands_in`: the reader does so for whoever has it."""
     request = stored.request
-    news, lines = news_of(
-        rows,
-        lines_of(rows, version, names, wording),
-        request.revision,
-        mark,
-        principal.person,
-        version,
-        wording,
-    )
+    news, new = news_of(rows, request.revision, mark, principal.person, version, names, wording)
     asked, computed = version.asked_of(request.input)
     refused = _refused(task, stored, principal, names, wording, stands_in=stands_in)
     sla = "none" if task.due_at is None else task.sla_state
@@ -265,8 +256,7 @@ def page_of(  # noqa: PLR0917
         seats=tuple(_seat(one, task, request.revision, names, wording) for one in stored.tasks),
         news=news,
         since=_since(stored, rows, version, principal, names, wording),
-        conversation=conversation(lines),
-        lines=lines,
+        course=course_of(rows, version, names, wording, new=new),
         files=files_of(request.id, rows, names, wording),
         missing=(),
         questions=questions_of(request, names),
