@@ -29,11 +29,6 @@ PAUSE = 0.1
 _FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active", "department", "actor_type")
 
 _ADMIN = "admin"
-_NO_ADMIN = (
-    "Nobody would be an admin after this load, so nobody was loaded. Give somebody in the list the access admin, "
-    "or repeat it with --without-admin."
-)
-
 Item = TypeVar("Item")
 
 
@@ -97,7 +92,10 @@ def _require_an_admin(connection: Connection, wanted: Sequence[PersonToLoad], co
     there = set(people.holders(connection, _ADMIN))
     stay = set() if complete else there - {one.person.id for one in wanted}
     if there and not stay and not any(_is_admin(one.person) for one in wanted):
-        raise LastAdmin(_NO_ADMIN)
+        raise LastAdmin(
+            "Nobody would be an admin after this load, so nobody was loaded. Give somebody in the list the access admin, "
+            "or repeat it with --without-admin."
+        )
 
 
 async def _pause(seconds: float) -> None:
