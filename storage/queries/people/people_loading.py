@@ -93,8 +93,8 @@ def _require_an_admin(connection: Connection, wanted: Sequence[PersonToLoad], co
     stay = set() if complete else there - {one.person.id for one in wanted}
     if there and not stay and not any(_is_admin(one.person) for one in wanted):
         raise LastAdmin(
-            "Nobody would be an admin after this load, so nobody was loaded. Give somebody in the list the access admin, "
-            "or repeat it with --without-admin."
+            "Nobody would be an admin after this load, so nobody was loaded. Give somebody in the list the access "
+            "admin, or repeat it with --without-admin."
         )
 
 
