@@ -18,6 +18,7 @@ from storage.database import Database
 from tests.api_desk import BASE, ApiDesk, working_desk
 from tests.approvals import EXPENSE
 from tests.pages import browser_of
+from tests.unit.core import blueprint, graph
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"
 PAGE = b"<!doctype html><html><script>alert(1)</script></html>"
@@ -183,3 +184,43 @@ async def test_a_missing_file_is_a_finding_of_the_audit(desk: ApiDesk, tmp_path:
     for person, page in (("ann", f"/requests/{request['id']}"), ("bob", f"/tasks/{request['tasks'][0]['id']}")):
         shown = (await (await browser_of(desk, person)).get(page)).text
         assert "This file is missing in the store. Tell an admin." in shown
+
+
+async def test_a_file_that_follows_a_start_makes_decisions_on_what_was_before_stale(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    assert (task["revision"], task["status"]) == (1, "open"), "it is asked for at once"
+    assert (await upload(desk, request)).status_code == 201
+    address = f"/workflow/tasks/{task['id']}/decide/"
+    stale = await desk.post(address, {"decision": "approve", "revision": 1}, as_="bob")
+    assert stale.status_code == 409
+    assert stale.json()["reason"] == "content_changed"
+    assert [one["field"] for one in stale.json()["difference"]] == ["attachments"]
+    assert (await desk.post(address, {"decision": "approve", "revision": 2}, as_="bob")).status_code == 200
+    late = await upload(desk, request, PDF + b"%", name="late.pdf")
+    assert late.status_code == 409, "what was decided on does not change behind it"
+
+
+async def test_a_process_that_waits_for_its_files_asks_nobody_before_they_are_there(desk: ApiDesk) -> None:
+    files: dict[str, Any] = {"type": "wait", "event": "files_complete", "timeout_hours": 1}
+    process = blueprint(
+        {"stage_name": "Board", "approvers": ["user:bob"]},
+        graph_spec=graph(
+            "start -> files",
+            "files -> board on event",
+            "files -> expired on timeout",
+            "board -> approved on approved",
+            "board -> rejected on rejected",
+            nodes={"files": files, "board": {"step": "Board"}},
+        ),
+    )
+    request = await desk.start(await desk.publish(process, owner="user:desi"))
+    assert request["tasks"] == []
+    for number in range(2):
+        answer = await upload(desk, request, PDF + bytes([number]), name=f"{number}.pdf")
+        assert answer.json()["revision"] == number + 2
+    event = {"name": "files_complete"}
+    told = await desk.post(f"/workflow/requests/{request['id']}/events/", event, as_="desi")
+    assert told.status_code == 200, told.text
+    (task,) = told.json()["tasks"]
+    assert (task["assignee"], task["revision"]) == ("user:bob", 3)
