@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import gc
 import http.client
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
 
 from cli import bootstrap, http_server, installation
+from cli.supervisor.child import end_with
 from cli.supervisor.roles import HOST, Roles, Surroundings, described
 from cli.supervisor.supervisor import Supervisor, ToldToStop
 from cli.terminal.options import Json, settings_with
@@ -82,9 +86,10 @@ def everything_running(settings: Settings) -> Iterator[dict[str, Any]]:
     """
     context = get_context("fork")
     answers, answering = context.Pipe(duplex=False)
-    process = context.Process(target=_run_beside, args=(settings, answering))
+    process = context.Process(target=_run_beside, args=(settings, answering, os.getpid()))
     process.start()
     answering.close()
+    before = signal.signal(signal.SIGTERM, _leave)
     try:
         answer = answers.recv()
         if isinstance(answer, PlacetError):
@@ -97,9 +102,16 @@ def everything_running(settings: Settings) -> Iterator[dict[str, Any]]:
             process.terminate()
         process.join()
         answers.close()
+        signal.signal(signal.SIGTERM, before)
 
 
-def _run_beside(settings: Settings, answering: Connection) -> None:
+def _leave(number: int, _: FrameType | None) -> None:
+    """End this process in order: whatever runs beside it is ended as well."""
+    raise SystemExit(128 + number)
+
+
+def _run_beside(settings: Settings, answering: Connection, beside: int) -> None:
+    end_with(beside, signal.SIGTERM)
     try:
         run_everything(settings, answering.send)
     except PlacetError as error:

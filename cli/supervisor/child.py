@@ -83,7 +83,7 @@ class Child:
 
 def _live(role: Role, supervisor: int, reporting: Connection, logging: int) -> None:
     """Run in the child."""
-    _end_with(supervisor)
+    end_with(supervisor)
     for descriptor in (sys.stdout.fileno(), sys.stderr.fileno()):
         os.dup2(logging, descriptor)
     os.close(logging)
@@ -106,11 +106,11 @@ def _live(role: Role, supervisor: int, reporting: Connection, logging: int) -> N
         raise SystemExit(1) from None
 
 
-def _end_with(supervisor: int) -> None:
-    """Have the kernel end this process with the supervisor, however that ends. Its only thread forked this process."""
+def end_with(parent: int, by: signal.Signals = signal.SIGKILL) -> None:
+    """Have the kernel end this process with its parent, however that ends. Its only thread forked this process."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != supervisor:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, by)
+    if os.getppid() != parent:
         os._exit(1)
 
 
