@@ -88,7 +88,7 @@ class CostReportView(View):
     now: Shown
     timezone: str
     group_by: list[Grouping]
-    items: list[CostRowView]
+    rows: list[CostRowView]
     totals: list[CostRowView]
     prices: list[PricesView]
 

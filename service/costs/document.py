@@ -20,7 +20,7 @@ def document(report: CostReport) -> dict[str, Any]:
         "now": moment(report.now),
         "timezone": order.zone.key,
         "group_by": list(order.group_by),
-        "items": [_row(row) for row in report.rows],
+        "rows": [_row(row) for row in report.rows],
         "totals": [_row(row) for row in report.totals],
         "prices": [_prices(name, used) for name, used in report.prices.items()],
     }

@@ -78,25 +78,25 @@ async def test_costs_by_process_stage_and_month_add_up_to_those_of_the_single_re
         assert Decimal(total["people_cost"]) == together(single, "approvers") == Decimal(80)
         assert abs(Decimal(total["delay_cost"]) - together(single, "delay")) <= Decimal("0.05")
         for part in ("people_cost", "delay_cost", "total_cost", "people_hours", "delay_hours", "decisions"):
-            assert together(found["items"], part) == Decimal(str(total[part])), (group_by, part)
+            assert together(found["rows"], part) == Decimal(str(total[part])), (group_by, part)
     whole = await costs(desk, f"template={name}&{WHEN}&{PRICES}&group_by=template,stage,month")
-    assert {row["month"] for row in whole["items"]} == {"2026-01", "2026-02"}
-    assert {row["stage"] for row in whole["items"]} >= {"Manager Approval", "CFO Approval"}
-    assert all(row["no_price"] == [] for row in whole["items"])
+    assert {row["month"] for row in whole["rows"]} == {"2026-01", "2026-02"}
+    assert {row["stage"] for row in whole["rows"]} >= {"Manager Approval", "CFO Approval"}
+    assert all(row["no_price"] == [] for row in whole["rows"])
 
 
 async def test_without_a_price_there_is_no_amount_and_never_a_zero(desk: ApiDesk) -> None:
     name = await past(desk, 2)
     found = await costs(desk, f"template={name}&{WHEN}")
-    (row,) = found["items"]
+    (row,) = found["rows"]
     assert (row["people_cost"], row["delay_cost"], row["total_cost"], row["currency"]) == (None,) * 4
     assert row["no_price"] == ["people", "delay"]
     assert (row["decisions"], row["decisions_without_price"]) == (4, 4)
     assert round(Decimal(row["people_hours"]), 2) == Decimal("0.67")
     half = await costs(desk, f"template={name}&{WHEN}&delay_hour=1")
-    assert half["items"][0]["no_price"] == ["people"]
-    assert half["items"][0]["people_cost"] is None
-    assert half["items"][0]["total_cost"] == half["items"][0]["delay_cost"]
+    assert half["rows"][0]["no_price"] == ["people"]
+    assert half["rows"][0]["people_cost"] is None
+    assert half["rows"][0]["total_cost"] == half["rows"][0]["delay_cost"]
 
 
 async def test_prices_come_from_the_newest_simulation_of_somebody_who_designs(desk: ApiDesk) -> None:
@@ -126,9 +126,9 @@ async def test_owners_see_what_is_theirs_and_others_nothing(desk: ApiDesk) -> No
         session.execute(update(ApprovalRequest).where(~mine).values(owner=None))
     for person in ("audrey", "adam", "desi"):
         found = await costs(desk, WHEN, person)
-        assert {row["template"] for row in found["items"]} == {name, other}, person
-    assert [row["template"] for row in (await costs(desk, WHEN, "ava"))["items"]] == [name]
-    assert (await costs(desk, WHEN, "rex"))["items"] == []
+        assert {row["template"] for row in found["rows"]} == {name, other}, person
+    assert [row["template"] for row in (await costs(desk, WHEN, "ava"))["rows"]] == [name]
+    assert (await costs(desk, WHEN, "rex"))["rows"] == []
     for person in ("ava", "rex"):
         await costs(desk, f"template={other}&{WHEN}", person, expect=404)
     await costs(desk, f"template=Nothing&{WHEN}", "adam", expect=404)
@@ -146,10 +146,10 @@ async def test_what_is_open_is_counted_to_now_and_what_machines_decided_is_no_wo
         )
         session.execute(update(StoredPerson).where(col(StoredPerson.id) == "carl").values(actor_type="service"))
     found = await costs(desk, f"template={name}&from={began:%Y-%m-%d}&to={began + timedelta(days=9):%Y-%m-%d}&{PRICES}")
-    (row,) = found["items"]
+    (row,) = found["rows"]
     assert (row["requests"], row["open_requests"]) == (1, 1)
     assert Decimal(3) <= Decimal(row["delay_hours"]) < Decimal("3.5")
-    (row,) = (await costs(desk, f"template={name}&{WHEN}&{PRICES}"))["items"]
+    (row,) = (await costs(desk, f"template={name}&{WHEN}&{PRICES}"))["rows"]
     assert (row["decisions"], row["automatic_decisions"]) == (1, 1)
 
 
@@ -165,7 +165,7 @@ async def test_requests_are_read_page_by_page_and_each_counts_once(
             .where(col(ApprovalRequest.id).in_([f"past-{n}-{name}" for n in range(4)]))
             .values(ended_at=None, started_at=START)
         )
-    (row,) = (await costs(desk, f"template={name}&{WHEN}"))["items"]
+    (row,) = (await costs(desk, f"template={name}&{WHEN}"))["rows"]
     assert (row["requests"], row["open_requests"]) == (8, 4)
     monkeypatch.setattr(stored, "MOST_REQUESTS", 4)
     refused = await desk.get(f"{COSTS}?template={name}&{WHEN}", as_="adam")
