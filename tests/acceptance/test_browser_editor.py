@@ -227,7 +227,7 @@ def test_without_scripts_a_draft_is_tried_out_on_a_page_of_its_own(placet: Place
     page.get_by_role("button", name="Explore").click()  # it needs no values
     way = page.locator("#trial .trial").filter(has_text="Rejected").first
     way.get_by_role("link", name=re.compile("rehearse this way")).click()
-    expect(page.get_by_label(re.compile("^Reject in: "))).to_be_checked()
+    expect(page.get_by_role("checkbox", name=re.compile("^Reject in: "))).to_be_checked()
     page.get_by_role("button", name="Rehearse").click()
     expect(page.locator("[data-trial-summary]")).to_have_text("It ends: Rejected")
     expect(page.locator("#trial table")).to_be_visible()

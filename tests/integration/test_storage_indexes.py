@@ -73,6 +73,36 @@ ASKED: dict[str, Ask] = {
 }
 
 
+KINDS = {1: "started", 2: "task_opened", 3: "decided"}
+
+
+def _fill_courses(connection: Connection, began: dict[int, datetime], running: dict[int, bool]) -> None:
+    """Write the task and the entries of each request."""
+    connection.execute(
+        insert(ApprovalTask),
+        [
+            {
+                "id": f"r{n}-1", "request_id": f"r{n}", "position": 1, "stage": "Manager", "round": 1,
+                "assignee": f"p{(n + 7) % PEOPLE}", "candidates": [], "delegates": [], "assigned_via": "approver",
+                "status": "open" if running[n] else "decided", "opened_at": began[n], "escalation_level": 0,
+                "sla_state": "breached" if n % 4000 == 0 else "ok",
+            }
+            for n in began
+        ],
+    )  # fmt: skip
+    connection.execute(
+        insert(AuditEntry),
+        [
+            {
+                "request_id": f"r{n}", "seq": seq, "at": began[n], "kind": KINDS[seq], "actor": "system",
+                "detail": "{}", "hash": f"{n}-{seq}", "recorded_at": began[n],
+            }
+            for n in began
+            for seq in KINDS
+        ],
+    )  # fmt: skip
+
+
 def _fill(connection: Connection) -> None:
     """Write requests of months: one in 400 still has an open task, the rest has ended and its notices are sent."""
     numbers = range(REQUESTS)
@@ -90,18 +120,7 @@ def _fill(connection: Connection) -> None:
             for n in numbers
         ],
     )  # fmt: skip
-    connection.execute(
-        insert(ApprovalTask),
-        [
-            {
-                "id": f"r{n}-1", "request_id": f"r{n}", "position": 1, "stage": "Manager", "round": 1,
-                "assignee": f"p{(n + 7) % PEOPLE}", "candidates": [], "delegates": [], "assigned_via": "approver",
-                "status": "open" if running[n] else "decided", "opened_at": began[n], "escalation_level": 0,
-                "sla_state": "breached" if n % 4000 == 0 else "ok",
-            }
-            for n in numbers
-        ],
-    )  # fmt: skip
+    _fill_courses(connection, began, running)
     connection.execute(
         insert(TaskCandidate),
         [{"person": f"p{n % PEOPLE}", "task_id": f"r{n}-1"} for n in numbers],
@@ -109,21 +128,9 @@ def _fill(connection: Connection) -> None:
     connection.execute(
         insert(Participant), [{"request_id": f"r{n}", "person": f"p{(n + 7) % PEOPLE}"} for n in numbers]
     )
-    kinds = {1: "started", 2: "task_opened", 3: "decided"}
-    connection.execute(
-        insert(AuditEntry),
-        [
-            {
-                "request_id": f"r{n}", "seq": seq, "at": began[n], "kind": kinds[seq], "actor": "system",
-                "detail": "{}", "hash": f"{n}-{seq}", "recorded_at": began[n],
-            }
-            for n in numbers
-            for seq in kinds
-        ],
-    )  # fmt: skip
     notices = [
         {
-            "key": f"r{n}:{seq}", "request_id": f"r{n}", "seq": seq, "hash": f"{n}-{seq}", "event": kinds[seq],
+            "key": f"r{n}:{seq}", "request_id": f"r{n}", "seq": seq, "hash": f"{n}-{seq}", "event": KINDS[seq],
             "person": f"p{n % PEOPLE}", "created_at": began[n], "next_attempt_at": began[n], "attempts": 1,
         }
         for n in numbers
@@ -395,6 +402,7 @@ def _fill_insight(connection: Connection) -> None:
             for n in numbers
         ],
     )
+    _fill_courses(connection, at, dict.fromkeys(numbers, False))
     began: dict[str, Any] = {"visit": 1, "end_seq": 3, "actual_seconds": 9e3, "warned": True, "head": "h"}
     connection.execute(
         insert(SlaExecution),

@@ -175,6 +175,8 @@
     form.addEventListener("submit", (event) => {
       const button = event.submitter, decision = button?.dataset.decision, comment = form.elements.comment;
       if (button?.formNoValidate && !decision) return;
+      for (const timer of timers.values()) clearTimeout(timer); // what is sent is judged here, for this decision, and not a little later
+      timers.clear();
       const asked = boxes().filter((box) => (box.name || box.id).match(/^(f-)?form[.-]/));
       // A stage's form is an approval's; whoever decides otherwise may fill it in.
       const left = decision && decision !== "approve" && !asked.some((box) => (box.name ? filled(box) : anyFilled(box))) ? asked : [];
