@@ -19,8 +19,8 @@ _BETWEEN = re.compile(r"[,;:·()→|/]")
 _UNSEEN = {"script", "style", "template"}
 # What stands in these is meant as code.
 _AS_CODE = {"code", "pre", "textarea", "kbd"}
-# They are the same in German, or what somebody has written.
-_WORDS = {"text"}
+# They are the same in German, or what somebody has written: the variable of a process, and an order of lists as well.
+_WORDS = {"text", "amount"}
 
 
 @cache

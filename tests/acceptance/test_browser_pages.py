@@ -161,6 +161,8 @@ def test_every_page_is_whole_to_the_eye_to_the_keyboard_and_to_a_screen_reader(
             found.append(f"{path} for {person}: {answer.status} {visitor.page.title()}")
             continue
         found += look_at(visitor, path)
+        if path.startswith("/admin/"):  # shows what is stored as it is stored
+            continue
         german = visitor.page.context.request.get(address, headers={"Accept-Language": "de"}).text()
         found += [f"{path} shows the code {code!r}, which needs words" for code in raw_codes(german)]
     assert found == [], "\n".join(found)

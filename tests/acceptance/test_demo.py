@@ -19,7 +19,7 @@ import pytest
 from tests.processes import BIN, descendants
 from tests.waiting import PATIENCE, poll
 
-ADDRESS = re.compile(r"^\s+(\w+), who .*?(http://\S+/login/\S+)", re.MULTILINE)
+ADDRESS = re.compile(r"^\s+(\w+), \S.*?(http://\S+/login/\S+)", re.MULTILINE)
 ASKED = {"Max": "max", "Rita": "rita", "Carla": "carla", "Olivia": "olivia"}
 _PATIENCE = 3 * PATIENCE  # it starts an engine, and plays a story of seconds
 _CTRL_C = b"\x03"

@@ -221,7 +221,7 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             _("Canaries"),
             "template version baseline share status began_at",
             newest="began_at",
-            few=("version_id", "baseline_id"),
+            few=("template",),
         ),
         _table(
             CanaryRequest,
