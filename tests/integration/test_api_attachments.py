@@ -208,7 +208,6 @@ async def test_a_process_that_waits_for_its_files_asks_nobody_before_they_are_th
         graph_spec=graph(
             "start -> files",
             "files -> board on event",
-            "files -> expired on timeout",
             "board -> approved on approved",
             "board -> rejected on rejected",
             nodes={"files": files, "board": {"step": "Board"}},

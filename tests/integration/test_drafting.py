@@ -207,7 +207,7 @@ async def test_a_change_of_a_process_is_a_suggestion_with_its_patch_and_its_back
     )
     assert after == before + 1
     assert name in model.told[0][1]["content"]
-    assert unknown.status_code == 404
+    assert unknown.status_code == 422
 
 
 async def test_what_would_be_sent_is_shown_without_sending(sqlite_database: Database) -> None:

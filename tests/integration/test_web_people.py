@@ -120,7 +120,7 @@ async def test_one_person_is_shown_with_what_is_theirs(desk: ApiDesk, database: 
     browser = await browser_of(desk, "adam")
     page = (await browser.get("/operations/people/bob")).text
     said = text_of(page)
-    for part in ("requester, approver", "Dora", "Manager", "bob@example.com", "Expires soon", "Never used"):
+    for part in ("Requester, Approver", "Dora", "Manager", "bob@example.com", "Expires soon", "Never used"):
         assert part in said, part
     assert "&lt;i&gt;ERP" in page
     assert "A &lt;b&gt;chair" in page
@@ -171,7 +171,7 @@ async def test_an_absence_that_cannot_be_is_refused_with_what_is_wrong(
         field = {"move": "substitute"}.get(wrong, wrong)
         label = {"substitute": "Substitute", "first": "First day", "last": "Last day"}[field]
         assert re.search(rf'<a href="#f-{field}">{label}</a>: [^<]*{message}', page), "above the form"
-        assert re.search(rf'<p class="error" id="f-{field}-error">.*{message}', page), "beside its field"
+        assert re.search(rf'<p class="error" id="f-{field}-error"[^>]*>.*{message}', page), "beside its field"
     assert (await database.read(people.get, "bob")).away == []
 
 
