@@ -146,7 +146,7 @@ def test_the_tasks_of_those_who_leave_while_no_worker_runs_move_on_afterwards(pl
     staying = place.home / "staying.json"
     staying.write_text(json.dumps([row for row in STAFF if row["id"] != "bob"]))
     report = json.loads(place.run("people", "load", staying, "--complete", "--json"))
-    assert report == {"loaded": len(STAFF) - 1, "changed": 0, "left": ["bob"]}
+    assert report == {"loaded": len(STAFF) - 1, "changed": 0, "left": ["bob"], "admins": 1}
     parts.restart_worker()
     poll(lambda: "reassigned" in [item["kind"] for item in parts.timeline(request["id"])], what="the succession")
     (task,) = parts.caller("ann")("GET", f"requests/{request['id']}/")["tasks"]

@@ -40,7 +40,7 @@ async def test_a_fault_of_a_form_is_told_in_german_beside_its_field_and_above_th
     refused = await send(await german(desk, "ann"), f"/requests/new/{template}", **{"input.amount": "-5"})
     assert refused.status_code == 422, refused.text
     page = unescape(refused.text)
-    assert page.count("mindestens 0 ist nötig") == 2
+    assert page.count("Geben Sie mindestens 0 ein.</") == 2
     assert "is needed" not in page
     answer = await desk.post("/workflow/requests/", {"template": name, "input": {"amount": "-5"}}, as_="ann")
     assert answer.json()["errors"][0]["message"] == "at least 0 is needed", "the API speaks English"

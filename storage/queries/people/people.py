@@ -119,19 +119,22 @@ def is_active(connection: Connection, person: str) -> bool:
 
 def others_with(connection: Connection, access: str, person: str) -> list[str]:
     """Return the active people with an access besides one; they stay as they are until the transaction ends."""
-    return [one for one in holders(connection, access) if one != person]
+    query = _with_access(access).with_for_update()
+    return [row.id for row in connection.execute(query) if access in row.access and row.id != person]
 
 
 def holders(connection: Connection, access: str) -> list[str]:
-    """Return the active people with an access; they stay as they are until the transaction ends."""
-    query = (
+    """Return the active people with an access."""
+    return [row.id for row in connection.execute(_with_access(access)) if access in row.access]
+
+
+def _with_access(access: str) -> Select[str, list[str]]:
+    return (
         select(col(StoredPerson.id), col(StoredPerson.access))
         .where(col(StoredPerson.active))
         .where(cast(col(StoredPerson.access), String).contains(f'"{access}"', autoescape=True))
         .order_by(col(StoredPerson.id))
-        .with_for_update()
     )
-    return [row.id for row in connection.execute(query) if access in row.access]
 
 
 def actor_type(connection: Connection, person: str) -> str:
