@@ -248,7 +248,8 @@ def test_the_command_prints_the_table_and_the_document(
     period = ["costs", "--from", "2026-01", "--to", "2026-04", "--template", name]
     shown = CliRunner().invoke(app, period)
     assert shown.exit_code == 0, shown.output
-    assert "no price" in shown.stdout
+    unpriced = CliRunner().invoke(app, [*period, "--json"])
+    assert json.loads(unpriced.stdout)["totals"][0]["people_cost"] is None, "without a price it is never 0"
     prices = tmp_path / "prices.json"
     prices.write_text(json.dumps({"approver_hour": 60, "people": {"carl": "120"}, "delay_hour": "0.5"}))
     found = CliRunner().invoke(app, [*period, "--prices", str(prices), "--group-by", "month", "--json"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -11,15 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 import pytest_asyncio
 
 from storage.database import Database
-from tests import pool_work as work
-from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
+from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.pages import browser_of, csrf_token, send
 from tests.unit.core import blueprint
-from tests.waiting import PATIENCE
 
 EXPENSE = Path(__file__).parents[2] / "blueprints/expense.json"
 
@@ -138,53 +134,6 @@ async def test_an_empty_draft_is_sound_and_its_findings_are_told_beside_their_pa
     await send(browser, draft, **form | {"op": "save", "p1.approvers.0.who": "nobody at all ("})
     page = (await browser.get(f"{draft}/findings")).text
     assert re.search(r'class="finding error" data-at="node:approval"', page), page[page.find("data-report") :][:3000]
-
-
-async def test_a_check_that_nobody_waits_for_any_more_ends_with_its_process(
-    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    browser = await browser_of(desk, "desi")
-    draft = await begun(desk, browser)
-    pool = context_of(desk).pool
-    before = set(pool.pids)
-
-    async def endless(*_: Any, **__: Any) -> Any:
-        return await pool.run(work.sleep)
-
-    monkeypatch.setattr("service.drafts.analysis.check_definition", endless)
-    answered: list[int] = []
-
-    async def receive() -> dict[str, Any]:
-        if not sent:
-            sent.append(True)
-            return {"type": "http.request", "body": b"", "more_body": False}
-        if set(pool.pids) <= before:  # nothing comes before the check is under way
-            await asyncio.Event().wait()
-        return {"type": "http.disconnect"}
-
-    async def send_(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            answered.append(message["status"])
-
-    sent: list[bool] = []
-    cookies = "; ".join(f"{one.name}={one.value}" for one in browser.cookies.jar)
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "GET",
-        "scheme": "http",
-        "path": f"{draft}/findings",
-        "raw_path": f"{draft}/findings".encode(),
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"127.0.0.1:8420"), (b"cookie", cookies.encode())],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 8420),
-    }
-    await asyncio.wait_for(desk.http._transport.app(scope, receive, send_), PATIENCE)  # type: ignore[attr-defined]
-    assert set(pool.pids) <= before, "the process has ended"
-    assert answered == [499]
 
 
 async def test_a_draft_is_explored_and_a_rehearsal_takes_the_way_that_was_chosen(desk: ApiDesk) -> None:
