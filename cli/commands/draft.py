@@ -6,13 +6,13 @@ import json
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from cli.database import migrated_database
+from cli.evaluation import evaluating
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import err, errors_as_messages, out, print_json, progress
@@ -21,9 +21,6 @@ from placet.errors import DraftingFailed, InputInvalid
 from service.drafting.drafting import Drafted, draft, preview
 from service.drafting.settings import DraftingSettings, settings_of
 from service.drafting.writing import described
-from service.pool.pool import processes
-from service.simulations.simulator import Simulator
-from service.suggestions.evaluation import Evaluator
 from service.suggestions.suggestions import Author
 from worker.settings import Settings
 
@@ -85,14 +82,8 @@ async def _preview(settings: Settings, asked: _Asked) -> tuple[dict[str, str], .
 
 
 async def _draft(settings: Settings, drafting: DraftingSettings, asked: _Asked) -> Drafted:
-    async with migrated_database(settings) as database, processes(settings.limits) as pool:
-        evaluator = Evaluator(
-            database=database,
-            pool=pool,
-            simulator=Simulator(database=database, pool=pool),
-            clock=lambda: datetime.now(UTC),
-        )
-        first = described(await preview(database, asked.words, asked.template))
+    async with evaluating(settings) as evaluator:
+        first = described(await preview(evaluator.database, asked.words, asked.template))
         progress(f"This is sent to {drafting.model} ({drafting.url or 'at its provider'}):")
         _tell(first)
         try:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from cli.database import migrated_database
+from cli.evaluation import evaluating
 from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
@@ -15,9 +14,6 @@ from cli.terminal.output import errors_as_messages, out, print_json, progress
 from insight.scoring.scorer import LEAST_OF_BOTH
 from placet.audit.admin_acts import OPERATOR
 from placet.audit.chain import moment
-from service.pool.pool import processes
-from service.simulations.simulator import Simulator
-from service.suggestions.evaluation import Evaluator
 from service.suggestions.generation import DAYS, LEAST_OCCURRENCES, MOST_DAYS, Generated, Order, generate
 from storage.tables.suggestions import WorkflowSuggestion
 from worker.settings import Settings
@@ -81,11 +77,5 @@ def _item(row: WorkflowSuggestion) -> dict[str, Any]:
 
 
 async def _generate(settings: Settings, order: Order) -> Generated:
-    async with migrated_database(settings) as database, processes(settings.limits) as pool:
-        evaluator = Evaluator(
-            database=database,
-            pool=pool,
-            simulator=Simulator(database=database, pool=pool),
-            clock=lambda: datetime.now(UTC),
-        )
+    async with evaluating(settings) as evaluator:
         return await generate(evaluator, order, by=OPERATOR)

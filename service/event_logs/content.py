@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -25,6 +26,18 @@ class LogContent:
     seen: Mapping[str, Seen]
     columns: Sequence[str]
     cases: int
+
+    def suggested(self, min_occurrences: int) -> dict[str, Any]:
+        """Return a blueprint out of it, measured on later cases; raises InputInvalid where it shows no process."""
+        return suggesting.suggest(
+            self.parts,
+            self.seen,
+            self.columns,
+            name=self.name,
+            owner=self.owner,
+            min_occurrences=min_occurrences,
+            cases=self.cases,
+        )
 
     def discovered(self, min_occurrences: int, *, most: int = suggesting.MOST_CASES) -> Discovered:
         """Find its process; raises InputInvalid where it shows none."""

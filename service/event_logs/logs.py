@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from insight.event_logs import importing, suggesting
+from insight.event_logs import importing
 from placet.definition.model import parse_definition
 from placet.errors import Busy, Conflict, InputInvalid
 from placet.sentences import sentence
@@ -123,17 +122,7 @@ async def suggest(context: Context, principal: Principal, log_id: str, *, min_oc
     Raises NotFound, Conflict where the log was not read, and InputInvalid where it shows no process.
     """
     content = await context.database.read(content_of, log_id, f"user:{principal.person}")
-    work = partial(
-        suggesting.suggest,
-        content.parts,
-        content.seen,
-        content.columns,
-        name=content.name,
-        owner=content.owner,
-        min_occurrences=min_occurrences,
-        cases=content.cases,
-    )
-    return await context.pool.run(work, by=principal.person, seconds=SUGGEST_SECONDS)
+    return await context.pool.run(content.suggested, min_occurrences, by=principal.person, seconds=SUGGEST_SECONDS)
 
 
 async def evaluate_forecasts(
