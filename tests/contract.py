@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
 
-from tests.processes import Installation, known
+from tests.processes import Installation, installation, known
+from tests.waiting import PATIENCE
 
 _ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2099-01-01T00:00:00Z"}
 ANYBODY = ("requester", "approver")
@@ -148,6 +152,18 @@ class Placet:
         """Return what happened to a request, of these kinds or all."""
         items = self.get("ada", f"requests/{request['id']}/timeline/?limit=500")["items"]
         return [item for item in items if not kinds or item["kind"] in kinds]
+
+
+@contextmanager
+def opened(home: Path) -> Iterator[Placet]:
+    """Give a running installation with people in it."""
+    # Links that decide need no session here; stages that say so need one, as they do by default.
+    with installation(home, PLACET_DECISION_LINKS="bearer") as place:
+        tokens = place.load(PEOPLE)
+        _, where = place.up()
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
+            first = http.get(f"{where['api']}/api/v1/metrics/prometheus")
+            yield Placet(place=place, where=where, tokens=tokens, http=http, first_metrics=first.text)
 
 
 def problem(answer: httpx.Response) -> dict[str, Any]:

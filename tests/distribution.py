@@ -13,13 +13,15 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 TOGETHER = "the tests of one installation"
-_TOGETHER = re.compile(r"tests/acceptance/test_(browser|contract|suggestions)")
+_TOGETHER = re.compile(r"tests/acceptance/test_(browser(?!_pictures|_story)|contract|suggestions)")
 # By the seconds that they took; the others follow by their number of tests.
 LONGEST: tuple[str, ...] = (
     TOGETHER,
     "tests/acceptance/test_faults.py",
     "tests/acceptance/test_crash.py",
     "tests/acceptance/test_processes.py",
+    "tests/acceptance/test_browser_pictures.py",
+    "tests/acceptance/test_browser_story.py",
     "tests/acceptance/test_simulations.py",
     "tests/acceptance/test_readme.py",
     "tests/acceptance/test_crash_new_request.py",

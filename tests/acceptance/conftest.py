@@ -6,15 +6,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.api_desk import warm_pool
 from tests.browser import Visitors
-from tests.contract import PEOPLE, Placet
-from tests.processes import installation
-from tests.waiting import PATIENCE
+from tests.contract import Placet, opened
 
 __all__ = ["browser", "placet", "visit", "warm_pool"]
 
@@ -22,13 +19,8 @@ __all__ = ["browser", "placet", "visit", "warm_pool"]
 @pytest.fixture(scope="package")
 def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
     """Give a running installation with people in it, which ends before other tests need the processors."""
-    # Links that decide need no session here; stages that say so need one, as they do by default.
-    with installation(tmp_path_factory.mktemp("contract") / "home", PLACET_DECISION_LINKS="bearer") as place:
-        tokens = place.load(PEOPLE)
-        _, where = place.up()
-        with httpx.Client(trust_env=False, timeout=PATIENCE) as http:
-            first = http.get(f"{where['api']}/api/v1/metrics/prometheus")
-            yield Placet(place=place, where=where, tokens=tokens, http=http, first_metrics=first.text)
+    with opened(tmp_path_factory.mktemp("contract") / "home") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

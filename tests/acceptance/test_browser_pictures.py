@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.acceptance.test_browser_simulations import simulated
 from tests.browser import Visitor, Visitors
-from tests.contract import Placet
+from tests.contract import Placet, opened
 from tests.waiting import poll
 
 ROOT = Path(__file__).parents[2]
@@ -39,6 +40,13 @@ WAITING: list[tuple[str, str, str, dict[str, str]]] = [
     ("Purchase order", "robin", "Standing desks for the new office", {"amount": "5868", "supplier": "Nordholz"}),
     ("Purchase order", "robin", "Licences of the drawing program", {"amount": "1150", "supplier": "Linie AG"}),
 ]
+
+
+@pytest.fixture(scope="module")
+def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
+    """Give an installation in which nothing waits for anybody but what these tests ask for."""
+    with opened(tmp_path_factory.mktemp("pictures") / "home") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

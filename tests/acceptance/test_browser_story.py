@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser import AMOUNT, PNG, Visitor, Visitors
-from tests.contract import Placet, open_tasks
+from tests.contract import Placet, open_tasks, opened
 
 TITLE = "A chair that can be raised"
 STAGES: tuple[dict[str, Any], ...] = (
@@ -21,6 +21,13 @@ STAGES: tuple[dict[str, Any], ...] = (
     {"stage_name": "Finance", "approvers": ["role:department_head"], "sla_hours": 24},
     {"stage_name": "Board", "approvers": ["role:cfo"], "comment_required": ["approve"]},
 )
+
+
+@pytest.fixture(scope="module")
+def placet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Placet]:
+    """Give an installation in which nothing waits for anybody but what these tests ask for."""
+    with opened(tmp_path_factory.mktemp("story") / "home") as running:
+        yield running
 
 
 class Story:

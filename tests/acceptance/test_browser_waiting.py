@@ -62,10 +62,10 @@ def test_why_somebody_is_asked_can_be_asked_without_scripts(placet: Placet, visi
 
 
 def test_a_stuck_request_says_so_in_the_dark_and_in_german(placet: Placet, visit: Visitors) -> None:
-    mia = {"id": "mia", "name": "Mia Absent", "email": "mia@example.com", "access": ["approver"], "away": None}
-    placet.post("ada", "people/", mia, expect=201)
-    request = started(placet, TITLE, {**STAGE, "approvers": ["user:mia"]})
-    placet.put("ada", "people/mia/", mia | {"away": ALWAYS})
+    nina = {"id": "nina", "name": "Nina Absent", "email": "nina@example.com", "access": ["approver"], "away": None}
+    placet.post("ada", "people/", nina, expect=201)
+    request = started(placet, TITLE, {**STAGE, "approvers": ["user:nina"]})
+    placet.put("ada", "people/nina/", nina | {"away": ALWAYS})
     visitor = visit("rita", color_scheme="dark", locale="de-DE")
     page = visitor.go(f"/requests/{request['id']}")
     panel = page.locator("#waiting")
