@@ -44,6 +44,11 @@ COMMANDS = (
         "Print a one-time address that logs a person in with a browser.",
     ),
     LazyCommand(
+        "ask",
+        "cli.commands.ask:ask_command",
+        "Ask for an approval, for example in a pipeline, and wait for it. The exit code tells the outcomes apart.",
+    ),
+    LazyCommand(
         "verify",
         "cli.commands.verify:verify_command",
         "Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken.",

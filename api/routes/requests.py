@@ -27,6 +27,7 @@ from placet.json_text import with_floats
 from service import commands
 from service.commands import act_on_request
 from service.documents import PersonRef
+from service.long_poll import MOST_SECONDS, settled
 from service.requests import RequestDraft, start_request
 from service.verification import verify_for
 from service.visibility import all_present, seen_request, visibility_of_caller
@@ -107,8 +108,23 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
 
 
 @router.get("/{request_id}/")
-async def read_request(context: Here, caller: Caller, request_id: str) -> RequestView:
-    """Show one request with all of its tasks."""
+async def read_request(
+    context: Here,
+    caller: Caller,
+    request_id: str,
+    wait: Annotated[
+        int,
+        Query(
+            ge=0,
+            le=MOST_SECONDS,
+            description="Answer once the request has ended or was returned for changes, at the latest after so many "
+            "seconds.",
+        ),
+    ] = 0,
+) -> RequestView:
+    """Show one request with all of its tasks. With `wait` this is a long poll: a call that is made again to wait on."""
+    if wait:
+        return _view(context, await settled(context, caller, request_id, seconds=wait))
     return _view(context, await context.database.read(seen_request, caller, request_id, context.now()))
 
 

@@ -70,6 +70,11 @@ class Admission:
         """How many wait for their turn."""
         return sum(map(len, self._waiting.values()))
 
+    @property
+    def closed(self) -> bool:
+        """Whether everyone is refused, because the process stops."""
+        return self._closed
+
     def close(self) -> None:
         """Refuse those who wait and whoever comes; those inside stay until they are done."""
         self._closed = True

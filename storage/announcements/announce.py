@@ -25,7 +25,7 @@ _PENDING = "placet announcements"  # of a connection to SQLite: the topics that 
 
 
 def request_topic(request_id: str) -> str:
-    """Return the topic of a request that has begun: its first entries can be read."""
+    """Return the topic of a request that has begun, has ended or was returned: the entries that say so can be read."""
     return f"request:{request_id}"
 
 

@@ -142,9 +142,13 @@ def stored_seq(connection: Connection, request_id: str) -> int:
 
 
 def _topics(fresh: Sequence[_NewPart], *, held: bool) -> list[str]:
-    """Return what is announced of recordings. Callers wait for requests that begin; updates have answers."""
-    begun = [request_topic(part.recording.request_id) for part in fresh if part.entries[0].seq == 1]
-    return [*begun, HELD] if held else begun
+    """Return what is announced of recordings: that requests have begun, ended, or gone back to their requester."""
+    awaited = [request_topic(part.recording.request_id) for part in fresh if _is_awaited(part)]
+    return [*awaited, HELD] if held else awaited
+
+
+def _is_awaited(part: _NewPart) -> bool:
+    return part.entries[0].seq == 1 or part.recording.status != "pending" or part.recording.returned
 
 
 def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:

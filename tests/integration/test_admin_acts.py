@@ -207,6 +207,7 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "import-dmn": READS,
     "simulate": READS,
     "doctor": READS,
+    "ask": "it calls the API, which records its calls: test_client_ask",
     "openapi": READS,
 }
 
