@@ -57,7 +57,8 @@ class Script:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        # A new one each time: one that was read cannot be streamed again.
+        return httpx.Response(answer.status_code, headers=answer.headers, content=answer.content)
 
     @property
     def paths(self) -> list[str]:

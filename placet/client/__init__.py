@@ -16,6 +16,7 @@ from placet.client.blocking import Client
 from placet.client.documents import (
     Action,
     Claim,
+    ClaimState,
     Entry,
     Finding,
     ListedTask,
@@ -76,6 +77,7 @@ __all__ = [
     "ChangesRequested",
     "Claim",
     "ClaimRefused",
+    "ClaimState",
     "Client",
     "ClientError",
     "Conflict",

@@ -6,7 +6,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
@@ -33,18 +33,18 @@ class _Asked:
     target: str | Callable[[Arguments], str]
     input: Callable[[Arguments], Mapping[str, Any]] | None
     title: str | Callable[[Arguments], str] | None
-    expires_at: Callable[[Arguments], datetime] | None
+    expires_at: Callable[[Arguments], datetime]
     key: Callable[[Arguments], str] | None
     timeout: float | None
     on_asked: Callable[[Request], object] | None
 
-    def action(self, given: Arguments, expires_at: datetime | None) -> Action:
+    def action(self, given: Arguments, expires_at: datetime) -> Action:
         target = self.target if isinstance(self.target, str) else self.target(given)
         return Action(type=self.type, target=target, parameters=as_parameters(given), expires_at=expires_at)
 
     def opening(self, given: Arguments) -> tuple[Action, dict[str, Any]]:
         """Return the action as it is asked for, and the other arguments of the client's `start`."""
-        action = self.action(given, None if self.expires_at is None else self.expires_at(given))
+        action = self.action(given, self.expires_at(given))
         return action, {
             "template": self.template,
             "input": {} if self.input is None else self.input(given),
@@ -52,6 +52,11 @@ class _Asked:
             "action": action,
             "key": None if self.key is None else self.key(given),
         }
+
+    def patience(self, action: Action) -> float:
+        """Return for how many seconds to wait: when the action has expired, an approval is of no use."""
+        left = (action.expires_at - datetime.now(UTC)).total_seconds()
+        return max(0.0, left if self.timeout is None else min(left, self.timeout))
 
     def tell(self, request: Request) -> None:
         _log.info("request %s asks for approval of %s", request.id, self.type)
@@ -72,6 +77,7 @@ def requires_approval(
     target: str | Callable[[Arguments], str],
     input: Callable[[Arguments], Mapping[str, Any]] | None = None,  # noqa: A002 - as the API calls it
     title: str | Callable[[Arguments], str] | None = None,
+    valid_for: timedelta = timedelta(days=1),
     expires_at: Callable[[Arguments], datetime] | None = None,
     key: Callable[[Arguments], str] | None = None,
     timeout: float | None = None,
@@ -84,19 +90,23 @@ def requires_approval(
     anew after the approval, so that a list that was changed meanwhile is refused. The function runs after a successful
     claim and at no other time; everything else raises a NotGranted, a ClaimRefused or another ClientError.
 
-    `input` makes the process's input of the arguments. With a `key` made of them, a process that was restarted waits
-    for the same request; the claim is never repeated, so that the function runs at most once for each approval.
-    `expires_at` has to be the same for the same key. `timeout` is in seconds; `on_asked` is told the request.
+    `input` makes the process's input of the arguments. An approval may be claimed for `valid_for`, or until
+    `expires_at`; it waits no longer, or for `timeout` seconds. `on_asked` is told the request.
+
+    With a `key` made of the arguments, a process that was restarted waits for the same request, if `expires_at` makes
+    the same time of them; the claim is never repeated, so that the function runs at most once for each approval.
 
     The client is one of PLACET_URL and PLACET_TOKEN if none is given; a function that is `async` takes an AsyncClient.
     """
+    if key is not None and expires_at is None:
+        raise TypeError("a key needs expires_at: a request that is asked for again has to have the same end")
     asked = _Asked(
         template=template,
         type=type,
         target=target,
         input=input,
         title=title,
-        expires_at=expires_at,
+        expires_at=expires_at or (lambda _: datetime.now(UTC) + valid_for),
         key=key,
         timeout=timeout,
         on_asked=on_asked,
@@ -125,7 +135,7 @@ def _blocking(asked: _Asked, function: Callable[P, R], client: Client | None) ->
         try:
             request = placet.start(**opening)
             asked.tell(request)
-            placet.wait_for_approval(request.id, timeout=asked.timeout)
+            placet.wait_for_approval(request.id, timeout=asked.patience(action))
             claimed = asked.action(_arguments(function, *args, **kwargs), action.expires_at)
             claim = placet.claim(request.id, claimed)
         finally:
@@ -148,7 +158,7 @@ def _asynchronous(
         try:
             request = await placet.start(**opening)
             asked.tell(request)
-            await placet.wait_for_approval(request.id, timeout=asked.timeout)
+            await placet.wait_for_approval(request.id, timeout=asked.patience(action))
             claimed = asked.action(_arguments(function, *args, **kwargs), action.expires_at)
             claim = await placet.claim(request.id, claimed)
         finally:

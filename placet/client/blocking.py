@@ -206,10 +206,16 @@ class Client:
         input: Mapping[str, Any] | None = None,  # noqa: A002 - as the API calls it
         title: str | None = None,
         comment: str | None = None,
+        action: Action | None = None,
         key: str | None = None,
     ) -> Request:
-        """Answer a request for changes."""
-        body = {"input": None if input is None else dict(input), "title": title, "comment": comment}
+        """Answer a request for changes. Another `action` voids the approvals that there are."""
+        body = {
+            "input": None if input is None else dict(input),
+            "title": title,
+            "comment": comment,
+            "action": None if action is None else action.as_json(),
+        }
         return self._send(routes.RESUBMIT.call(request_id, body=body, key=key or str(uuid4())))
 
     def tasks(

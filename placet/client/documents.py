@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
@@ -19,15 +19,26 @@ class Action:
 
     type: str
     target: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    expires_at: datetime | None = None
+    parameters: Mapping[str, Any]
+    expires_at: datetime
 
     def as_json(self) -> dict[str, Any]:
         """Return the action as the API takes it."""
-        told: dict[str, Any] = {"type": self.type, "target": self.target, "parameters": dict(self.parameters)}
-        if self.expires_at is not None:
-            told["expires_at"] = moment(self.expires_at)
-        return told
+        return {
+            "type": self.type,
+            "target": self.target,
+            "parameters": dict(self.parameters),
+            "expires_at": moment(self.expires_at),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimState:
+    """Whether the action of an approved request can be claimed (`open`), was claimed, or can no longer be."""
+
+    status: str  # open, claimed, expired
+    claimed_by: str | None
+    claimed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,9 @@ class Request:
     tasks: tuple[Task, ...]
     questions: tuple[Question, ...]
     links: Links
+    action: Mapping[str, Any] | None = None  # as JSON, of a request for one
+    action_digest: str | None = None
+    claim: ClaimState | None = None  # once it is approved
 
     @property
     def approved(self) -> bool:

@@ -91,7 +91,7 @@ START: Route[Request] = Route(
     method="POST",
     path="/workflow/requests/",
     answer=Request,
-    body=("template", "version", "title", "input", "requester"),
+    body=("template", "version", "title", "input", "requester", "action"),
 )
 REQUESTS: Route[Page[Request]] = Route(
     method="GET",
@@ -121,7 +121,7 @@ WAITING: Route[Waiting] = Route(method="GET", path=f"{_REQUEST}waiting/", answer
 WITHDRAW: Route[Request] = Route(method="POST", path=f"{_REQUEST}withdraw/", answer=Request, body=("reason",))
 COMMENT: Route[Request] = Route(method="POST", path=f"{_REQUEST}comments/", answer=Request, body=("text",))
 RESUBMIT: Route[Request] = Route(
-    method="POST", path=f"{_REQUEST}resubmit/", answer=Request, body=("input", "title", "comment")
+    method="POST", path=f"{_REQUEST}resubmit/", answer=Request, body=("input", "title", "comment", "action")
 )
 CLAIM: Route[Claim] = Route(method="POST", path=f"{_REQUEST}claim/", answer=Claim, body=("action",))
 TASKS: Route[Page[ListedTask]] = Route(

@@ -48,7 +48,9 @@ from placet.client import (
 )
 from tests.scripted_api import TOKEN, URL, claimed, ended, refused, request, scripted, scripted_async
 
-TRANSFER = Action(type="transfer", target="account:1", parameters={"amount": "820.00"})
+TRANSFER = Action(
+    type="transfer", target="account:1", parameters={"amount": "820.00"}, expires_at=datetime(2026, 3, 2, 9, tzinfo=UTC)
+)
 NOBODY = httpx.ConnectError("nobody listens")
 # What a process needs that imports the client alone: neither pydantic nor anything else of Placet.
 ALONE = """
@@ -272,7 +274,7 @@ def test_an_action_is_sent_as_it_is_and_amounts_as_text() -> None:
 def test_a_time_without_an_offset_is_refused() -> None:
     placet, script = scripted(claimed())
     with pytest.raises(ValueError, match="no offset"):
-        placet.claim("r", Action(type="t", target="a", expires_at=datetime(2026, 3, 2)))  # noqa: DTZ001 - the fault
+        placet.claim("r", Action(type="t", target="a", parameters={}, expires_at=datetime(2026, 3, 2)))  # noqa: DTZ001 - the fault
     assert script.calls == []
 
 

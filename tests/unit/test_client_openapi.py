@@ -13,6 +13,7 @@ from placet.client.documents import Action, Me, Simulation
 from placet.client.routes import BASE, Route
 from tests.documented import document
 
+PATHS = document()["paths"]
 ROUTES: dict[str, Route[Any]] = {name: found for name, found in vars(routes).items() if isinstance(found, Route)}
 # What the client leaves to browsers, and what a result of a simulation may have besides.
 LEFT = {Me: {"csrf_token"}}
@@ -21,7 +22,7 @@ UNDECLARED_BODIES = {"SIMULATE"}  # the document takes any JSON there
 
 
 def operation(route: Route[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = document()["paths"][BASE + route.path][route.method.lower()]
+    found: dict[str, Any] = PATHS[BASE + route.path][route.method.lower()]
     return found
 
 
