@@ -81,7 +81,7 @@ def test_whoever_waits_hears_of_the_approval(placet: Placet, rita: Client, proce
     decide(placet, request, decision="approve")
     approved = result()
     assert (approved.approved, approved.tasks[0].decided_by, approved.requester) == (True, "user:max", "user:rita")
-    assert [entry.kind for entry in rita.timeline(request.id)][0] == "started"
+    assert next(rita.timeline(request.id)).kind == "started"
     assert [one.id for one in rita.requests(requester="me", template=process).items] == [request.id]
 
 
