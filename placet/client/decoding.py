@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 
@@ -20,7 +20,7 @@ def decode(kind: type[T], raw: object, place: str = "") -> T:
     """Return a document of this dataclass; raises Undecodable."""
     if not isinstance(raw, Mapping):
         raise Undecodable(f"{place or '/'}: an object was expected")
-    hints = _hints(kind)
+    hints = _hints(cast(Any, kind))
     given: dict[str, Any] = {}
     for field in fields(kind):  # type: ignore[arg-type]  # documents are dataclasses
         here = f"{place}/{field.name}"
