@@ -65,6 +65,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/requests/{request_id}/questions/": NOT_AUDITORS,
     "POST /workflow/requests/{request_id}/questions/{n}/answer/": NOT_AUDITORS,
     "POST /workflow/requests/{request_id}/remind/": NOT_AUDITORS,
+    "POST /workflow/requests/{request_id}/claim/": NOT_AUDITORS,
     "POST /workflow/requests/{request_id}/watch/": EVERYBODY,
     "DELETE /workflow/requests/{request_id}/watch/": EVERYBODY,
     "POST /workflow/requests/{request_id}/extend/": NOT_AUDITORS,

@@ -17,6 +17,7 @@ PlacetError
 │   ├── Returned          the request is with its requester for changes
 │   ├── ContentChanged    the decision is about an older revision; carries the difference
 │   ├── Ended             the request has ended
+│   ├── ClaimRefused      the action of the request cannot be claimed; carries which condition failed
 │   ├── ReauthenticationRequired  the decision is signed: it needs a fresh proof of who decides; carries where
 │   ├── TooSoon           the same was done a short while ago; carries when it is possible again
 │   ├── UnknownTask       no such task in this request
@@ -46,7 +47,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Literal, Self
 
 from placet.audit.reasons import WORDS, Reason, because, words
 from placet.audit.sealed import Sealed
@@ -183,6 +184,24 @@ class ContentChanged(Refused):
 
 class Ended(Refused):
     """The request has ended."""
+
+
+ClaimFailure = Literal["not_approved", "digest_mismatch", "expired", "already_claimed"]
+"""The condition for which a claim is refused."""
+_CLAIM_FAILURES: Final[dict[ClaimFailure, str]] = {
+    "not_approved": "The request is not approved, so its action may not be carried out.",
+    "digest_mismatch": "This is not the action that was approved; claim exactly what the request shows, or ask anew.",
+    "expired": "The approval of this action has expired; ask anew.",
+    "already_claimed": "The action has been claimed already, and an approval counts once; ask anew.",
+}
+
+
+class ClaimRefused(Refused):
+    """The action cannot be claimed."""
+
+    def __init__(self, failure: ClaimFailure, message: str | None = None) -> None:
+        super().__init__(message or _CLAIM_FAILURES[failure])
+        self.failure = failure
 
 
 class ReauthenticationRequired(Refused):

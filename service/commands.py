@@ -16,6 +16,7 @@ from placet.audit.chain import moment
 from placet.definition.assignees import people_in
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import AddApprover, Claim, Decide, Delegate, Happened, Proof, Reassign, Resubmit, Undo
 from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError, ReauthenticationRequired
 from placet.expressions.templates import value_from
@@ -123,6 +124,7 @@ async def resubmit(
     *,
     given: dict[str, Any] | None = None,
     title: str | None = None,
+    action: BoundAction | None = None,
     comment: str | None = None,
     key: str,
 ) -> RequestWithTasks:
@@ -133,7 +135,7 @@ async def resubmit(
         # What was left out may be what the process itself has set, and is the core's to fill in.
         given = {name: value for name, value in normalise_input(variables, given).items() if name in given}
         await _require_known(context, (await _plan(context, stored, template)).asked(given), at="/input")
-    event = Resubmit(by=principal.actor, input=given, title=title, comment=comment, key=key)
+    event = Resubmit(by=principal.actor, input=given, title=title, action=action, comment=comment, key=key)
     return await act_on_request(context, principal, request_id, event, key=key)
 
 

@@ -20,6 +20,7 @@ from activities.actions.internal import SubRequest
 from placet.audit.sealed import SECRET_BYTES
 from placet.definition.assignees import person_id
 from placet.directory import Directory
+from placet.engine.bound_action import BoundAction, check_action
 from placet.engine.content import default_title
 from placet.engine.events import ActorType, Opening, OpeningFile
 from placet.engine.input import accept_input
@@ -66,6 +67,7 @@ class RequestDraft:
     title: str | None = None
     input: dict[str, Any] = field(default_factory=dict)
     files: tuple[OpeningFile, ...] = ()
+    action: BoundAction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +182,8 @@ OriginOf = Callable[[Connection], Origin]
 
 async def _start(context: Context, request_id: str, draft: RequestDraft, origin_of: OriginOf) -> None:
     now = context.now()
+    if draft.action is not None:
+        check_action(draft.action, "/action", now=now)
     ready = await context.database.read(_at_once, draft, origin_of, context.plans, now, request_id=request_id)
     if isinstance(ready, _Chosen):
         template = await context.database.read(definitions.get, ready.template_id)
@@ -210,6 +214,7 @@ def _opening(request_id: str, draft: RequestDraft, ready: _Ready, now: datetime)
         secret=secrets.token_hex(SECRET_BYTES),
         titled=title is not None,
         files=draft.files,
+        action=draft.action,
     )
 
 

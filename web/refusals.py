@@ -28,6 +28,7 @@ ADVICE: Final[dict[str, str]] = {
     "content-changed": _("Read what changed, and decide about what it is now."),
     "returned": _("It comes back to you once it is sent in again."),
     "ended": _("It can not be changed any more. Open it to see how it ended."),
+    "claim-refused": _("Open the request; it shows the action, and what became of its approval."),
     "refused": _("Open the request again, and see what it waits for."),
     "draft-changed": _("Open the draft again; it shows what others changed."),
     "conflict": _("Open the page again, and repeat what you wanted there."),

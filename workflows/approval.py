@@ -36,6 +36,7 @@ from placet.engine.events import (
     Attach,
     ChildEnded,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -139,6 +140,7 @@ class ApprovalWorkflow:
     remind = update(Remind, "remind", "Remind those whom the request waits for.")
     extend = update(Extend, "extend", "Move deadlines.")
     resubmit = update(Resubmit, "resubmit", "Answer a request for changes.")
+    claim_action = update(ClaimAction, "claim_action", "Claim the approved action.")
     attach = update(Attach, "attach", "Add a file, which is stored already.")
     withdraw = update(Withdraw, "withdraw", "Withdraw or cancel the request.")
     happened = update(Happened, "happened", "Accept an external event.")
@@ -206,15 +208,15 @@ class ApprovalWorkflow:
         self._foreseen = Foreseen(plan=self._plan, state=self._state, event=event, now=now, step=step)
 
     async def _drive(self) -> None:
-        """Begin, then carry out what is due until the request ends."""
+        """Begin, then carry out what is due until the request ends and nothing waits to be claimed."""
         await self._begin()
         if self._start.state is not None:
             self._calls.resume(self._state)
-        while self._state.status == "pending":
+        while self._state.runs:
             due = await self._until_due()
             if self._may_continue_as_new():
                 await self._continue_as_new()
-            if due and self._state.status == "pending":
+            if due and self._state.runs:
                 await self._handle_due()
 
     async def _cancel(self) -> None:
@@ -258,7 +260,7 @@ class ApprovalWorkflow:
         try:
             await workflow.wait_condition(
                 lambda: (
-                    self._state.status != "pending"
+                    not self._state.runs
                     or machine.next_due(self._plan, self._state) != armed
                     or self._may_continue_as_new()
                 ),
@@ -432,7 +434,7 @@ class ApprovalWorkflow:
 
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        if self._state.status == "pending" and self._calls.idle:
+        if self._state.runs and self._calls.idle:
             lead = TIMER_LEAD if self._start.timer_lead is None else self._start.timer_lead
             workflow.continue_as_new(replace(self._start, state=self._state, timer_lead=lead))
 

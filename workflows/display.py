@@ -59,7 +59,10 @@ def details(plan: Plan, state: State) -> str:
     """Return the current state of a request as Markdown."""
     lines = [f"**{plan.name}** {plan.version}, requested by `{state.requester}`", ""]
     if state.status != "pending":
-        return "\n".join([*lines, f"Ended: **{state.outcome or state.status}**"])
+        lines.append(f"Ended: **{state.outcome or state.status}**")
+        if state.claimable and state.action is not None:
+            lines.append(f"- its action can be claimed until {moment(state.action.expires_at)[:16]}Z")
+        return "\n".join(lines)
     if any(s.returned_at for s in state.stages):
         lines.append("Waiting for the requester to change it.")
     lines += [_line(task) for task in state.open_tasks[:_MOST_ASSIGNEES]]

@@ -9,7 +9,15 @@ from temporalio.exceptions import ApplicationError
 
 from placet import errors
 from placet.audit.chain import moment
-from placet.errors import AlreadyDecided, ContentChanged, PlacetError, Problem, ReauthenticationRequired, TooSoon
+from placet.errors import (
+    AlreadyDecided,
+    ClaimRefused,
+    ContentChanged,
+    PlacetError,
+    Problem,
+    ReauthenticationRequired,
+    TooSoon,
+)
 from placet.sentences import described, read_sentence
 
 _MADE_OF = "sentence"  # of a failure and its problems: source and values of the message
@@ -25,6 +33,8 @@ def as_failure(error: PlacetError) -> ApplicationError:
         detail["standing"] = error.standing
     if isinstance(error, ContentChanged):
         detail["difference"] = error.difference
+    if isinstance(error, ClaimRefused):
+        detail["failure"] = error.failure
     if isinstance(error, TooSoon) and error.again_at is not None:
         detail["again_at"] = moment(error.again_at)
     return ApplicationError(error.message, detail, type=type(error).__name__, non_retryable=True)
@@ -41,6 +51,8 @@ def as_error(failure: ApplicationError) -> PlacetError | None:
         return AlreadyDecided(message, standing=detail.get("standing"))
     if kind is ContentChanged:
         return ContentChanged(message, difference=tuple(detail.get("difference", ())))
+    if kind is ClaimRefused:
+        return ClaimRefused(detail.get("failure", "not_approved"), message)
     if kind is ReauthenticationRequired:
         return ReauthenticationRequired(message)  # the service knows where
     if kind is TooSoon:

@@ -48,7 +48,7 @@ async def wait_for_store(state: Callable[[], State]) -> None:
     stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
     try:
         await workflow.wait_condition(
-            lambda: state().status != "pending" or state().seq >= stored, timeout=LOST_EVENT_WAIT
+            lambda: not state().runs or state().seq >= stored, timeout=LOST_EVENT_WAIT
         )
     except TimeoutError:
         workflow.logger.warning("entries up to %d are stored, but their events were not repeated", stored)

@@ -24,6 +24,7 @@ from placet.errors import (
     AlreadyDecided,
     BlueprintInvalid,
     Busy,
+    ClaimRefused,
     CodeSpent,
     ConditionInvalid,
     Conflict,
@@ -83,6 +84,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (ContentChanged, 409),
     (Returned, 409),
     (Ended, 409),
+    (ClaimRefused, 409),
     (Refused, 409),
     (DraftChanged, 409),
     (Conflict, 409),
@@ -115,6 +117,7 @@ TITLES: Final[dict[type[PlacetError], str]] = {
     ContentChanged: "The request has changed",
     Returned: "The request waits for its requester",
     Ended: "The request has ended",
+    ClaimRefused: "The action cannot be claimed",
     Refused: "Not possible in the request's current state",
     DraftChanged: "The draft has changed",
     Conflict: "Conflict",
@@ -167,6 +170,8 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     more: dict[str, Any] = {}
     if status == 409:
         more["reason"] = _kebab(kind.__name__).replace("-", "_")
+    if isinstance(error, ClaimRefused):
+        more["reason"] = error.failure
     if isinstance(error, AlreadyDecided):
         more["standing"] = error.standing
     if isinstance(error, ContentChanged):

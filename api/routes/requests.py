@@ -43,7 +43,13 @@ _SECONDS_AN_HOUR = 3600
 @router.post("/", status_code=201)
 async def start_a_request(context: Here, caller: Caller, call: ThisCall, body: NewRequest) -> RequestView:
     """Start a request for approval. The answer comes when its first audit entry is stored."""
-    draft = RequestDraft(template=body.template, version=body.version, title=body.title, input=body.input)
+    draft = RequestDraft(
+        template=body.template,
+        version=body.version,
+        title=body.title,
+        input=body.input,
+        action=body.action.bound if body.action is not None else None,
+    )
     stored = await start_request(
         context, caller, draft, request_id=call.subject, requester=body.requester, fresh=call.fresh
     )
@@ -217,7 +223,14 @@ async def resubmit(
     """Answer a request for changes. The stage that asked for them opens again."""
     body = body or Resubmission()
     stored = await commands.resubmit(
-        context, caller, request_id, given=body.input, title=body.title, comment=body.comment, key=call.key
+        context,
+        caller,
+        request_id,
+        given=body.input,
+        title=body.title,
+        action=body.action.bound if body.action is not None else None,
+        comment=body.comment,
+        key=call.key,
     )
     return _view(context, stored)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
+from api.schemas.claims import EXAMPLE_ACTION, EXAMPLE_DIGEST, ActionBody, ClaimView
 from api.schemas.common import Body, Shown, View, shown
 from api.schemas.conversation import QuestionView
 from placet.definition.fields import LONGEST_TITLE
@@ -64,6 +65,9 @@ _EXAMPLE_REQUEST: dict[str, Any] = {
     "content_digest": _EXAMPLE_DIGEST,
     "started_at": "2026-03-02T09:00:00.000000Z",
     "ended_at": None,
+    "action": EXAMPLE_ACTION,
+    "action_digest": EXAMPLE_DIGEST,
+    "claim": None,
     "tasks": [_EXAMPLE_TASK],
     "questions": [],
     "links": {"temporal_ui": "http://127.0.0.1:8233/namespaces/default/workflows/0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7"},
@@ -75,7 +79,7 @@ def _body(example: dict[str, Any]) -> ConfigDict:
 
 
 class NewRequest(Body):
-    """A new request for approval."""
+    """A new request for approval. With an `action`, the approval is for exactly that action, which is claimed once."""
 
     model_config = _body(
         {
@@ -90,6 +94,7 @@ class NewRequest(Body):
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     input: dict[str, Any] = Field(default_factory=dict)
     requester: PersonRef | None = None
+    action: ActionBody | None = None
 
 
 class NewDecision(Body):
@@ -200,13 +205,17 @@ class NewEvent(Body):
 
 
 class Resubmission(Body):
-    """The requester's answer to a request for changes, with or without new input or a new title."""
+    """The requester's answer to a request for changes, with or without new input, a new title or another action.
+
+    Another action is a new revision, and voids the approvals that there are.
+    """
 
     model_config = _body({"input": {"amount": "6900", "department": "sales"}, "comment": "Two nights not three."})
 
     input: dict[str, Any] | None = None
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     comment: Words | None = None
+    action: ActionBody | None = None
 
 
 class BulkItem(NewDecision):
@@ -399,6 +408,9 @@ class RequestView(View):
     ended_at: Shown | None
     tasks: list[TaskView]
     questions: list[QuestionView]
+    action: dict[str, Any] | None
+    action_digest: str | None
+    claim: ClaimView | None
     links: Links
 
     @classmethod
@@ -425,6 +437,13 @@ class RequestView(View):
             ended_at=row.ended_at,
             tasks=[TaskView.of(task) for task in stored.tasks],
             questions=[QuestionView.of(question) for question in row.questions or ()],
+            action=row.action,
+            action_digest=row.action_digest,
+            claim=None
+            if row.claim_status is None
+            else ClaimView.model_construct(
+                status=cast(Any, row.claim_status), claimed_by=shown(row.claimed_by), claimed_at=row.claimed_at
+            ),
             links=Links(temporal_ui=temporal_ui),
         )
 

@@ -26,8 +26,8 @@ KINDS = frozenset({
     "action_failed", "action_ignored", "action_kept", "action_run", "action_started", "approver_added",
     "approver_missing", "attached",
     "branch_ended", "cancelled", "changes_requested", "child_ended", "child_failed", "child_kept", "child_started",
-    "claimed", "commented", "completed", "decided", "decision_stands", "decision_undone", "delegated", "escalated",
-    "escalation_ended", "escalation_skipped", "event_received", "extended",
+    "claim_expired", "claim_refused", "claimed", "commented", "completed", "decided", "decision_stands",
+    "decision_undone", "delegated", "escalated", "escalation_ended", "escalation_skipped", "event_received", "extended",
     "failed", "forked", "informed", "joined", "migrated", "question_answered", "question_asked", "reassigned",
     "released", "reminded", "resubmitted", "routed",
     "signal_refused", "sla_breached", "sla_critical", "sla_warning", "stage_settled", "started", "task_closed",
@@ -193,14 +193,26 @@ def voids_decision(kind: str, detail: Mapping[str, Any]) -> bool:
     return kind == "decision_undone" or (kind == "task_closed" and detail.get("before") == "decided")
 
 
-def digest_of_content(template: Any, version: Any, title: Any, given: Any, attached: Sequence[str] = ()) -> str:
-    """Return the SHA-256 (hex) of a request's content, given its parts as JSON values and its attachments' hashes."""
+def digest_of_content(  # noqa: PLR0917 - the parts of the content, in their order
+    template: Any,
+    version: Any,
+    title: Any,
+    given: Any,
+    attached: Sequence[str] = (),
+    action: Mapping[str, Any] | None = None,
+) -> str:
+    """Return the SHA-256 (hex) of a request's content, given its parts as JSON values and its attachments' hashes.
+
+    Only the action may hold floats (placet.engine.bound_action).
+    """
     content: dict[str, Any] = {
         "template": template,
         "version": version,
         "title": title,
         "input": given,
         "attachments": list(attached),
-        "action": None,
+        "action": action,
     }
+    if action is not None:
+        return hashlib.sha256(rfc8785.dumps(exact(content))).hexdigest()
     return hashlib.sha256(canonical_json(exact(content))).hexdigest()

@@ -11,6 +11,7 @@ from placet.audit.sealed import Sealed, sealed
 from placet.definition.assignees import is_person
 from placet.definition.json_schema.forms import check_text
 from placet.engine.call_results import set_variables
+from placet.engine.claims import claim_action, expire
 from placet.engine.conversation import answer, ask, comment, remind
 from placet.engine.events import (
     SYSTEM,
@@ -22,6 +23,7 @@ from placet.engine.events import (
     Attach,
     ChildEnded,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -155,6 +157,9 @@ def _set_from_event(run: Run, node: Node, payload: dict[str, Any]) -> tuple[dict
 
 def withdraw(run: Run, event: Withdraw) -> None:
     """End the request: its requester withdraws it, or an operator cancels it."""
+    if run.state.claimable and event.by.person == SYSTEM:  # the engine ends what still waits to be claimed
+        expire(run, because("cancelled_in_engine"))
+        return
     require_running(run)
     if event.how == "cancelled":
         require_operator(run, event.by, "")
@@ -226,6 +231,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Extend: extend,
     Resubmit: resubmit,
     Attach: attach,
+    ClaimAction: claim_action,
     Withdraw: withdraw,
     Migrate: migrate,
     DirectoryRead: read_directory,

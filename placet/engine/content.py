@@ -13,6 +13,7 @@ from typing import Any
 
 from placet.audit.chain import digest_of_content
 from placet.definition.fields import LONGEST_TITLE
+from placet.engine.bound_action import BoundAction
 from placet.plan.plan import Plan
 
 # Fields of the content besides variables; a variable of the same name is written as "input.<name>".
@@ -37,9 +38,17 @@ class Revision:
     changes: tuple[FieldChange, ...]
 
 
-def content_digest(plan: Plan, title: str, given: Mapping[str, Any], attached: Iterable[Attachment] = ()) -> str:
+def content_digest(
+    plan: Plan,
+    title: str,
+    given: Mapping[str, Any],
+    attached: Iterable[Attachment] = (),
+    action: BoundAction | None = None,
+) -> str:
     """Return the digest (sha256, hex) of what a request asks for."""
-    return digest_of_content(plan.name, plan.version, title, given, [one.sha256 for one in attached])
+    hashes = [one.sha256 for one in attached]
+    document = action.document if action is not None else None
+    return digest_of_content(plan.name, plan.version, title, given, hashes, document)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

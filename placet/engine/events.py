@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from placet.audit.reasons import Reason
 from placet.directory import Directory
+from placet.engine.bound_action import BoundAction
 from placet.engine.state import Decision, ProofMethod
 from placet.frozen import stored_as
 from placet.plan.plan import Plan
@@ -62,6 +63,7 @@ class Opening:
     actor_type: ActorType = "person"  # of whoever entered it
     titled: bool  # whether the requester gave the title; else it is made of the input, again whenever that changes
     files: tuple[OpeningFile, ...] = ()  # of the first revision, so that nobody is asked before they are there
+    action: BoundAction | None = None  # what a machine will do once it is approved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,11 +222,12 @@ class Extend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resubmit:
-    """Answer a request for changes, with or without a new input or title."""
+    """Answer a request for changes, with or without a new input, title or action."""
 
     by: Actor
     input: dict[str, Any] | None = None
     title: str | None = None
+    action: BoundAction | None = None
     comment: str | None = None
     key: str | None = None
 
@@ -238,6 +241,15 @@ class Attach:
     media_type: str
     size: int
     sha256: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimAction:
+    """Claim the approved action of the request, by its digest: whoever has claimed it carries it out."""
+
+    by: Actor
+    digest: str
     key: str | None = None
 
 
@@ -338,6 +350,7 @@ Event = (
     | Extend
     | Resubmit
     | Attach
+    | ClaimAction
     | Withdraw
     | Migrate
     | DirectoryRead

@@ -15,10 +15,11 @@ from placet.audit.sealed import Sealed
 from placet.definition.json_schema.forms import check_text
 from placet.definition.variables import normalise_input
 from placet.engine import commands
+from placet.engine.bound_action import check_action
 from placet.engine.content import content_digest
 from placet.engine.events import ActionDone, ChildEnded, DirectoryRead, Event, Opening, SignalRefused
 from placet.engine.flow import advance, settle
-from placet.engine.revisions import check_opening_files, opening_attachments, record_opening_files
+from placet.engine.revisions import action_facts, check_opening_files, opening_attachments, record_opening_files
 from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import State, Transition
 from placet.engine.timers import carry_out_due, next_due
@@ -51,8 +52,10 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
         rules=plan.rules,
         given=opening.input,
         titled=opening.titled,
-        content_digest=content_digest(plan, opening.title, opening.input, attachments),
+        content_digest=content_digest(plan, opening.title, opening.input, attachments, opening.action),
         attachments=attachments,
+        action=opening.action,
+        started_by=opening.started_by,
     )
 
 
@@ -66,12 +69,14 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
         return Transition(state=state)
     check_text(opening.title, "/title", optional=False)
     check_opening_files(opening)
+    if opening.action is not None:
+        check_action(opening.action, "/action")
     given = normalise_input(plan.variables, opening.input)
 
     def work(run: Run) -> None:
         run.set(started_at=run.now)  # later than it was asked for, where the directory had to be read first
         if given != state.input:
-            digest = content_digest(plan, opening.title, given, state.attachments)
+            digest = content_digest(plan, opening.title, given, state.attachments, state.action)
             run.set(input=given, given=given, content_digest=digest)
         run.record(
             "started",
@@ -82,6 +87,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
             digest=plan.digest,
             title=Sealed(opening.title),
             input=Sealed(given),
+            **action_facts(state.action),
             parent=opening.parent,
             created_from=opening.created_from,
             actor_type=None if opening.actor_type == "person" else opening.actor_type,

@@ -85,7 +85,7 @@ def migrate(run: Run, event: Migrate) -> None:
 
 def _keep_revision(run: Run, new: Plan, theirs: dict[str, Any]) -> None:
     """Keep the revision and the approvals; the digest also covers the version that the content is for."""
-    digest = content_digest(new, run.state.title, theirs, run.state.attachments)
+    digest = content_digest(new, run.state.title, theirs, run.state.attachments, run.state.action)
     run.set(given=theirs, content_digest=digest)
     for task in run.open_tasks():
         run.change(task, content_digest=digest)

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from placet.audit.chain import Entry
-from placet.engine.state import Notification, Question, State, Status, Task
+from placet.engine.bound_action import BoundAction
+from placet.engine.state import ActionClaim, Notification, Question, State, Status, Task
 from placet.frozen import stored_as
 from placet.plan.plan import Plan
 
@@ -49,6 +50,9 @@ class Recording:
     changed: tuple[str, ...]  # ids of the tasks that are not stored as they are
     questions: tuple[Question, ...] = ()
     open_questions: int = 0
+    action: BoundAction | None = None
+    started_by: str | None = None
+    claim: ActionClaim | None = None
 
 
 def recording_of(
@@ -92,4 +96,7 @@ def recording_of(
         changed=tuple(task.id for task in state.tasks if stored.get(task.id) != task),
         questions=state.questions,
         open_questions=len(state.open_questions),
+        action=state.action,
+        started_by=state.started_by,
+        claim=state.claim,
     )

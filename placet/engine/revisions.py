@@ -18,6 +18,7 @@ from placet.audit.reasons import because
 from placet.audit.sealed import Sealed, sealed
 from placet.definition.json_schema.forms import check_text
 from placet.definition.variables import normalise_input
+from placet.engine.bound_action import BoundAction, check_action
 from placet.engine.call_results import result_of
 from placet.engine.content import (
     Attachment,
@@ -70,14 +71,19 @@ def resubmit(run: Run, event: Resubmit) -> None:
     attached = _attached_since_returned(run)
     if title != before.title:
         changes = (FieldChange(field="title", before=before.title, after=title), *changes)
-    restart = run.plan.on_change == "restart" and (attached or is_material(changes, run.plan.immaterial))
+    action = _action(run, event)
+    rebound = action != before.action
+    if rebound:
+        changes = (*changes, FieldChange(field="action", before=_document(before.action), after=_document(action)))
+    # An approval is for exactly one action, whatever the process says of other changes.
+    restart = rebound or (run.plan.on_change == "restart" and (attached or is_material(changes, run.plan.immaterial)))
     if restart and event.input is not None:
         given = accept_input(run.plan, given)
     kept = {} if restart else {name: before.input[name] for name in before.written if name in before.input}
     after = normalise_input(run.plan.variables, {**given, **{n: None for n in before.written if not restart}, **kept})
     if not titled:
         title = default_title(run.plan, given)
-    run.set(round=before.round + 1, input=after, given=given, title=title, titled=titled)
+    run.set(round=before.round + 1, input=after, given=given, title=title, titled=titled, action=action)
     if changes:
         _revise(run, changes, restart=restart)
     elif restart:  # the files have made revisions of their own
@@ -87,6 +93,27 @@ def resubmit(run: Run, event: Resubmit) -> None:
         _restart(run)
     else:
         _go_on(run, returned)
+
+
+def action_facts(action: BoundAction | None) -> dict[str, Any]:
+    """Return the action and its digest, as the entries hold them that ask for it."""
+    if action is None:
+        return {}
+    return {"action": Sealed(action.document), "action_digest": Sealed(action.digest)}
+
+
+def _action(run: Run, event: Resubmit) -> BoundAction | None:
+    """Return the action that is asked for now: the one that was, unless the requester gives another."""
+    if event.action is None:
+        return run.state.action
+    if run.state.action is None:
+        raise InputInvalid.at("/action", "the request began without an action, and gets none; start another one")
+    check_action(event.action, "/action", now=run.now)
+    return event.action
+
+
+def _document(action: BoundAction | None) -> dict[str, Any] | None:
+    return action.document if action is not None else None
 
 
 def attach(run: Run, event: Attach) -> None:
@@ -234,7 +261,7 @@ def _revise(run: Run, changes: tuple[FieldChange, ...], *, restart: bool) -> Non
     run.set(
         revision=revision,
         material=revision if restart else state.material,
-        content_digest=content_digest(run.plan, state.title, state.given, state.attachments),
+        content_digest=content_digest(run.plan, state.title, state.given, state.attachments, state.action),
         revised=(*state.revised, Revision(revision=revision, changes=changes)),
     )
     for task in run.open_tasks():  # they are decided on the request as it is now
@@ -255,6 +282,8 @@ def _record(
     more: dict[str, Any] = {}
     if run.rules.records_revisions:
         more = {**state.revision_facts, "changes": sealed(changes or None), "restarts": restart}
+    if state.action != before.action:
+        more |= action_facts(state.action)
     run.record(
         "resubmitted",
         actor=event.by.name,

@@ -17,6 +17,7 @@ from placet.engine.content import changes_as_json
 from placet.engine.events import SYSTEM, Actor
 from placet.engine.state import (
     UNDECIDED,
+    ActionClaim,
     CallResult,
     ChildCall,
     JoinProgress,
@@ -39,6 +40,8 @@ from placet.plan.calendar import Calendar, add_hours, subtract_hours, working_se
 from placet.plan.graph import Node, Stage
 from placet.plan.plan import Plan
 
+# The outcome with which the action of a request may be claimed.
+APPROVED = "approved"
 # How old the directory may be when people are looked up: only what was read for this very event counts.
 FRESH = timedelta(seconds=1)
 # Who is notified where no particular person can help: everybody with the access `admin`. It is not a person's id.
@@ -236,7 +239,7 @@ class Run:
 
         `made` is called only where the result is kept, because the whole input is hashed for it.
         """
-        if self.plan.on_change == "restart":
+        if self.plan.on_change == "restart" or self.state.action is not None:
             self.results.append(made())
             del self.results[:-MOST_RESULTS]
 
@@ -295,6 +298,8 @@ class Run:
         self.stages.clear()
         self.end_part(lambda _: True, why)
         self.set(status=status, outcome=outcome, ended_at=self.now)
+        if status == "completed" and outcome == APPROVED and self.state.action is not None:
+            self.set(claim=ActionClaim())
         self.record(kind, actor=actor, outcome=outcome, **detail)
         self.notify(kind, self.state.requester, *holders, task=None, outcome=outcome, **self._settled_by())
 

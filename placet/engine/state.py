@@ -14,6 +14,7 @@ from placet.definition.action_spec import ActionCall
 from placet.definition.formats import STORED, Rules, rules_of
 from placet.definition.formats.upgrades import upgraded_state
 from placet.directory import Directory
+from placet.engine.bound_action import BoundAction
 from placet.engine.content import Attachment, Revision
 from placet.frozen import quick, stored_as
 from placet.plan.plan import Plan
@@ -131,6 +132,24 @@ class Task:
     def people(self) -> tuple[str, ...]:
         """List who can act on it now: the assignee or the queue, and delegates; nobody while it is vacant."""
         return ((self.assignee,) if self.assignee else self.candidates) + self.delegates
+
+
+ClaimStatus = Literal["open", "claimed", "expired"]
+"""Of the approval of an action: whether it can be claimed, was claimed, or can no longer be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionClaim:
+    """The claim of an approved action. `by`, `at` and `key` (that of the event) are set once it is claimed.
+
+    `refused` counts the claims of other actions that are on record.
+    """
+
+    status: ClaimStatus = "open"
+    by: str | None = None
+    at: datetime | None = None
+    key: str | None = None
+    refused: int = 0
 
 
 UNDECIDED: dict[str, Any] = dict.fromkeys(
@@ -363,6 +382,9 @@ class State:
     added: tuple[AddedApprover, ...] = ()
     questions: tuple[Question, ...] = ()  # to the requester, oldest first
     reminded_at: datetime | None = None  # when the requester last reminded people
+    action: BoundAction | None = None  # what a machine will do once it is approved
+    started_by: str | None = None  # the person who entered it for the requester, if another
+    claim: ActionClaim | None = None  # of the action, once it is approved
     stored_format: int = STORED
 
     @model_validator(mode="before")
@@ -374,6 +396,16 @@ class State:
     def follows(self) -> Rules:
         """Return the rules that the request began under."""
         return rules_of(self.format, self.rules, sealed=bool(self.secret))
+
+    @property
+    def claimable(self) -> bool:
+        """Say whether the request is approved and its action waits to be claimed."""
+        return self.claim is not None and self.claim.status == "open"
+
+    @property
+    def runs(self) -> bool:
+        """Say whether anything can still happen: it has not ended, or its action waits to be claimed."""
+        return self.status == "pending" or self.claimable
 
     @property
     def stage(self) -> str | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from placet.engine.claims import claim_ends, expire
 from placet.engine.run import DirectoryNeeded, Run
 from placet.engine.state import State, Task
 from placet.plan.plan import Plan
@@ -16,7 +17,15 @@ from placet.tasks.sla import Settle, breach, escalate, send_reminder, turn_criti
 from placet.tasks.substitution import absent_seat_holder
 
 Purpose = Literal[
-    "warning", "deadline", "critical", "escalation", "reminder", "wait_ends", "decision_stands", "absence_ends"
+    "warning",
+    "deadline",
+    "critical",
+    "escalation",
+    "reminder",
+    "wait_ends",
+    "decision_stands",
+    "absence_ends",
+    "claim_ends",
 ]
 """What a request does by itself."""
 
@@ -25,12 +34,16 @@ MOST_AT_ONCE = 10_000
 
 _FURTHEST_END = timedelta(days=366)
 
+# What happens at its moment exactly; other moments are spread.
+_EXACT = frozenset({"decision_stands", "absence_ends", "claim_ends"})
 _WARN, _BREACH, _CRITICAL, _ESCALATE, _REMIND = range(5)
 _PURPOSES: tuple[Purpose, ...] = ("warning", "deadline", "critical", "escalation", "reminder")  # of each
 
 
 def next_due(plan: Plan, state: State) -> datetime | None:
     """Return the earliest moment at which `carry_out_due` has something to do, for which the one timer is set."""
+    if state.claimable and state.action is not None:
+        return state.action.expires_at
     if state.status != "pending" or state.returned_at is not None:
         return None
     provisional = [t for t in state.tasks if t.undo_until is not None]
@@ -63,7 +76,7 @@ def upcoming(plan: Plan, state: State) -> list[Upcoming]:
     later = jitter(plan, state.request_id)
     found = [
         Upcoming(at=at + later, does=does, node=node, task=task)
-        if does not in {"decision_stands", "absence_ends"}
+        if does not in _EXACT
         else Upcoming(at=at, does=does, node=node, task=task)
         for at, _, does, node, task in _planned(state)
     ]
@@ -84,6 +97,8 @@ def _in_words(does: Purpose, node: str | None, task: Task | None) -> str:
             return f"end of the time to undo a decision of {task.stage if task else node}"
         case "absence_ends":
             return "end of an absence"
+        case "claim_ends":
+            return "end of the time in which the action can be claimed"
         case _:
             return f"{does} of {task.stage if task else node}"
 
@@ -93,6 +108,9 @@ def carry_out_due(run: Run, settle: Settle) -> None:
 
     `settle` closes a stage with the result of its final rule, and goes on from a wait that is over.
     """
+    if claim_ends(run):
+        expire(run)
+        return
     back = _next_absence_end(run.state)
     if back is not None and back <= run.now and run.state.directory_at < back:
         raise DirectoryNeeded  # with which the task is whose it is then
@@ -147,6 +165,8 @@ def _planned(state: State) -> Iterator[tuple[datetime, int, Purpose, str | None,
             yield task.undo_until, len(_PURPOSES) + 1, "decision_stands", task.node, task
     if (back := _next_absence_end(state)) is not None:
         yield back, len(_PURPOSES) + 2, "absence_ends", None, None
+    if state.claimable and state.action is not None:
+        yield state.action.expires_at, len(_PURPOSES) + 3, "claim_ends", None, None
 
 
 def _next_absence_end(state: State) -> datetime | None:

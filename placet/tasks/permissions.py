@@ -10,6 +10,7 @@ from placet.engine.events import (
     AnswerQuestion,
     Attach,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Event,
@@ -27,14 +28,14 @@ from placet.tasks.candidates import is_owner
 from placet.tasks.eligibility import decided_elsewhere
 from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, represented_person, seat_holders
 
-_OF_REQUESTERS = (Comment, AnswerQuestion, Remind, Resubmit, Attach)
+_OF_REQUESTERS = (Comment, AnswerQuestion, Remind, Resubmit, Attach, ClaimAction)
 
 
 def require_not_operating_own(event: Event, requester: str) -> None:
     """Raise NotPermitted for an event that the requester may not cause on their own request, whatever their roles are.
 
-    They may withdraw it, comment, attach files, remind people, answer questions and requests for changes. Every event
-    that is not listed here is for others.
+    They may withdraw it, comment, attach files, remind people, answer questions and requests for changes, and claim its
+    action. Every event that is not listed here is for others.
     """
     by: Actor | None = getattr(event, "by", None)
     if by is None or by.person != requester or isinstance(event, _OF_REQUESTERS):

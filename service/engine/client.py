@@ -35,6 +35,7 @@ from placet.engine.events import (
     AskQuestion,
     Attach,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -73,6 +74,7 @@ Command = (
     | Happened
     | Resubmit
     | Attach
+    | ClaimAction
     | Withdraw
     | Migrate
 )

@@ -331,6 +331,7 @@ _PUT_PARTICIPANT = _put(Participant, ignore=True)
 
 
 def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[str, Any]:
+    action, claim = recording.action, recording.claim
     return {
         "id": recording.request_id,
         "template_id": recording.template_id,
@@ -354,6 +355,13 @@ def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[
         "questions": [question.stored for question in recording.questions] or None,
         "open_questions": recording.open_questions,
         "amount": _amount(recording, amount_of),
+        "started_by": recording.started_by,
+        "action": action.document if action is not None else None,
+        "action_digest": action.digest if action is not None else None,
+        "claim_status": claim.status if claim is not None else None,
+        "claimed_by": claim.by if claim is not None else None,
+        "claimed_at": claim.at if claim is not None else None,
+        "claim_key": claim.key if claim is not None else None,
     }
 
 

@@ -15,11 +15,14 @@ from sqlmodel import SQLModel
 
 from placet.audit.chain import Entry, first_bad, genesis, standing_decisions
 from placet.audit.sealed import erased
+from placet.engine.bound_action import digest_of
 from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
 # How a request ends: the kind of its last entry, and the status that goes with it.
 _ENDINGS = {"completed": "completed", "failed": "failed", "withdrawn": "cancelled", "cancelled": "cancelled"}
+_CLAIMED = ("action", "action_digest", "claim_status", "claimed_by")
+_ASKING = {"started", "resubmitted"}  # the kinds of entries that ask for an action
 _FIELDS = ("seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
 _DELIVERED = tuple(f for f in _FIELDS if f != "actor")
 
@@ -63,7 +66,7 @@ def verify_rows(connection: Connection, request_id: str) -> VerifiedRows:
 
 def _against_projection(connection: Connection, request_id: str, entries: list[Entry]) -> tuple[int | None, list[str]]:
     """Compare request and tasks with a valid chain; return the first contradicted entry, and what differs."""
-    fields = ("seq", "head", "status", "outcome", "requester", "title", "version")
+    fields = ("seq", "head", "status", "outcome", "requester", "title", "version", *_CLAIMED)
     requests = _raw(connection, ApprovalRequest, fields, request_id, key="id", order="id")
     if not requests or not entries:
         return len(entries) + 1, ["request"]
@@ -75,6 +78,7 @@ def _against_projection(connection: Connection, request_id: str, entries: list[E
     if "requester" in first.detail:
         compared.append(("request.requester", first.seq, f"user:{request['requester']}", first.detail["requester"]))
     compared += _title(entries, request["title"]) + _version(entries, request["version"])
+    compared += _action(entries, request) + _claim(entries, request)
     ending = next((e for e in reversed(entries) if e.kind in _ENDINGS and e.task_id is None), None)
     status, outcome = (_ENDINGS[ending.kind], ending.detail.get("outcome")) if ending else ("pending", None)
     at = (ending or last).seq
@@ -112,6 +116,45 @@ def _version(entries: list[Entry], stored: str | None) -> list[tuple[str, int, s
     if not isinstance(followed, dict) or "version" not in followed:
         return []
     return [("request.version", (moved or entries[0]).seq, stored, followed["version"])]
+
+
+def _action(entries: list[Entry], request: dict[str, str | None]) -> list[tuple[str, int, str | None, str | None]]:
+    """Return the comparison of the action and its digest with the last entry that asked for one."""
+    asking = next((e for e in reversed(entries) if "action_digest" in e.detail and e.kind in _ASKING), None)
+    if asking is None:
+        return [("request.action_digest", entries[0].seq, request["action_digest"], None)]
+    digest = asking.detail["action_digest"]
+    if erased(digest):
+        return []
+    return [
+        ("request.action_digest", asking.seq, request["action_digest"], digest),
+        ("request.action", asking.seq, _digest(request["action"]), digest),
+    ]
+
+
+def _digest(action: str | None) -> str | None:
+    """Return the digest of an action as it is stored; None where it is none."""
+    try:
+        return digest_of(json.loads(action or ""))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _claim(entries: list[Entry], request: dict[str, str | None]) -> list[tuple[str, int, str | None, str | None]]:
+    """Return the comparison of the claim with the entries: whether it was claimed, by whom, and of which action."""
+    claimed = next((e for e in reversed(entries) if e.kind == "claimed" and e.task_id is None), None)
+    over = next((e for e in reversed(entries) if e.kind == "claim_expired"), None)
+    at = (claimed or over or entries[-1]).seq
+    by = claimed.actor if claimed is not None else None
+    compared = [("request.claimed_by", at, f"user:{request['claimed_by']}" if request["claimed_by"] else None, by)]
+    if claimed is not None or over is not None:
+        status = "claimed" if claimed is not None else "expired"
+        compared.append(("request.claim_status", at, request["claim_status"], status))
+    elif request["claim_status"] not in {None, "open"}:
+        compared.append(("request.claim_status", at, request["claim_status"], "open"))
+    if claimed is not None and not erased(digest := claimed.detail.get("action_digest")) and request["action_digest"]:
+        compared.append(("request.claim", claimed.seq, request["action_digest"], digest))
+    return compared
 
 
 def _raw(

@@ -51,6 +51,8 @@ def erase_content(session: Session, request_id: str, now: datetime) -> Erased:
         raise NotFound(f"There is no request {request_id!r}")
     if request.status == "pending":
         raise Conflict(f"Request {request_id!r} has not ended; erase it once it has")
+    if request.claim_status == "open":
+        raise Conflict(f"The action of request {request_id!r} can still be claimed; erase it once that is over")
     verdict = verify_rows(session.connection(), request_id)
     if not verdict["ok"]:
         raise Conflict(f"An audit chain of {request_id!r} is invalid; run `placet verify` on the request first")
@@ -94,6 +96,7 @@ def _erase_projection(connection: Connection, request: ApprovalRequest, now: dat
     Who has read how far is forgotten.
     """
     request.title, request.input, request.content_digest = TITLE, {}, None
+    request.action = request.action_digest = None
     titles.put(connection, [{"id": request.id, "title": TITLE}])
     request.questions = without_texts(request.questions)
     request.erased_at = request.erased_at or now

@@ -87,6 +87,14 @@ class ApprovalRequest(SQLModel, table=True):
     amount: float | None = (
         None  # rounded, to sort requests by; the input has the exact value (storage.queries.requests.list_fields)
     )
+    started_by: str | None = None  # who entered it for the requester, if another
+    # The action that it asks to approve (placet.engine.bound_action), and the claim of it once it is approved.
+    action: dict[str, Any] | None = json_column(nullable=True)
+    action_digest: str | None = None
+    claim_status: str | None = None  # open, claimed, expired
+    claimed_by: str | None = None
+    claimed_at: datetime | None = moment_column(nullable=True)
+    claim_key: str | None = None  # the engine's update id of the claim
 
 
 class ApprovalTask(SQLModel, table=True):
@@ -269,6 +277,7 @@ class StoredPerson(SQLModel, table=True):
     active: bool = True
     actor_type: str = Field(default="person", sa_column_kwargs={"server_default": "person"})  # person, service, agent
     external_id: str | None = None  # the person's id at whoever provisions people by SCIM
+    principal: str | None = None  # of an agent: the person whom it acts for
     updated_at: datetime = moment_column()
 
 

@@ -15,6 +15,7 @@ from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.directory import Absence, Directory, Person
 from placet.engine import machine
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import (
     ActionDone,
     Actor,
@@ -127,6 +128,7 @@ class Case:
     request_id: str = "r"
     secret: str = "secret"
     files: tuple[OpeningFile, ...] = ()
+    action: BoundAction | None = None
     twice: bool = False  # work everything out again from the JSON round trip, and compare the bytes
 
     def __post_init__(self) -> None:
@@ -146,6 +148,7 @@ class Case:
             secret=self.secret,
             titled=True,
             files=self.files,
+            action=self.action,
         )
         self.state = machine.opening_state(self.plan, opening, self.now)
         self._step(lambda plan, state: machine.begin(plan, opening, state, self.now))
@@ -236,7 +239,7 @@ class Case:
 
     def _step(self, work: Callable[[Plan, State], Transition]) -> list[Entry]:
         before = self.state
-        fixed = before.status != "pending"
+        fixed = not before.runs
         step = self._worked(work)
         taken: list[Entry] = []
         if step.needs_directory:
@@ -283,7 +286,9 @@ def case(*steps: dict[str, Any], org: Directory | None = None, **more: Any) -> C
     """Begin a request of the tests' organisation; `more` are fields of Case, or of the blueprint."""
     children = more.pop("children", None)
     ours = {
-        k: more.pop(k) for k in ("requester", "input", "title", "request_id", "secret", "twice", "files") if k in more
+        k: more.pop(k)
+        for k in ("requester", "input", "title", "request_id", "secret", "twice", "files", "action")
+        if k in more
     }
     return Case(plan=plan_of(blueprint(*steps, **more), children), org=org or office(), **ours)
 

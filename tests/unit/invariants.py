@@ -135,7 +135,8 @@ def _ending(plan: Plan, state: State) -> None:
     if over:
         assert not any(t.unsettled for t in state.tasks), "an ended request has no open task"
         assert not any((state.stages, state.waits, state.actions, state.children, state.joins))
-        assert machine.next_due(plan, state) is None
+        due = state.action.expires_at if state.claimable and state.action is not None else None
+        assert machine.next_due(plan, state) == due
     else:
         assert state.outcome is None
         returned = any(s.returned_at for s in state.stages)
@@ -143,6 +144,8 @@ def _ending(plan: Plan, state: State) -> None:
         assert asked or not state.seq, "a pending request waits for somebody or something"
     if state.status == "completed":
         assert state.outcome is not None
+    may_be_claimed = state.outcome == "approved" and state.action is not None
+    assert (state.claim is not None) == may_be_claimed, "exactly an approved action is there to be claimed"
     if state.status == "cancelled":
         assert state.outcome in {"withdrawn", "cancelled"}
 
@@ -254,5 +257,6 @@ def _clocks(plan: Plan, state: State) -> None:
         )
     )
     timed = (timed or any(wait.until is not None for wait in state.waits)) and state.returned_at is None
+    timed = timed or state.claimable
     stood_in = any(t.via.startswith("substitution:") for t in state.open_tasks) and state.returned_at is None
     assert timed <= (due is not None) <= (timed or stood_in), "the timer is armed exactly while something will fall due"

@@ -92,5 +92,10 @@ def differing(found: Verification, wording: Wording) -> Sequence[str]:
         "request.version": say("the version of the process"),
         "request.status": say("the status"),
         "request.outcome": say("the outcome"),
+        "request.action": say("the action"),
+        "request.action_digest": say("the digest of the action"),
+        "request.claim": say("the action that was claimed"),
+        "request.claim_status": say("whether the action was claimed"),
+        "request.claimed_by": say("who claimed the action"),
     }
     return [known.get(one, one) for one in found["rows"]["differs"]]

@@ -174,6 +174,8 @@ KINDS = {
     "delegated": _("{stage}: {actor} delegated to {after}"),
     "approver_added": _("{stage}: {actor} added {to} as an approver"),
     "claimed": _("{actor} took the task out of the queue"),
+    "claim_refused": _("{actor} was refused another action than the approved one"),
+    "claim_expired": _("The approved action can no longer be claimed"),
     "released": _("{actor} put the task back into the queue"),
     "escalated": _("{stage}: escalated to {to}"),
     "reminded": _("Reminder sent to {to}"),
@@ -212,6 +214,8 @@ KINDS = {
     "child_failed": _("At {node}: the sub-process failed"),
     "child_kept": _("At {node}: the earlier result of a sub-process is used"),
 }
+_ON_REQUESTS = {"claimed": _("{actor} claimed the approved action")}
+"""Kinds whose entries say something else where they are of no task."""
 _SECONDARY = {"decision_stands", "notified", "task_opened", "stage_settled", "reminded", "action_started"}
 
 
@@ -317,9 +321,9 @@ def assignee(say: Translate, name: AssigneeName, named: Named) -> str:
             return str(name)
 
 
-def entry(say: Translate, kind: str, facts: Mapping[str, Any]) -> str:
+def entry(say: Translate, kind: str, facts: Mapping[str, Any], *, of_task: bool = True) -> str:
     """Return a timeline entry as a sentence; a kind without one is shown by its name."""
-    sentence = KINDS.get(kind)
+    sentence = KINDS.get(kind) if of_task else _ON_REQUESTS.get(kind, KINDS.get(kind))
     if sentence is None:  # of a later version
         return kind.replace("_", " ").capitalize()
     return say(sentence).format_map(_Facts(facts))

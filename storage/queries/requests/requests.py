@@ -73,6 +73,13 @@ class RequestRow:
     ended_at: datetime | None
     questions: list[dict[str, Any]] | None  # placet.engine.state.Question; null without any
     open_questions: int
+    started_by: str | None = None  # who entered it for the requester, if another
+    action: dict[str, Any] | None = None  # placet.engine.bound_action.BoundAction.document
+    action_digest: str | None = None
+    claim_status: str | None = None
+    claimed_by: str | None = None
+    claimed_at: datetime | None = None
+    claim_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from web.paging import PAGE
 from web.views import words
 from web.views.inbox import COUNTED
 from web.views.people import Names, names_of
+from web.views.requests.bound_action import ActionView, action_of
 from web.views.requests.conversation import (
     QuestionLine,
     may_answer,
@@ -57,6 +58,7 @@ class RequestPage:
     outcome_word: str
     tone: str
     amount: Fact | None
+    action: ActionView | None
     facts: tuple[Fact, ...]
     computed: tuple[Fact, ...]
     stages: tuple[StageLine, ...]
@@ -130,6 +132,7 @@ def read_request(  # noqa: PLR0917
             *people_in(rows),
             stored.request.requester,
             stored.request.owner,
+            stored.request.claimed_by,
             *people_asking(stored.request),
             *(one for task in stored.tasks for one in (task.assignee, task.decided_by, *task.candidates)),
         ],
@@ -164,6 +167,7 @@ def _page(  # noqa: PLR0917
         outcome_word=words.outcome(wording.say, request.status, request.outcome),
         tone=_tone(request),
         amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        action=action_of(request, names, wording),
         facts=facts_of(version.variables, given, wording),
         computed=facts_of(version.variables, computed, wording),
         stages=_stages(stored, version, names, wording),

@@ -29,6 +29,7 @@ from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
 from web.views.people import Names, names_of
+from web.views.requests.bound_action import ActionView, action_of
 from web.views.requests.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
 from web.views.requests.files import FileLine, files_of
 from web.views.requests.news import News, news_of
@@ -107,6 +108,7 @@ class TaskPage:
     sla: str
     sla_word: str
     amount: Fact | None
+    action: ActionView | None
     facts: tuple[Fact, ...]
     computed: tuple[Fact, ...]
     policy: str | None
@@ -232,6 +234,7 @@ def page_of(  # noqa: PLR0917
         sla=sla,
         sla_word=wording.say(words.SLA[sla]),
         amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        action=action_of(request, names, wording),
         facts=facts_of(version.variables, asked, wording),
         computed=facts_of(version.variables, computed, wording),
         policy=step.description if step is not None else None,
