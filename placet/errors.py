@@ -189,10 +189,12 @@ class Ended(Refused):
 ClaimFailure = Literal["not_approved", "digest_mismatch", "expired", "already_claimed"]
 """The condition for which a claim is refused."""
 _CLAIM_FAILURES: Final[dict[ClaimFailure, str]] = {
-    "not_approved": "The request is not approved, so its action may not be carried out.",
-    "digest_mismatch": "This is not the action that was approved; claim exactly what the request shows, or ask anew.",
-    "expired": "The approval of this action has expired; ask anew.",
-    "already_claimed": "The action has been claimed already, and an approval counts once; ask anew.",
+    "not_approved": sentence("The request is not approved, so its action may not be carried out."),
+    "digest_mismatch": sentence(
+        "This is not the action that was approved; claim exactly what the request shows, or ask anew."
+    ),
+    "expired": sentence("The approval of this action has expired; ask anew."),
+    "already_claimed": sentence("The action has been claimed already, and an approval counts once; ask anew."),
 }
 
 

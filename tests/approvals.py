@@ -17,6 +17,7 @@ from activities.audit import Recorder
 from placet.definition.action_spec import ActionSpec
 from placet.definition.model import parse_definition
 from placet.definition.variables import normalise_input
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import Actor, Opening
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
@@ -98,6 +99,7 @@ class Desk:
         started_at: datetime | None = None,
         actions: Mapping[str, ActionSpec] | None = None,
         children: Mapping[str, Child] | None = None,
+        action: BoundAction | None = None,
     ) -> WorkflowHandle[ApprovalWorkflow, Answer]:
         """Start a request as the API does; `client` may be one with a clock of its own."""
         parsed = parse_definition(deepcopy(blueprint))
@@ -115,6 +117,7 @@ class Desk:
             directory_at=now,
             secret="secret",
             titled=True,
+            action=action,
         )
         return await (client or self.client).start_workflow(
             ApprovalWorkflow.run,

@@ -47,9 +47,7 @@ async def wait_for_store(state: Callable[[], State]) -> None:
     """Wait until history has caught up with the store or the request has ended, but at most LOST_EVENT_WAIT."""
     stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
     try:
-        await workflow.wait_condition(
-            lambda: not state().runs or state().seq >= stored, timeout=LOST_EVENT_WAIT
-        )
+        await workflow.wait_condition(lambda: not state().runs or state().seq >= stored, timeout=LOST_EVENT_WAIT)
     except TimeoutError:
         workflow.logger.warning("entries up to %d are stored, but their events were not repeated", stored)
 

@@ -44,9 +44,7 @@ class ActionBody(Body):
 class NewClaim(Body):
     """The claim of the action that a request was approved for; it has to be exactly that action."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"action": EXAMPLE_ACTION}]}
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"action": EXAMPLE_ACTION}]})
 
     action: ActionBody
 

@@ -1,8 +1,8 @@
 """Bound actions: the one action of a machine that a request asks people to approve, and its digest.
 
-The digest is SHA-256 over the bytes `placet action 1`, a line feed, and the RFC 8785 form of the action. RFC 8785 writes
-numbers as doubles, so that 1 is 1.0. A number that a double does not hold exactly is refused: two actions that differ
-would have one digest.
+The digest is SHA-256 over the bytes `placet action 1`, a line feed, and the RFC 8785 form of the action. RFC 8785
+writes numbers as doubles, so that 1 is 1.0. A number that a double does not hold exactly is refused: two actions that
+differ would have one digest.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def check_action(action: BoundAction, at: str, *, now: datetime | None = None) -
         )
         raise InputInvalid.at(at or "/", message)
     if now is not None and not now < action.expires_at <= now + _FURTHEST:
-        message = "give a moment that lies in the future, and at most 100 years from now"
+        message = "give a moment in the future, and at most 100 years from now"
         raise InputInvalid.at(f"{at}/expires_at", message)
 
 

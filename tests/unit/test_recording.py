@@ -41,6 +41,9 @@ NAMES = [
     "changed",
     "questions",
     "open_questions",
+    "action",
+    "started_by",
+    "claim",
 ]
 
 

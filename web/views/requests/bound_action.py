@@ -16,7 +16,7 @@ from web.views.words import marked as _
 
 # A text that reads as another JSON value is shown in quotes, so that it is told apart from that.
 _LOOKS_ELSE = re.compile(r'\s.*|.*\s|-?[\d.,]+([eE][+-]?\d+)?|true|false|null|"|\[|\{|', re.DOTALL)
-_PATH = " › "
+_PATH = " → "
 _STATES = {
     "open": (_("can be claimed"), "good"),
     "claimed": (_("claimed"), "plain"),
@@ -74,7 +74,7 @@ def action_of(request: RequestRow, names: Names, wording: Wording) -> ActionView
 
 
 def visible(text: str) -> str:
-    """Return a text with each character that is not seen, or that turns the direction of others, written by its code."""
+    """Return a text with each character that is not seen, or that turns what follows, written by its code."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one == "\n" else f"\\u{{{ord(one):04x}}}" for one in text)
