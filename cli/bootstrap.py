@@ -29,7 +29,7 @@ from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
-from worker.jobs import canary_job, departure_job, presence_job, retention_job, sla_job
+from worker.jobs import canary_job, departure_job, log_job, presence_job, retention_job, sla_job
 from worker.notifications import notifications_running
 from worker.settings import Settings
 from worker.telemetry import tracing
@@ -120,6 +120,7 @@ async def worker_running(
                 retention_job(database, settings),
                 sla_job(database, settings),
                 canary_job(database),
+                log_job(database, settings),
             ):
                 await stack.enter_async_context(each)
         if Duty.ACTIONS in duties:

@@ -1,7 +1,7 @@
 """The jobs that a worker process repeats.
 
-It notes its presence, follows up on departures, watches what SLAs measure and how canaries fare, and deletes what is
-old.
+It notes its presence, follows up on departures, watches what SLAs measure and how canaries fare, lets the transparency
+log grow, and deletes what is old.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from service.administration.people import Tell, tell_departures
 from service.canaries.monitoring import CanaryMonitor
 from service.slas.forgetting import forget_executions
 from service.slas.monitoring import SlaMonitor
+from service.transparency.growth import grow
 from storage.database import Database
 from storage.queries import presence
 from storage.retention.retention import (
@@ -40,10 +41,11 @@ _log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def repeating(step: Callable[[], Awaitable[None]], *, seconds: float) -> AsyncIterator[None]:
-    """Run a step at once and then every so many seconds while the block runs. Errors are logged, and it is retried."""
+async def repeating(step: Callable[[], Awaitable[None]], *, seconds: float, first: float = 0) -> AsyncIterator[None]:
+    """Run a step after `first` seconds and then every so many while the block runs. Errors are logged, and retried."""
 
     async def again() -> None:
+        await asyncio.sleep(first)
         while True:
             try:
                 await step()
@@ -118,6 +120,21 @@ async def canary_job(database: Database) -> AsyncIterator[None]:
         await monitor.look(datetime.now(UTC))
 
     async with repeating(look, seconds=_CANARY_SECONDS):
+        yield
+
+
+@asynccontextmanager
+async def log_job(database: Database, settings: Settings) -> AsyncIterator[None]:
+    """Let the transparency log grow, while the block runs, in any number of processes.
+
+    Not at once: what a worker that was killed has left behind is told again first.
+    """
+    secret = settings.secret()
+
+    async def step() -> None:
+        await grow(database, secret, datetime.now(UTC), origin=settings.log_origin)
+
+    async with repeating(step, seconds=settings.log_seconds, first=settings.log_seconds):
         yield
 
 

@@ -65,6 +65,8 @@ class Settings(BaseSettings):
     event_log_bytes: Annotated[int, Field(ge=1)] = 200_000_000  # of one event log as it is sent
     sla_again_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # after which an unacknowledged breach is mailed again
     sla_executions_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which what SLAs have judged is kept
+    log_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60  # between two checkpoints of the transparency log
+    log_origin: Annotated[str, Field(max_length=200)] | None = None  # its name; default: placet/KEY_ID of the first key
     evidence_days: Annotated[int, Field(ge=1, le=3650)] = 30  # for which the file of an evidence pack is kept
     unsent_files_days: Annotated[int, Field(ge=1, le=365)] = 7  # for which files of forms not sent in are kept
     session_idle_hours: Annotated[float, Field(gt=0, le=8760)] = 8  # without a call, a session ends

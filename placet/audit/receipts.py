@@ -18,6 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from placet.transparency.checkpoints import Checkpoint
+from placet.transparency.inclusion import read_inclusion
+from placet.transparency.notes import Note, Signature, VerifierKey
+
 FORMAT: Final = 1
 _PREFIX = b"placet receipt 1\n"
 _PURPOSE = b"placet receipts"
@@ -51,6 +55,20 @@ class ReceiptKey:
         """Sign a document; `prefix` says of what kind it is, so that none can stand for another."""
         return b64encode(self._key.sign(prefix + rfc8785.dumps(document))).decode()
 
+    def sign_checkpoint(self, checkpoint: Checkpoint) -> str:
+        """Return what the log says of itself as a signed note.
+
+        Its first line is the log's origin, which has no space in it: no document that begins with a prefix has one so.
+        """
+        verifier = VerifierKey(name=checkpoint.origin, public=self.public)
+        value = self._key.sign(checkpoint.text.encode())
+        return str(
+            Note(
+                text=checkpoint.text,
+                signatures=(Signature(name=verifier.name, key_id=verifier.id, value=value),),
+            )
+        )
+
 
 def key_id(public: bytes) -> str:
     """Return the id of a public key."""
@@ -66,9 +84,13 @@ def fault_of(receipt: object) -> str | None:
         return f"It is no receipt: a receipt has exactly the members {', '.join(sorted(_MEMBERS))}."
     if receipt["format"] != FORMAT or isinstance(receipt["format"], bool):
         return f"Its format is {receipt['format']!r:.40}; this version reads format {FORMAT}."
-    if receipt["inclusion"] is not None:
-        return "It says where it is in a log; there is none for receipts of this format."
-    return fault_of_signature(receipt, ("format", "body", "key_id", "public_key"), _PREFIX)
+    fault = fault_of_signature(receipt, ("format", "body", "key_id", "public_key"), _PREFIX)
+    if fault is None and receipt["inclusion"] is not None:
+        try:
+            read_inclusion(receipt["inclusion"], receipt["body"])
+        except ValueError as error:
+            return f"Its inclusion in the log does not hold: {error}."
+    return fault
 
 
 def fault_of_signature(document: Mapping[str, Any], signed: Sequence[str], prefix: bytes) -> str | None:

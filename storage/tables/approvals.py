@@ -242,6 +242,7 @@ class Delivery(SQLModel, table=True):
     """The result of sending one message. The deliveries of a request form their own chain and are in its timeline."""
 
     __tablename__ = "delivery"
+    __table_args__ = (Index("ix_delivery_at", "at"),)
 
     request_id: str = Field(primary_key=True)
     seq: int = Field(primary_key=True)

@@ -1,0 +1,159 @@
+"""Signed notes (https://c2sp.org/signed-note): a text, and lines that sign it, each by a named key.
+
+A key is known to its readers as a verifier key, `<name>+<key id>+<base64 of kind and key>`. Two kinds are read here,
+both Ed25519: 0x01 signs the text itself, 0x04 is a witness's cosignature with its time
+(https://c2sp.org/tlog-cosignature).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Self
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+ED25519: Final = 0x01
+COSIGNATURE: Final = 0x04
+MOST_SIGNATURES: Final = 64
+"""Of one note that is read."""
+LONGEST: Final = 65_536
+"""Characters of a note that is read."""
+_DASH = "\N{EM DASH}"
+_NAME = re.compile(r"[^\s+\x00-\x1f]+")
+_KEY_ID_BYTES = 4
+_TIME_BYTES = 8
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """One line of a note: whose key, its id of four bytes, and what it says, as the kind of the key has it."""
+
+    name: str
+    key_id: bytes
+    value: bytes
+
+    @property
+    def line(self) -> str:
+        """The line as it stands in a note, with its line feed."""
+        return f"{_DASH} {self.name} {b64encode(self.key_id + self.value).decode()}\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """A text that ends with a line feed, and its signatures, which nobody has verified yet."""
+
+    text: str
+    signatures: tuple[Signature, ...]
+
+    @classmethod
+    def read(cls, raw: str) -> Self:
+        """Read a note; raises ValueError, which says what is wrong, for what is none."""
+        if len(raw) > LONGEST:
+            raise ValueError(f"it is longer than {LONGEST:,} characters")
+        if _CONTROL.search(raw):
+            raise ValueError("it has a control character in it")
+        text, blank, signed = raw.rpartition("\n\n")
+        if not blank or not text or not signed.endswith("\n"):
+            raise ValueError("it has no signature: a note is a text, an empty line, and lines that sign it")
+        return cls(text=text + "\n", signatures=read_signatures(signed))
+
+    def __str__(self) -> str:
+        """Return the note as it is sent."""
+        return f"{self.text}\n{''.join(one.line for one in self.signatures)}"
+
+
+def read_signatures(lines: str) -> tuple[Signature, ...]:
+    """Read the lines that sign a note, each with its line feed; raises ValueError."""
+    found = lines.split("\n")
+    if found.pop() or not found:
+        raise ValueError("its last line does not end with a line feed")
+    if len(found) > MOST_SIGNATURES:
+        raise ValueError(f"it has more than {MOST_SIGNATURES} signatures")
+    return tuple(map(_signature, found))
+
+
+def _signature(line: str) -> Signature:
+    dash, _, rest = line.partition(" ")
+    name, _, encoded = rest.partition(" ")
+    if dash != _DASH or not _NAME.fullmatch(name):
+        raise ValueError(f"{line[:80]!r} is no line that signs a note")
+    raw = decoded(encoded)
+    if len(raw) <= _KEY_ID_BYTES:
+        raise ValueError(f"the signature of {name[:80]} is too short")
+    return Signature(name=name, key_id=raw[:_KEY_ID_BYTES], value=raw[_KEY_ID_BYTES:])
+
+
+def decoded(encoded: str) -> bytes:
+    """Return what base64 encodes; raises ValueError for what base64 would write in another way."""
+    raw = b64decode(encoded, validate=True)
+    if b64encode(raw).decode() != encoded:
+        raise ValueError(f"{encoded[:80]!r} is not as base64 writes it")
+    return raw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey:
+    """A public key by which signatures of notes are verified: its name, its kind, and its 32 bytes."""
+
+    name: str
+    public: bytes
+    kind: int = ED25519
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ValueError(f"{self.name[:80]!r} is no name of a key: it has a space, a plus, or nothing in it")
+
+    @classmethod
+    def read(cls, encoded: str) -> Self:
+        """Read `<name>+<key id>+<base64>`; raises ValueError, also for a kind that is not read here."""
+        name, key_id, key = [*encoded.split("+", 2), "", ""][:3]
+        raw = decoded(key)
+        if len(raw) != 33 or raw[0] not in {ED25519, COSIGNATURE}:
+            raise ValueError(f"{encoded[:80]!r} is no Ed25519 verifier key, NAME+KEY_ID+BASE64")
+        found = cls(name=name, public=raw[1:], kind=raw[0])
+        if found.id.hex() != key_id:
+            raise ValueError(f"the key id of {name[:80]} is {found.id.hex()}, and not {key_id[:80]}")
+        return found
+
+    def __str__(self) -> str:
+        """Return the key as readers are told it."""
+        return f"{self.name}+{self.id.hex()}+{b64encode(bytes([self.kind]) + self.public).decode()}"
+
+    @property
+    def id(self) -> bytes:
+        """The first four bytes of the SHA-256 of name, line feed, kind and key."""
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:_KEY_ID_BYTES]
+
+    def signed(self, text: str, signatures: Sequence[Signature]) -> tuple[Signature, ...]:
+        """Return those signatures that are by this key and fit the text; raises ValueError where one does not fit."""
+        own = tuple(one for one in signatures if (one.name, one.key_id) == (self.name, self.id))
+        for one in own:
+            try:
+                message, value = self._message(text, one.value)
+                Ed25519PublicKey.from_public_bytes(self.public).verify(value, message)
+            except (InvalidSignature, ValueError) as error:
+                raise ValueError(f"the signature of {self.name} does not fit") from error
+        return own
+
+    def _message(self, text: str, value: bytes) -> tuple[bytes, bytes]:
+        if self.kind == ED25519:
+            return text.encode(), value
+        return cosigned(text, time_of(value)), value[_TIME_BYTES:]
+
+
+def time_of(cosignature: bytes) -> int:
+    """Return when a cosignature says that it was made, in seconds since 1970; raises ValueError."""
+    if len(cosignature) != _TIME_BYTES + 64:
+        raise ValueError("a cosignature is 72 bytes long")
+    return int.from_bytes(cosignature[:_TIME_BYTES], "big")
+
+
+def cosigned(text: str, at: int) -> bytes:
+    """Return what a witness signs of a checkpoint at a time in seconds since 1970."""
+    return f"cosignature/v1\ntime {at}\n{text}".encode()

@@ -1,0 +1,83 @@
+"""The transparency log over the heads of all audit chains. All but its progress is only added to: triggers see to that.
+
+docs/trust.md says what the log is for, and what exactly a leaf is.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Column, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+from storage.tables.columns import moment_column
+
+
+class LogEntry(SQLModel, table=True):
+    """One leaf: an entry of a chain by its number and hash (placet.transparency.leaves). Leaves count from 0."""
+
+    __tablename__ = "log_entry"
+    __table_args__ = (UniqueConstraint("chain", "seq", "head"),)
+
+    leaf_index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    chain: str
+    seq: int
+    head: str
+    logged_at: datetime = moment_column()
+
+
+class LogNode(SQLModel, table=True):
+    """The hash, in hex, of a perfect subtree over two leaves or more (placet.transparency.tree.Node)."""
+
+    __tablename__ = "log_node"
+
+    level: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    node_index: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    hash: str
+
+
+class LogCheckpoint(SQLModel, table=True):
+    """What the log said of itself: the signed note, and what stands in it. Checkpoints count from 1."""
+
+    __tablename__ = "log_checkpoint"
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    origin: str
+    tree_size: int = Field(index=True)
+    root: str  # in hex
+    key_id: str  # of receipt_key
+    note: str = Field(sa_column=Column(Text, nullable=False))
+    made_at: datetime = moment_column()
+
+
+class LogCosignature(SQLModel, table=True):
+    """What a witness has signed of a checkpoint, as a line of the note."""
+
+    __tablename__ = "log_cosignature"
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})  # of the checkpoint
+    witness: str = Field(primary_key=True)
+    line: str = Field(sa_column=Column(Text, nullable=False))
+    signed_at: datetime = moment_column()  # by the clock of the witness
+    received_at: datetime = moment_column()
+
+
+class LogTimestamp(SQLModel, table=True):
+    """What a timestamp authority (RFC 3161) has signed of a checkpoint's note, as it came, in base64."""
+
+    __tablename__ = "log_timestamp"
+
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})  # of the checkpoint
+    response: str = Field(sa_column=Column(Text, nullable=False))
+    stamped_at: datetime = moment_column()  # by the clock of the authority
+    received_at: datetime = moment_column()
+
+
+class LogProgress(SQLModel, table=True):
+    """The one row of how far the log has come. It can be lost: all is looked through again then."""
+
+    __tablename__ = "log_progress"
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    complete_until: datetime = moment_column()  # all that was recorded before is in the log
+    swept: str = ""  # the last request that was looked at besides
