@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from placet.errors import InputInvalid
+from placet.sentences import sentence
 from placet.transparency.notes import VerifierKey
 from service.receipts import signing_key
 from storage.database import Database
@@ -62,12 +63,18 @@ def _origin(last: Checkpointed | None, given: str | None, *, first: str) -> str:
     if last is not None:
         if given not in {None, last.row.origin}:
             raise InputInvalid(
-                f"PLACET_LOG_ORIGIN is {given!r}, and the log is {last.row.origin!r} since its first checkpoint; a log "
-                "keeps its origin, so set it back."
+                sentence(
+                    "PLACET_LOG_ORIGIN is {given!r}, and the log is called {origin!r} since its first checkpoint. A log "
+                    "keeps its name: set it back.",
+                    given=given,
+                    origin=last.row.origin,
+                )
             )
         return last.row.origin
     named = given or f"placet/{first}"
     try:
         return VerifierKey(name=named, public=bytes(32)).name
-    except ValueError as error:
-        raise InputInvalid(f"PLACET_LOG_ORIGIN cannot be used: {error}") from None
+    except ValueError:
+        raise InputInvalid(
+            sentence("PLACET_LOG_ORIGIN is {given!r}; write a name without spaces and plus signs.", given=named)
+        ) from None

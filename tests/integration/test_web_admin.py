@@ -41,6 +41,7 @@ SECRET = "sssh-this-is-secret"
 NO_SECRETS = {
     "approval_request.content_digest": "the SHA-256 of what was asked for, which receipts show",
     "approval_task.content_digest": "as above",
+    "log_checkpoint.key_id": "which public key has signed",
     "process_template.digest": "the SHA-256 of a blueprint, which its certificate shows",
     "blueprint_draft.digest": "as above",
     "notification_message.digest": "whether it is sent with others",
