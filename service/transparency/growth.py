@@ -64,8 +64,8 @@ def _origin(last: Checkpointed | None, given: str | None, *, first: str) -> str:
         if given not in {None, last.row.origin}:
             raise InputInvalid(
                 sentence(
-                    "PLACET_LOG_ORIGIN is {given!r}, and the log is called {origin!r} since its first checkpoint. A log "
-                    "keeps its name: set it back.",
+                    "PLACET_LOG_ORIGIN is {given!r}, and the log is called {origin!r} since its first checkpoint. A "
+                    "log keeps its name: set it back.",
                     given=given,
                     origin=last.row.origin,
                 )
