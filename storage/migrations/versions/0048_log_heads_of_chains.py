@@ -1,6 +1,6 @@
 """Log the heads of all audit chains, in tables that are only added to
 
-Revision: 0048, after 0046
+Revision: 0048, after 0047
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0048"
-down_revision = "0046"
+down_revision = "0047"
 branch_labels = None
 depends_on = None
 
