@@ -54,6 +54,12 @@ class Prepared:
         compiled = self._for(connection.dialect, values)
         return compiled.read(_execute(connection, compiled.text, compiled.bound(values)).fetchall())
 
+    def raw(self, connection: Connection, **values: Any) -> list[tuple[Any, ...]]:
+        """Carry it out and return all rows as the driver has them, for who reads very many: nothing is converted."""
+        compiled = self._for(connection.dialect, values)
+        rows: list[tuple[Any, ...]] = _execute(connection, compiled.text, compiled.bound(values)).fetchall()
+        return rows
+
     def first(self, connection: Connection, **values: Any) -> Any | None:
         """Carry it out and return the first row, or None where there is none."""
         rows = self.rows(connection, **values)

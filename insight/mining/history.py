@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from itertools import chain, count
+from typing import Any, NamedTuple
 
 MOST_TEXTS = 1_000  # different texts of one field: with more it tells single requests apart, and makes no rule
 MISSING = math.nan
@@ -56,24 +57,68 @@ class Task:
     changed_fields: tuple[str, ...] = ()
 
 
+class CasePage(NamedTuple):
+    """Many cases of one template by column, as `Case` has them; moments are seconds since 1970, NaN for none."""
+
+    template: str
+    ids: Sequence[str]
+    versions: Sequence[str]
+    outcomes: Sequence[str | None]
+    started: Sequence[float]
+    ended: Sequence[float]
+    amounts: Sequence[float]
+    values: Sequence[Mapping[str, Any]]
+
+
+class TaskPage(NamedTuple):
+    """Many tasks by column, as `Task` has them; `cases` are numbers, moments as those of cases."""
+
+    cases: Sequence[int]
+    stages: Sequence[str]
+    rounds: Sequence[int]
+    assignees: Sequence[str | None]
+    ways: Sequence[str]
+    actor_types: Sequence[str]
+    opened: Sequence[float]
+    decided: Sequence[float]
+    due: Sequence[float]
+    decisions: Sequence[str | None]
+    waited: Sequence[float]
+    escalations: Sequence[int]
+    changes: Sequence[tuple[str, ...]]
+
+
+class _Numbers(dict[Any, int]):
+    """The numbers of names; one that is asked for and has none gets the next, and its place among the known ones."""
+
+    def __init__(self, known: list[Any]) -> None:
+        super().__init__()
+        self.known = known
+
+    def __missing__(self, name: Any) -> int:
+        number = self[name] = len(self.known)
+        self.known.append(name)
+        return number
+
+
 class Names:
     """Texts (or lists of them) and the numbers that stand for them in a column."""
 
     def __init__(self) -> None:
         """Begin without any."""
         self.known: list[Any] = []
-        self._numbers: dict[Any, int] = {}
+        self._numbers = _Numbers(self.known)
 
     def __len__(self) -> int:
         return len(self.known)
 
     def number(self, name: Any) -> int:
         """Return the number of a name, which is new or has one."""
-        found = self._numbers.get(name)
-        if found is None:
-            found = self._numbers[name] = len(self.known)
-            self.known.append(name)
-        return found
+        return self._numbers[name]
+
+    def numbers(self, names: Iterable[Any]) -> Iterator[int]:
+        """Yield the numbers of names, as `number` does."""
+        return map(self._numbers.__getitem__, names)
 
     def find(self, name: Any) -> int:
         """Return the number of a name, -1 where it has none."""
@@ -88,19 +133,30 @@ class FieldColumn:
         self.numbers = array("d", [MISSING]) * rows
         self.texts = array("i", [-1]) * rows
         self.names = Names()
+        self._read = array("d")  # the texts as numbers, by number
 
     def add(self, value: Any) -> None:
         """Add a row. What is neither a number nor a text nor true or false counts as missing."""
         text = -1
         number = MISSING
         if isinstance(value, bool | str):
-            found = self.names.find(value)
-            text = found if found >= 0 or len(self.names) > MOST_TEXTS else self.names.number(value)
-            number = _number(value) if isinstance(value, str) else MISSING
+            text = self.names.find(value)
+            if text >= 0:
+                number = self._read[text]
+            else:
+                number = _number(value) if isinstance(value, str) else MISSING
+                if len(self.names) <= MOST_TEXTS:
+                    text = self.names.number(value)
+                    self._read.append(number)
         elif isinstance(value, int | float | Decimal):
             number = _number(value)
         self.numbers.append(number)
         self.texts.append(text)
+
+    def reverse(self) -> None:
+        """Turn the order of the rows around."""
+        self.numbers.reverse()
+        self.texts.reverse()
 
     @property
     def has_too_many_texts(self) -> bool:
@@ -145,6 +201,30 @@ class CaseColumns:
         self.ended.append(_moment(case.ended_at))
         self.amount.append(MISSING if case.amount is None else _number(case.amount))
 
+    def extend(self, page: CasePage) -> None:
+        """Add many rows."""
+        for name in dict.fromkeys(chain.from_iterable(page.values)):
+            if name not in self.fields:
+                self.fields[name] = FieldColumn(len(self.ids))
+        for name, column in self.fields.items():
+            for values in page.values:
+                column.add(values.get(name))
+        self.ids.extend(page.ids)
+        self.template.extend([self.templates.number(page.template)] * len(page.ids))
+        self.version.extend(self.versions.numbers(page.versions))
+        self.outcome.extend(self.outcomes.numbers(page.outcomes))
+        self.started.extend(page.started)
+        self.ended.extend(page.ended)
+        self.amount.extend(page.amounts)
+
+    def reverse(self) -> None:
+        """Turn the order of the rows around."""
+        for column in (self.template, self.version, self.outcome, self.started, self.ended, self.amount):
+            column.reverse()
+        self.ids.reverse()
+        for field_column in self.fields.values():
+            field_column.reverse()
+
 
 class TaskColumns:
     """The tasks of a history, by column, in the order in which they were added."""
@@ -176,6 +256,32 @@ class TaskColumns:
         self.decided.append(_moment(task.decided_at))
         self.due.append(_moment(task.due_at))
         self.waited.append(task.waited_seconds)
+
+    def extend(self, page: TaskPage) -> None:
+        """Add many rows."""
+        self.case.extend(page.cases)
+        self.stage.extend(self.stages.numbers(page.stages))
+        self.round.extend(page.rounds)
+        self.person.extend(self.people.numbers(page.assignees))
+        self.via.extend(self.ways.numbers(page.ways))
+        self.actor_type.extend(self.actor_types.numbers(page.actor_types))
+        self.decision.extend(self.decisions.numbers(page.decisions))
+        self.changed.extend(self.changes.numbers(page.changes))
+        self.escalations.extend(page.escalations)
+        self.opened.extend(page.opened)
+        self.decided.extend(page.decided)
+        self.due.extend(page.due)
+        self.waited.extend(page.waited)
+
+    def reverse(self, cases: int) -> None:
+        """Turn the order of the rows around, and that of their cases, of which there are so many."""
+        last = cases - 1
+        self.case = array("i", (last - case for case in reversed(self.case)))
+        for column in (
+            self.stage, self.round, self.person, self.via, self.actor_type, self.decision, self.changed,
+            self.escalations, self.opened, self.decided, self.due, self.waited,
+        ):  # fmt: skip
+            column.reverse()
 
 
 class History:
@@ -211,6 +317,23 @@ class History:
         case = self._case_numbers.get(task.request_id)
         if case is not None:
             self.tasks.add(case, task)
+
+    def add_cases(self, page: CasePage) -> int:
+        """Add cases none of which was added before, and return the number of the first."""
+        first = len(self.cases)
+        self.cases.extend(page)
+        self._case_numbers.update(zip(page.ids, count(first), strict=False))
+        return first
+
+    def add_tasks(self, page: TaskPage) -> None:
+        """Add tasks of cases that were added."""
+        self.tasks.extend(page)
+
+    def reverse(self) -> None:
+        """Turn the order of cases and tasks around, for who reads the newest first."""
+        self.tasks.reverse(len(self.cases))
+        self.cases.reverse()
+        self._case_numbers = {request_id: number for number, request_id in enumerate(self.cases.ids)}
 
 
 def _moment(moment: datetime | None) -> float:

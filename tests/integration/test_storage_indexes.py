@@ -489,7 +489,7 @@ INSIGHT: dict[str, tuple[Ask, str]] = {
     ),
     "the past that is mined": (
         lambda s: stored._add_page(
-            s, History(), "Expense 7", since=NOW - timedelta(days=1), now=NOW, after=None, machines={}
+            s, History(), "Expense 7", since=NOW - timedelta(days=1), now=NOW, after=stored._NEWEST, machines={}
         ),
         "ix_approval_request",
     ),

@@ -396,7 +396,7 @@ async def test_of_an_erased_request_a_history_holds_no_value(desk: ApiDesk) -> N
     assert found.cases.amount[place] != found.cases.amount[place]
 
 
-async def test_a_history_is_read_in_pages_the_newest_first_and_bounded(
+async def test_a_history_has_requests_in_the_order_of_their_start_and_where_bounded_the_newest(
     desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = await desk.publish(EXPENSE_APPROVAL)
@@ -406,7 +406,11 @@ async def test_a_history_is_read_in_pages_the_newest_first_and_bounded(
     now = datetime.now(UTC)
     monkeypatch.setattr("insight.mining.stored._AT_ONCE", 3)
     whole = await read_history(desk.database, name, since=now - timedelta(days=30), now=now)
-    assert whole.cases.ids == ids[::-1]
-    assert len(whole.tasks) == 14
+    assert whole.cases.ids == ids
+    assert list(whole.cases.started) == sorted(whole.cases.started)
+    assert list(whole.tasks.case) == [n for n in range(7) for _ in range(2)]
+    stages = [whole.tasks.stages.known[n] for n in whole.tasks.stage]
+    assert stages == ["Manager Approval", "CFO Approval"] * 7
     part = await read_history(desk.database, name, since=now - timedelta(days=30), now=now, most=5)
-    assert part.cases.ids == ids[:3:-1]
+    assert part.cases.ids == ids[4:]
+    assert list(part.tasks.case) == [0, 0, 1, 1, 2, 2]
