@@ -59,9 +59,9 @@ def some_truths(rng: random.Random) -> set[str]:
     return chosen
 
 
-def shifts(history: Planted, number: int) -> Planted:
-    """Return the same history again, of other requests and people and that much later."""
-    later = timedelta(hours=number * len(history.cases))
+def shifts(history: Planted, number: int, later: timedelta | None = None) -> Planted:
+    """Return the same history again, of other requests and people and so much later; unless told, after the others."""
+    later = timedelta(hours=number * len(history.cases)) if later is None else later
 
     def moved(moment: datetime | None) -> datetime | None:
         return None if moment is None else moment + later

@@ -27,8 +27,6 @@ MEGABYTES = 300  # that reading them may take
 async def measure(home: Path) -> str:
     """Measure both formats and return the figures as Markdown."""
     rows = [
-        "### Event logs",
-        "",
         f"A made-up log of {EVENTS:,} events in some 317,000 cases: processor time, and the most memory of a process.",
         "",
         "| file | size, MB | read, s | MB | read and assembled, s | MB | blueprint and fit, s | MB |",
