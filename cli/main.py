@@ -102,6 +102,9 @@ COMMANDS = (
         "Mine the past of processes, and store what it suggests to change in them.",
     ),
     LazyCommand(
+        "canaries", "cli.commands.canaries:canaries_app", "List canaries, begin one, and promote or revert its version."
+    ),
+    LazyCommand(
         "costs",
         "cli.commands.costs:costs_command",
         "Print what delay and people's work cost in a period, by process, stage and month.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from insight.canary.comparison import compare
-from placet.audit.admin_acts import Act
+from placet.audit.admin_acts import Act, ActedBy
 from placet.definition.assignees import person_id
 from placet.definition.diff import Change
 from placet.errors import Conflict, InputInvalid, NotFound, Problem
@@ -21,6 +21,7 @@ from service.canaries.terms import PEOPLE_SAMPLE, Terms, measures_of, refuse
 from service.context import Context
 from service.definitions import act_of, certificate_of
 from service.principal import Principal
+from service.suggestions.evaluation import Evaluator
 from simulation import pool_functions
 from simulation.report.costs import described, parse_prices
 from storage.queries import canaries, suggestions
@@ -45,19 +46,35 @@ class _Versions:
         return self.new.id, self.new.digest, self.new.status, self.old.id
 
 
+Certify = Callable[[DefinitionVersion], Awaitable[dict[str, Any]]]
+"""Return the certificate with which a draft can be published, or raise what keeps it from that."""
+
+
 async def begin_canary(context: Context, principal: Principal, terms: Terms, *, canary_id: str) -> CanaryFound:
     """Begin a canary; the same id again is the same canary. A draft is published with it, and is never given to all.
 
     Raises InputInvalid with what is wrong, BlueprintInvalid and NotPermitted as publishing does, and Conflict where the
     process has a canary that runs, or its versions have changed meanwhile.
     """
+
+    async def certify(draft: DefinitionVersion) -> dict[str, Any]:
+        return await certificate_of(context, principal, draft)
+
+    return await begin(Evaluator.of(context), terms, canary_id=canary_id, by=principal.acted_by, certify=certify)
+
+
+async def begin(
+    evaluator: Evaluator, terms: Terms, *, canary_id: str, by: ActedBy, certify: Certify | None = None
+) -> CanaryFound:
+    """Begin a canary as `begin_canary` does; without `certify`, its version has to be published already."""
     terms.check()
-    there = await context.database.read(_there, canary_id)
+    database, person = evaluator.database, by.actor.removeprefix("user:")
+    there = await database.read(_there, canary_id)
     if there is not None:
         return there
-    versions = await context.database.read(_versions, terms)
-    change = await context.pool.run(
-        pool_functions.compare_versions, versions.old.blueprint, versions.new.blueprint, by=principal.person
+    versions = await database.read(_versions, terms)
+    change = await evaluator.pool.run(
+        pool_functions.compare_versions, versions.old.blueprint, versions.new.blueprint, by=person
     )
     _check_input(change)
     sample = terms.people_sample
@@ -72,8 +89,17 @@ async def begin_canary(context: Context, principal: Principal, terms: Terms, *, 
     terms.check_chance(sample)
     certificate = None
     if versions.new.status == "draft":
-        certificate = await certificate_of(context, principal, versions.new)
-    now = context.now()
+        if certify is None:
+            raise InputInvalid.at(
+                "/version",
+                sentence(
+                    "version {version} is a draft, and a command publishes nothing; begin the canary on its page or "
+                    "over the API, which publish the draft with it",
+                    version=versions.new.version,
+                ),
+            )
+        certificate = await certify(versions.new)
+    now = evaluator.clock()
 
     def store(connection: Connection) -> CanaryFound:
         if _versions(connection, terms).same_as != versions.same_as:
@@ -83,18 +109,19 @@ async def begin_canary(context: Context, principal: Principal, terms: Terms, *, 
                 connection,
                 versions.new.id,
                 digest=versions.new.digest,
-                by=principal.person,
+                by=person,
                 now=now,
                 certificate=certificate,
             )
-        row = canaries.add(connection, _row(terms, versions, canary_id, sample=sample, by=principal.person, now=now))
+        row = canaries.add(connection, _row(terms, versions, canary_id, sample=sample, by=person, now=now))
         result = found(connection, row)
         if versions.new.status == "draft":
-            admin_acts.record(connection, principal.acted_by, act_of("version_published", versions.new), now)
-        admin_acts.record(connection, principal.acted_by, _act(row), now)
+            admin_acts.record(connection, by, act_of("version_published", versions.new), now)
+        admin_acts.record(connection, by, _act(row), now)
+        canaries.count(connection, "began")
         return result
 
-    return await context.database.write(store)
+    return await database.write(store)
 
 
 def _there(connection: Connection, canary_id: str) -> CanaryFound | None:

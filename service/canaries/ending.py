@@ -32,11 +32,7 @@ async def promote_canary(
 
     def store(connection: Connection) -> CanaryFound:
         _permit(connection, principal, canary_id)
-        values = {"status": "promoted", "ended_by": principal.person, "ended_at": now, "end_notes": notes}
-        row = canaries.end(connection, canary_id, values)
-        result = found(connection, row)
-        admin_acts.record(connection, principal.acted_by, _act("canary_promoted", row), now)
-        return result
+        return found(connection, promote(connection, canary_id, principal.acted_by, now, notes=notes))
 
     return await context.database.write(store)
 
@@ -52,6 +48,18 @@ async def revert_canary(
         return found(connection, revert(connection, canary_id, principal.acted_by, now, notes=notes))
 
     return await context.database.write(store)
+
+
+def promote(
+    connection: Connection, canary_id: str, by: ActedBy, now: datetime, *, notes: str | None = None
+) -> WorkflowCanary:
+    """Give the new version to every new request, and put it on record; raises NotFound and Conflict."""
+    person = by.actor.removeprefix("user:")
+    values = {"status": "promoted", "ended_by": person, "ended_at": now, "end_notes": notes}
+    row = canaries.end(connection, canary_id, values)
+    admin_acts.record(connection, by, _act("canary_promoted", row), now)
+    canaries.count(connection, "promoted")
+    return row
 
 
 def revert(
@@ -76,6 +84,7 @@ def revert(
     canaries.mail(connection, row.id, REVERTED, told_of(connection, row.owner, now), detail=_told(row, by), now=now)
     admin_acts.record(connection, by, act_of("version_deprecated", version), now)
     admin_acts.record(connection, by, _act("canary_reverted", row), now)
+    canaries.count(connection, "reverted" if harm is None else "harm")
     return row
 
 

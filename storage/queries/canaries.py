@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from semver import Version
 from sqlalchemy import Connection, bindparam, exists, func, or_, select, update
@@ -20,9 +20,11 @@ from storage.announcements.announce import READY, announce
 from storage.database import of_rows
 from storage.prepared import Prepared
 from storage.queries import cursor as cursors
+from storage.recording import metrics
 from storage.tables.approvals import ApprovalRequest, DefinitionVersion, Outbox
 from storage.tables.canaries import CanaryRequest, WorkflowCanary
 
+_COUNT = "workflow_canary_total"
 _RUNNING = "running"
 
 
@@ -195,10 +197,18 @@ def page(
 
 
 def assign(connection: Connection, canary_id: str, request_id: str, arm: str, now: datetime) -> None:
-    """Note that a request was given a version; what was noted first stands."""
+    """Note that a request was given a version, and count it; what was noted first stands."""
     make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     row = {"canary_id": canary_id, "request_id": request_id, "arm": arm, "assigned_at": now}
-    connection.execute(make(CanaryRequest).values(row).on_conflict_do_nothing())
+    new = make(CanaryRequest).values(row).on_conflict_do_nothing().returning(col(CanaryRequest.request_id))
+    if connection.execute(new).first() is not None:
+        template = connection.scalar(select(col(WorkflowCanary.template)).where(col(WorkflowCanary.id) == canary_id))
+        metrics.count(connection, metrics.increment(metrics.CANARY_REQUESTS, str(template), arm))
+
+
+def count(connection: Connection, status: Literal["began", "promoted", "reverted", "harm"]) -> None:
+    """Count a canary that began, or how one ended; call it last, as `metrics.count`."""
+    metrics.count(connection, metrics.increment(_COUNT, status))
 
 
 def to_measure(connection: Connection, canary_id: str, *, before: datetime, limit: int) -> list[ToMeasure]:

@@ -133,6 +133,19 @@ FAMILIES: tuple[Family, ...] = (
         buckets=CONFIDENCE_BUCKETS,
     ),
     Family(
+        name="workflow_canary_total",
+        kind="counter",
+        help="Canaries that began and that ended: promoted, reverted by a person, or reverted because harm showed.",
+        labels=("status",),
+        known=(("began",), ("promoted",), ("reverted",), ("harm",)),
+    ),
+    Family(
+        name="workflow_canary_requests_total",
+        kind="counter",
+        help="Requests that a canary gave a version, by process: the new one, the old one, or the sample for people.",
+        labels=("workflow_name", "arm"),
+    ),
+    Family(
         name="action_execution_total",
         kind="counter",
         help="Catalog actions that were run, by type and latency class.",

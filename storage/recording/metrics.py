@@ -31,10 +31,12 @@ from storage.queries.slas.gauges import slo_gauges
 from storage.recording.metric_families import BY_NAME, FAMILIES, Family, Labels
 from storage.tables.actions import ActionCatalog
 from storage.tables.approvals import ApprovalTask, DefinitionVersion
+from storage.tables.canaries import WorkflowCanary
 
 EXECUTIONS = "workflow_execution_total"
 STARTED = "workflow_started_total"
 ACTIONS = ("action_execution_total", "action_execution_duration_seconds")
+CANARY_REQUESTS = "workflow_canary_requests_total"
 ESCALATION_SECONDS = "workflow_escalation_duration_seconds"
 
 FAILURES = "workflow_escalation_failures_total"
@@ -145,6 +147,8 @@ def totals(connection: Connection) -> Totals:
     rows[EXECUTIONS] = _by_type(connection, rows.get(EXECUTIONS, {}))
     kinds: dict[Labels, dict[str, float]] = {(kind, latency): {} for kind, latency in connection.execute(_KINDS)}
     rows |= {name: kinds | rows.get(name, {}) for name in ACTIONS}
+    given: dict[Labels, dict[str, float]] = {(name, arm): {} for name in connection.scalars(_SPLIT) for arm in _ARMS}
+    rows[CANARY_REQUESTS] = given | rows.get(CANARY_REQUESTS, {})
     open_tasks = open_by_state(connection)
     now = datetime.now(UTC)
     waits: dict[Labels, float] = {
@@ -236,6 +240,8 @@ def _adding(dialect: str) -> Any:
 _ADD = Prepared(_adding)
 _ALL = select(col(MetricTotal.name), col(MetricTotal.labels), col(MetricTotal.bucket), col(MetricTotal.peak))
 _KINDS = select(col(ActionCatalog.executor), col(ActionCatalog.latency_class)).distinct()
+_SPLIT = select(col(WorkflowCanary.template)).distinct()
+_ARMS = ("new", "old", "sample")
 _OPEN = (
     select(col(ApprovalTask.sla_state), func.count().label("number"))
     .where(col(ApprovalTask.status) == "open")

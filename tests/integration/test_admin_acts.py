@@ -196,6 +196,7 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "keys": {"key_rotated"},
     "evidence": {"evidence_ordered"},
     "suggest": "it needs a past: test_api_suggestions",
+    "canaries": "it needs two versions: test_canaries",
     "costs": NOTHING,
     "draft": "it needs a language model: test_drafting",
     "import-log": "it takes a file: test_api_event_logs",

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from sqlalchemy import select
 from sqlmodel import col
+from typer.testing import CliRunner
 
+from cli.main import app
 from insight.canary.assignment import Arm, arm_of
 from placet.errors import Unavailable
 from service.canaries.monitoring import NEVER_BEGUN, CanaryMonitor
@@ -22,6 +26,8 @@ from service.engine import client as engine
 from service.requests import RequestDraft, start_request
 from storage.database import Database
 from storage.queries import canaries
+from storage.recording.metric_families import Labels
+from storage.recording.metrics import CANARY_REQUESTS, totals
 from storage.tables.approvals import Outbox
 from storage.tables.canaries import CanaryRequest
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
@@ -117,6 +123,10 @@ class Office:
     async def acts(self, kind: str) -> list[dict[str, Any]]:
         """Return the administrative acts of a kind."""
         return list((await self.desk.get(f"{ACTS}?kind={kind}", as_="audrey")).json()["items"])
+
+    async def counted(self, name: str = "workflow_canary_total") -> dict[Labels, float]:
+        """Return the values of a metric."""
+        return {**(await self.desk.database.read(totals)).values[name]}
 
     def mails(self) -> list[Outbox]:
         """Return what is told of reverted canaries."""
@@ -309,6 +319,12 @@ async def test_harm_that_shows_reverts_the_version_by_itself_and_is_told(office:
     assert {mail.status for mail in office.mails()} == {"ready"}
     assert office.mails()[0].detail["measure"] == "outcome"
     assert await office.monitor.look(LATER) == 0
+    assert await office.counted() == {("began",): 1, ("promoted",): 0, ("reverted",): 0, ("harm",): 1}
+    assert await office.counted(CANARY_REQUESTS) == {
+        (office.process, "new"): 12,
+        (office.process, "old"): 12,
+        (office.process, "sample"): 0,
+    }
     refused = await office.desk.post(f"{CANARIES}{canary['id']}/promote/", as_="desi")
     assert (refused.status_code, "reverted already" in refused.json()["detail"]) == (409, True)
 
@@ -338,6 +354,8 @@ async def test_a_person_reverts_and_the_owner_and_admins_are_told(office: Office
         ("olivia", "Too soon."),
     }
     assert (await office.desk.post(f"{CANARIES}{canary['id']}/revert/", as_="desi")).status_code == 409
+    assert await office.counted() == {("began",): 1, ("promoted",): 0, ("reverted",): 1, ("harm",): 0}
+    assert set((await office.counted(CANARY_REQUESTS)).values()) == {0}, "there from the start"
 
 
 async def test_a_promoted_version_is_given_to_all(office: Office) -> None:
@@ -347,6 +365,40 @@ async def test_a_promoted_version_is_given_to_all(office: Office) -> None:
     assert [await office.picks(name) for name in names] == ["1.1.0", "1.1.0"]
     assert len(await office.acts("canary_promoted")) == 1
     assert office.mails() == []
+    assert (await office.counted())["promoted",] == 1
+
+
+async def test_a_canary_is_begun_listed_and_ended_on_the_command_line(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLACET_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PLACET_DATABASE_URL", office.desk.database.url.render_as_string(hide_password=False))
+
+    async def placet(*arguments: str) -> Any:
+        return await asyncio.to_thread(CliRunner().invoke, app, ["canaries", *arguments])
+
+    begin = ("begin", office.process, "1.1.0", "--share", "0.5", "--outcome-margin", "0.1", "--json")
+    refused = await placet(*begin)
+    assert refused.exit_code != 0
+    assert "a command publishes nothing" in refused.output
+    published = await office.desk.post(f"{TEMPLATES}{office.draft}/publish/", as_="desi")
+    assert published.status_code == 200, published.text
+    made = await placet(*begin)
+    assert made.exit_code == 0, made.output
+    told = json.loads(made.stdout)
+    shown = await office.read(told)
+    assert shown["margins"] == told["margins"] == {"duration_seconds": None, "outcome": 0.1, "sla": None, "cost": None}
+    assert [one["id"] for one in json.loads((await placet("list", "--status", "running", "--json")).stdout)] == [
+        told["id"]
+    ]
+    assert "running" in (await placet("show", told["id"])).stdout
+    ended = json.loads((await placet("revert", told["id"], "--notes", "Too soon.", "--json")).stdout)
+    assert (ended["status"], ended["ended_by"], ended["end_notes"]) == ("reverted", "operator", "Too soon.")
+    assert {act["actor"] for kind in ("canary_begun", "canary_reverted") for act in await office.acts(kind)} == {
+        "operator"
+    }
+    assert (await placet("promote", told["id"])).exit_code != 0
+    assert json.loads((await placet("list", "--status", "running", "--json")).stdout) == []
 
 
 async def test_what_is_open_at_its_horizon_counts_as_it_is_then_and_stays_so(office: Office) -> None:

@@ -203,10 +203,15 @@ async def test_accepting_asks_first_and_leads_to_one_draft_however_often_it_is_s
     assert f'href="{draft.partition("?")[0]}"' in page
     drafts = (await desk.get(f"{TEMPLATES}?name={name}&status=draft", as_="desi")).json()["items"]
     assert [one["version"] for one in drafts] == ["1.1.0"]
+    canary = f"/canaries?version={drafts[0]['id']}"
+    assert f'href="{canary}"' not in page, "an auditor begins none"
+    assert f'href="{canary}"' in await shown(desk, address)
+    assert f'<option value="{drafts[0]["id"]}" selected>' in (await desi.get(canary)).text
     # What was accepted goes on in the editor, and is published like any draft.
     published = await send(desi, f"{draft.partition('?')[0]}/publish", op="publish", revision="1")
     assert published.status_code == 303, published.text
     assert "Version 1.1.0, published" in await shown(desk, address)
+    assert f'href="{canary}"' in await shown(desk, address), "a published version can be given a share as well"
 
 
 async def test_what_was_accepted_over_the_api_opens_in_the_editor_as_well(desk: ApiDesk) -> None:

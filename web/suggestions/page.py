@@ -16,11 +16,14 @@ from service.principal import Principal
 from service.suggestions import suggestions
 from service.suggestions.stored_words import findings_of, no_backtest
 from service.visibility import see_request
+from storage.queries import canaries
 from storage.queries.definitions import definitions, drafts
 from storage.tables.approvals import DefinitionVersion
 from storage.tables.suggestions import WorkflowSuggestion
+from web.canaries.listing import MOST_CHOICES
 from web.editor.findings import FindingLine, line_of
 from web.languages import Wording, utc
+from web.paging import address_of
 from web.simulations.figures import hours_of
 from web.suggestions.wording import (
     SOURCES,
@@ -48,12 +51,16 @@ class ReviewView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DraftView:
-    """The version that accepting made. `editor` is its draft's address in the editor; None until somebody opens it."""
+    """The version that accepting made. `editor` is its draft's address in the editor; None until somebody opens it.
+
+    `canary` is the address of the form that begins a canary with it; None where none can begin.
+    """
 
     version: str
     published: bool
     address: str
     editor: str | None
+    canary: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +141,7 @@ def read_suggestion(
     draft = None
     if found.draft is not None:
         editor = None
+        begins = found.draft.id in {one.id for one in canaries.candidates(connection, limit=MOST_CHOICES)}
         with suppress(NotFound):
             editor = f"/drafts/{drafts.get(connection, draft_id_of(row.id)).id}"
         draft = DraftView(
@@ -141,6 +149,7 @@ def read_suggestion(
             published=found.draft.status != "draft",
             address=f"/processes/{found.draft.id}",
             editor=editor,
+            canary=address_of("/canaries", version=found.draft.id) if begins else None,
         )
     review = None
     if row.reviewed_at is not None:
