@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy import Connection
 
 from cli.database import migrated_database
 from cli.evaluation import evaluating
@@ -17,11 +18,12 @@ from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import err, errors_as_messages, out, print_json, progress
 from placet.audit.admin_acts import OPERATOR
-from placet.errors import DraftingFailed, InputInvalid
+from placet.errors import DraftingFailed, InputInvalid, NotFound, NotPermitted
 from service.drafting.drafting import Drafted, draft, preview
 from service.drafting.settings import DraftingSettings, settings_of
 from service.drafting.writing import described
 from service.suggestions.suggestions import Author
+from storage.queries.people import people
 from worker.settings import Settings
 
 
@@ -29,14 +31,19 @@ from worker.settings import Settings
 class _Asked:
     words: str
     template: str | None
+    person: str | None
 
 
-def draft_command(
+def draft_command(  # noqa: PLR0917 - typer passes them by name
     words: Annotated[str, typer.Argument(help="What the process is to do, or how it is to change.")],
     template: Annotated[str | None, typer.Option(help="The name of a published process that is to change.")] = None,
     show: Annotated[bool, typer.Option("--show", help="Print what would be sent, and send nothing.")] = False,
     to: Annotated[
         Path | None, typer.Option("--out", help="Write the blueprint to this file too, which must not be there yet.")
+    ] = None,
+    person: Annotated[
+        str | None,
+        typer.Option("--as", help="Whose draft it becomes, by id: a designer or admin. Without, it is the operator's."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +51,7 @@ def draft_command(
 
     What is sent is printed on standard error.
     """
-    settings, asked = settings_with(), _Asked(words=words, template=template)
+    settings, asked = settings_with(), _Asked(words=words, template=template, person=person)
     if show:
         sent = run(_preview(settings, asked))
         if as_json:
@@ -83,6 +90,7 @@ async def _preview(settings: Settings, asked: _Asked) -> tuple[dict[str, str], .
 
 async def _draft(settings: Settings, drafting: DraftingSettings, asked: _Asked) -> Drafted:
     async with evaluating(settings) as evaluator:
+        author = Author(person=await evaluator.database.read(_author, asked.person), acted_by=OPERATOR)
         first = described(await preview(evaluator.database, asked.words, asked.template))
         progress(f"This is sent to {drafting.model} ({drafting.url or 'at its provider'}):")
         _tell(first)
@@ -90,7 +98,7 @@ async def _draft(settings: Settings, drafting: DraftingSettings, asked: _Asked) 
             made = await draft(
                 evaluator,
                 drafting,
-                Author(person=None, acted_by=OPERATOR),
+                author,
                 asked.words,
                 template=asked.template,
                 ident=uuid.uuid4().hex,
@@ -100,6 +108,18 @@ async def _draft(settings: Settings, drafting: DraftingSettings, asked: _Asked) 
             raise
         _tell(described(made.written.sent)[len(first) :])
         return made
+
+
+def _author(connection: Connection, named: str | None) -> str | None:
+    """Return the id of who a draft is for; raises NotFound, and NotPermitted for who could do nothing with it."""
+    if named is None:
+        return None
+    found = people.find(connection, named.removeprefix("user:"))
+    if found is None:
+        raise NotFound(f"There is no person {named!r}; `placet people list` shows who there is.")
+    if not {"designer", "admin"} & {*found.access}:
+        raise NotPermitted(f"{named} is neither a designer nor an admin, and could do nothing with a draft.")
+    return found.id
 
 
 def _document(made: Drafted) -> dict[str, Any]:

@@ -22,8 +22,10 @@ from cli.main import app
 from service.drafting.instructions import RULES
 from service.drafting.settings import DraftingSettings
 from storage.database import Database
+from storage.queries.definitions import drafts
 from storage.recording.metrics import totals
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
+from tests.approvals import store_people
 from tests.language_model import Answer, ScriptedModel, scripted_model
 from tests.pages import browser_of, send
 from worker.settings import read_settings
@@ -313,6 +315,40 @@ def test_the_command_shows_what_it_sends_and_stores_a_draft(place: Path, monkeyp
     assert KEY not in done.output
     again = CliRunner().invoke(app, ["draft", WORDS, "--out", str(file)])
     assert (again.exit_code, "is there already" in again.stderr) == (2, True)
+
+
+def test_the_command_stores_a_draft_for_who_is_named(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with scripted_model(text_of(GOOD)) as model:
+        monkeypatch.setenv("PLACET_DRAFTING_MODEL", "openai-chat:scripted")
+        monkeypatch.setenv("PLACET_DRAFTING_URL", model.url)
+        monkeypatch.setenv("PLACET_DRAFTING_KEY", KEY)
+
+        def drafted(person: str) -> Any:
+            return CliRunner().invoke(app, ["draft", WORDS, "--as", person, "--json"])
+
+        unknown = drafted("dora")
+        assert (unknown.exit_code, "There is no person 'dora'" in unknown.stderr) == (2, True)
+        asyncio.run(staffed(f"sqlite:///{place / 'placet.db'}"))
+        refused = drafted("rex")
+        assert (refused.exit_code, "neither a designer nor an admin" in refused.stderr, model.asked) == (2, True, [])
+        done = drafted("user:dora")
+    assert done.exit_code == 0, done.output
+    made = json.loads(done.stdout)
+    assert made["blueprint"]["owner"] == "user:dora"
+    assert asyncio.run(by_whom(f"sqlite:///{place / 'placet.db'}", made["draft"]["id"])) == "dora"
+
+
+async def staffed(url: str) -> None:
+    database = Database(url)
+    await store_people(database, ({"id": "dora", "access": ["designer"]}, {"id": "rex"}))
+    await database.close()
+
+
+async def by_whom(url: str, draft_id: str) -> str:
+    database = Database(url)
+    row = await database.read(drafts.get, draft_id)
+    await database.close()
+    return row.created_by
 
 
 @pytest.mark.parametrize(
