@@ -17,7 +17,7 @@ from insight.costs import stored
 from insight.costs.elapsed import Period
 from insight.costs.ledger import CostRow, Grouping, Ledger, TooManyCells
 from insight.costs.stored import MOST_PROCESSES, MOST_REQUESTS, Owners, TooManyRequests
-from placet.errors import InputInvalid, NotFound, TooMuchWork
+from placet.errors import InputInvalid, TooMuchWork
 from placet.sentences import sentence
 from service.costs.prices import PricesUsed, prices_of
 from service.principal import Principal
@@ -81,8 +81,8 @@ async def cost_report(
 ) -> CostReport:
     """Compute the costs of a period; `principal` None sees all.
 
-    Raises NotFound where there is no such process that is theirs to see, and TooMuchWork where more is to be read than
-    one answer may take.
+    Of a process that is not there, or not theirs to see, there are no rows, as in every list. Raises TooMuchWork where
+    more is to be read than one answer may take.
     """
     owners: Owners = None if principal is None or principal.designs else principal.names
     names = await database.read(_names, order.template, owners)
@@ -105,9 +105,9 @@ async def cost_report(
 
 
 def _names(connection: Connection, template: str | None, owners: Owners) -> Sequence[str]:
-    names = stored.processes(connection, owners) if template is None else [template]
-    if template is not None and not stored.there(connection, template, owners):
-        raise NotFound(sentence("There is no published process template {named!r}", named=template))
+    if template is not None:
+        return [template] if stored.there(connection, template, owners) else []
+    names = stored.processes(connection, owners)
     if len(names) > MOST_PROCESSES:
         raise TooMuchWork(sentence("There are more than {most} processes; choose one of them.", most=MOST_PROCESSES))
     return names

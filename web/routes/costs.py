@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
 from insight.costs import stored
-from placet.errors import InputInvalid, NotFound, PlacetError, TooMuchWork
+from placet.errors import InputInvalid, PlacetError, TooMuchWork
 from service.costs.report import CostReport, cost_report, usual_period
 from web.costs.page import GROUPED, Asked, page_of
 from web.routes.common import Here, shown
@@ -31,7 +31,7 @@ async def costs(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
     try:
         order = asked.order(context.now(), wording)
         report = await cost_report(context.database, principal, order, clock=context.clock)
-    except (InputInvalid, NotFound, TooMuchWork) as refused:
+    except (InputInvalid, TooMuchWork) as refused:
         error = refused
     people = {used.simulated_by for used in report.prices.values()} if report is not None else set()
 
@@ -45,7 +45,7 @@ async def costs(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
     return shown(
         request,
         "costs/page.html",
-        status=200 if error is None else 404 if isinstance(error, NotFound) else 422,
+        status=200 if error is None else 422,
         section="drafts",
         badge=badge,
         asked=asked,
