@@ -41,12 +41,17 @@ class PastExecution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What an SLO asks: `share` (0 to 100) of the executions of its window take `target` seconds by its clock."""
+    """What an SLO asks: `share` (0 to 100) of the executions of its window take `target` seconds by its clock.
+
+    Of what lies before `whole_since` some is no longer known (None: everything is), so no window that reaches there is
+    one that forecasts are held to.
+    """
 
     target: float
     share: float
     window: timedelta
     clock: Calendar
+    whole_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,6 +166,8 @@ def _held_to(
 ) -> WindowsHeldOut | None:
     """Return how right forecasts of earlier moments were; None where the past is too short for one."""
     first, last = past[LEAST_EXECUTIONS - 1].known_at, now - ahead
+    if objective.whole_since is not None:
+        first = max(first, objective.whole_since + objective.window - ahead)
     if first >= last:
         return None
     held: list[bool] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Final, Literal
 
 from sqlalchemy import Connection
@@ -26,6 +27,7 @@ MOST_PAST: Final = 5_000
 MOST_OPEN: Final = 1_000
 """Open requests that are looked at; of more, these speak for the others."""
 _AT_ONCE: Final = 200
+_LEAST_EARLIER: Final = timedelta(days=1)  # that are kept beyond the window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ async def slo_forecast(
             "/ahead_hours",
             sentence("{given} is more than the window of {window} hours; write less", given=ahead_hours, window=window),
         )
+    _check_kept(read.sla, now)
     ahead = timedelta(hours=window if ahead_hours is None else ahead_hours)
     if len(read.past) < LEAST_EXECUTIONS:
         return read.sla, TOO_FEW
@@ -58,6 +61,22 @@ async def slo_forecast(
         forecast_slo, read.objective, read.past, read.open_now, now, ahead, by=principal.person
     )
     return read.sla, found
+
+
+def _check_kept(sla: WorkflowSla, now: datetime) -> None:
+    """Raise InputInvalid where executions are kept for no longer than one window: then there is no earlier one."""
+    window = timedelta(hours=sla.slo_window_hours)
+    if sla.forgotten_until is not None and sla.forgotten_until + window > now - _LEAST_EARLIER:
+        raise InputInvalid.at(
+            "/slo_window_hours",
+            sentence(
+                "executions are kept for no longer than the window of {window} hours, so there is no earlier window to "
+                "hold a forecast to; choose a shorter window, or have PLACET_SLA_EXECUTIONS_DAYS raised to {days} or "
+                "more",
+                window=f"{sla.slo_window_hours:g}",
+                days=ceil(2 * sla.slo_window_hours / 24),
+            ),
+        )
 
 
 def _read(connection: Connection, sla_id: str, now: datetime) -> _Read:
@@ -84,6 +103,7 @@ def _read(connection: Connection, sla_id: str, now: datetime) -> _Read:
             share=sla.slo_target_percentage,
             window=timedelta(hours=sla.slo_window_hours),
             clock=clock,
+            whole_since=sla.forgotten_until,
         ),
         past=past,
         open_now=_open_now(connection, sla, now, calendars),

@@ -222,6 +222,25 @@ async def test_the_end_of_a_window_is_forecast_from_past_executions_and_open_one
     assert soon["high"] - soon["low"] < said["high"] - said["low"]
 
 
+async def test_where_no_earlier_window_is_kept_a_forecast_is_refused_and_says_how_long_to_keep_them(
+    office: Office,
+) -> None:
+    sla = await office.sla(slo_window_hours=240)
+    path = f"{SLAS}{sla['id']}/forecast/?ahead_hours=1"
+    for number in range(40):
+        began = NOW + number * 8 * HOUR
+        story = Story(request_id=f"p{number}", at=began).open("bob", requester="ann")
+        await office.record(story, ended(story, began + HOUR))
+    for _ in range(2):  # the second finds nothing left to judge
+        await office.look(NOW + 330 * HOUR)
+    assert (await office.desk.get(path)).json()["state"] == "ok"
+    await delete_old_rows(office.desk.database, Settings(sla_executions_days=1), office.now)
+    refused = await office.desk.get(path)
+    assert (refused.status_code, pointers(refused)) == (422, ["/slo_window_hours"])
+    assert "PLACET_SLA_EXECUTIONS_DAYS raised to 20 or more" in refused.text
+    assert (await office.figures(sla))["total_executions"] > 0, "the window itself is whole"
+
+
 @pytest.mark.parametrize("ahead", ["0", "25", "nan", "soon"])
 async def test_no_other_window_than_one_that_begins_by_now_is_forecast(office: Office, ahead: str) -> None:
     sla = await office.sla(slo_window_hours=24)

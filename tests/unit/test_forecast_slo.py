@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -105,3 +106,15 @@ def test_the_chances_of_an_open_execution_come_from_those_that_took_as_long(
     took = Survival.of([1.0, 2.0, 3.0, 4.0])
     found = chances_of(took, 3.5, seconds, left)
     assert found == pytest.approx(Chances(missed=missed, kept=kept))
+
+
+def test_forecasts_are_held_to_windows_alone_of_which_everything_is_known() -> None:
+    past, now = executions(30), START + 30 * DAY
+    whole = forecast_slo(ALWAYS, past, NOBODY, now, DAY / 24)
+    kept = [one for one in past if one.known_at > START + 20 * DAY]
+    found = forecast_slo(replace(ALWAYS, whole_since=START + 20 * DAY), kept, NOBODY, now, DAY / 24)
+    assert whole != TOO_FEW
+    assert found != TOO_FEW
+    assert found.window.expected == pytest.approx(whole.window.expected, abs=3), "the window itself is known"
+    without = replace(ALWAYS, whole_since=START + 29 * DAY)
+    assert forecast_slo(without, kept, NOBODY, now, DAY / 24) == TOO_FEW, "no earlier window is whole"
