@@ -49,6 +49,11 @@ COMMANDS = (
         "Ask for an approval, for example in a pipeline, and wait for it. The exit code tells the outcomes apart.",
     ),
     LazyCommand(
+        "mcp",
+        "cli.commands.mcp:mcp_command",
+        "Serve tools to agents by the Model Context Protocol: ask for an approval, wait for it, and claim it.",
+    ),
+    LazyCommand(
         "verify",
         "cli.commands.verify:verify_command",
         "Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken.",

@@ -209,6 +209,7 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "simulate": READS,
     "doctor": READS,
     "ask": "it calls the API, which records its calls: test_client_ask",
+    "mcp": "it calls the API, which records its calls: test_mcp",
     "openapi": READS,
 }
 
