@@ -12,7 +12,6 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver.exceptions import ToolError
-from pydantic import AnyHttpUrl
 
 from placet.client import AsyncClient, Misconfigured, NotAuthenticated, Retries
 
@@ -41,11 +40,14 @@ class PlacetTokens(TokenVerifier):
 
 def auth_settings(*, resource: str, issuer: str) -> AuthSettings:
     """Return the settings of a resource server at this address whose tokens this issuer gives."""
-    return AuthSettings(
-        issuer_url=AnyHttpUrl(issuer),
-        resource_server_url=AnyHttpUrl(resource),
-        required_scopes=["placet:read"],
-        validate_token_resource=False,  # Placet verifies audiences itself, and its own tokens name none
+    # As text: a URL that was read before has a slash at its end, which is another issuer.
+    return AuthSettings.model_validate(
+        {
+            "issuer_url": issuer,
+            "resource_server_url": resource,
+            "required_scopes": ["placet:read"],
+            "validate_token_resource": False,  # Placet verifies audiences itself, and its own tokens name none
+        }
     )
 
 
