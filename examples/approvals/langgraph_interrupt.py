@@ -25,9 +25,9 @@ def graph(sent: list[tuple[str, str]]) -> Any:
 
     def transfer(state: Transfer) -> Transfer:
         # The node runs again from here when the graph resumes: nothing may happen before the interrupt.
-        denial = interrupt({"tool": "transfer", "arguments": {"iban": state["iban"], "amount": state["amount"]}})
-        if denial is not None:
-            return {"told": denial}
+        answer = interrupt({"tool": "transfer", "arguments": {"iban": state["iban"], "amount": state["amount"]}})
+        if not answer["approved"]:
+            return {"told": answer["told"]}
         sent.append((state["iban"], state["amount"]))
         return {"told": "sent"}
 
@@ -45,5 +45,5 @@ async def run(compiled: Any, placet: AsyncClient, process: str, thread: str, giv
     while state.get("__interrupt__"):
         asked = state["__interrupt__"][0].value
         denial = await denial_of(placet, process, asked["tool"], asked["arguments"])
-        state = await compiled.ainvoke(Command(resume=denial), config)
+        state = await compiled.ainvoke(Command(resume={"approved": denial is None, "told": denial}), config)
     return {"told": state["told"]}

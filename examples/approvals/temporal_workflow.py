@@ -31,12 +31,17 @@ class Asked:
     type: str
     target: str
     parameters: dict[str, Any]
-    expires_at: datetime
+    expires_at: str  # RFC 3339; text, as workflows decode it without the clock that their sandbox keeps from them
 
     @property
     def action(self) -> Action:
         """Return the action that people approve."""
-        return Action(type=self.type, target=self.target, parameters=self.parameters, expires_at=self.expires_at)
+        return Action(
+            type=self.type,
+            target=self.target,
+            parameters=self.parameters,
+            expires_at=datetime.fromisoformat(self.expires_at),
+        )
 
 
 class Approvals:

@@ -142,7 +142,7 @@ async def test_another_workflow(placet: Placet, rita: AsyncClient, process: str,
         type="transfer",
         target="DE02",
         parameters={"amount": "820.00"},
-        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat(),
     )
     async with Worker(
         engine,
