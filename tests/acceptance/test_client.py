@@ -7,26 +7,34 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from placet.client import (
+    Action,
+    AlreadyClaimed,
     AsyncClient,
     ChangesRequested,
     Client,
+    DigestMismatch,
     EndedOtherwise,
     Invalid,
+    NotApproved,
     NotAuthenticated,
     Rejected,
     Request,
     StillPending,
     Withdrawn,
+    requires_approval,
 )
 from tests.contract import Placet, open_tasks
 from tests.processes import BIN
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, poll
 
 STEP = {"stage_name": "Yes or no", "approvers": ["user:max"]}
 
@@ -149,6 +157,47 @@ def test_an_outcome_of_the_process_itself_is_no_approval(placet: Placet, rita: C
     request = rita.start(placet.publish(blueprint | {"process_steps": []}))
     with pytest.raises(EndedOtherwise, match="noted"):
         rita.wait_for_approval(request.id, timeout=PATIENCE)
+
+
+def test_a_function_runs_once_people_have_approved_its_call(placet: Placet, rita: Client, process: str) -> None:
+    ran: list[str] = []
+    asked: list[Request] = []
+
+    @requires_approval(process, type="transfer", target="DE02", client=rita, on_asked=asked.append, timeout=PATIENCE)
+    def pay(amount: Decimal) -> str:
+        ran.append(str(amount))
+        return "paid"
+
+    for decision in ("approve", "reject"):
+        result = meanwhile(lambda: pay(Decimal("820.00")))  # type: ignore[arg-type, return-value]  # it gives text
+        poll(lambda: len(asked) == 1, what="a request")
+        decide(placet, asked[0], decision=decision, comment="As I see it.")
+        if decision == "approve":
+            assert (result(), ran) == ("paid", ["820.00"])
+            approved = asked.pop()
+        else:
+            with pytest.raises(Rejected):
+                result()
+    assert ran == ["820.00"]
+    seen = rita.request(approved.id)
+    assert (seen.action or {})["parameters"] == {"amount": "820.00"}
+    assert seen.claim is not None
+    assert (seen.claim.status, seen.claim.claimed_by) == ("claimed", "user:rita")
+
+
+def test_a_claim_is_for_exactly_what_was_approved_and_for_once(placet: Placet, rita: Client, process: str) -> None:
+    until = datetime.now(UTC) + timedelta(hours=1)
+    action = Action(type="transfer", target="DE02", parameters={"amount": 82000}, expires_at=until)
+    request = rita.start(process, action=action)
+    with pytest.raises(NotApproved):
+        rita.claim(request.id, action)
+    decide(placet, request, decision="approve")
+    with pytest.raises(DigestMismatch):
+        rita.claim(request.id, replace(action, parameters={"amount": 820000}))
+    claim = rita.claim(request.id, action, key=f"{process}-claim")
+    assert rita.claim(request.id, action, key=f"{process}-claim") == claim
+    with pytest.raises(AlreadyClaimed):
+        rita.claim(request.id, action)
 
 
 def test_a_step_of_a_pipeline_waits_on_a_machine_without_placet(placet: Placet, process: str, tmp_path: Path) -> None:
