@@ -71,6 +71,16 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[:length]
 
 
+def share(part: float, *, exact: bool = True) -> str:
+    """Return a part of a whole as a percentage, to a tenth where it is exact; each language writes it in its way."""
+    return sentence("{share:.1%}", share=part) if exact else sentence("{share:.0%}", share=part)
+
+
+def figure(value: float) -> str:
+    """Return a number to a tenth, which each language writes in its way."""
+    return sentence("{figure:.1f}", figure=value)
+
+
 def translated(text: str, say: Say, *, deep: int = 0) -> str:
     """Return a text of the product in another language; what has no translation stays in English."""
     if not text or deep > _DEEPEST:
@@ -82,7 +92,13 @@ def translated(text: str, say: Say, *, deep: int = 0) -> str:
         for name, value in text.values.items()
     }
     said = say(text.source)
-    return str(text) if said is text.source and values == text.values else said.format_map(_Values(values))
+    if said is text.source and values == text.values:
+        return str(text)
+    return said.format_map(_Values({name: _in_words_of(value, say) for name, value in values.items()}))
+
+
+def _in_words_of(value: Any, say: Say) -> Any:
+    return _Number(value, say(_NUMBER)) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _is_word(name: str, value: Any) -> bool:
@@ -120,8 +136,26 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
+class _Number:
+    """A number that is formatted as `sample` writes 1,234.5%; where nothing says how, it is as it is."""
+
+    def __init__(self, value: float, sample: str) -> None:
+        self._value = value
+        self._signs = str.maketrans({",": sample[1], ".": sample[5], "%": sample[7:]})
+
+    def __format__(self, how: str) -> str:
+        text = format(self._value, how)
+        return text.translate(self._signs) if how else text
+
+    def __repr__(self) -> str:
+        return repr(self._value)
+
+
 class _Values(dict[str, Any]):
     """Values of a sentence; a missing one is shown as a question mark."""
 
     def __missing__(self, name: str) -> str:
         return "?"
+
+
+_NUMBER = sentence("1,234.5%")  # by which a language says how it writes numbers

@@ -73,6 +73,11 @@ class Wording:
         """The locale that numbers and dates are written in."""
         return Locale.parse("en_GB" if self.language == "en" else self.language)
 
+    @cached_property
+    def decimal_sign(self) -> str:
+        """What stands before the fraction of a number."""
+        return str(numbers.get_decimal_symbol(self.locale))
+
     @property
     def say(self) -> Callable[[str], str]:
         """The function that translates a text."""

@@ -168,6 +168,13 @@ def test_the_bar_says_at_once_how_many_breaches_wait_for_their_owner(placet: Pla
     assert carla.findings("an inbox with breaches") == []
     page = carla.go("/breaches")
     expect(page.locator("[data-row-id]")).to_have_count(2)
+    page.set_viewport_size({"width": 360, "height": 900})  # a phone has less room, and the rest of the pages in a menu
+    menu = page.locator("summary", has_text="More pages")
+    expect(menu.locator("[data-breaches]")).to_contain_text("2")
+    menu.press("Enter")
+    assert carla.findings("the menu of a phone") == []
+    page.get_by_role("link", name="Service levels").press("Enter")
+    page.wait_for_url("**/slas")
     placet.decide("max", open_tasks(request)["max"])
 
 

@@ -30,7 +30,7 @@ STAFF: tuple[dict[str, Any], ...] = (
 )
 # Of a hundred requests one is a purchase, and one in a thousand is for the office in Kraków.
 _PROCESSES = {"Expense": "t-expense", "Purchase": "t-purchase"}
-_BLUEPRINT = {
+BLUEPRINT = {
     **EXPENSE,
     "variables": [
         {"name": "amount", "type": "decimal", "currency": "EUR", "required": True, "minimum": 0},
@@ -62,7 +62,7 @@ def _definitions(connection: Connection) -> None:
             "status": "published",
             "owner": "olivia",
             "digest": ident,
-            "blueprint": {**_BLUEPRINT, "name": name},
+            "blueprint": {**BLUEPRINT, "name": name},
             "created_by": "olivia",
             "created_at": NOW,
         }

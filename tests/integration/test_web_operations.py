@@ -11,12 +11,14 @@ from sqlalchemy import Connection, select, update
 
 from storage.database import Database
 from storage.queries.notifications import backlog
-from storage.tables.notifications import NotificationMessage
+from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.pages import browser_of, send
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 MESSAGES = NotificationMessage.__table__  # type: ignore[attr-defined]  # SQLModel adds it with table=True
+
+ENDPOINTS = WebhookEndpoint.__table__  # type: ignore[attr-defined]  # as above
 
 
 @pytest_asyncio.fixture
@@ -89,6 +91,20 @@ async def test_a_failed_message_is_sent_again_once_however_often_the_form_comes(
     assert again.headers["location"] == "/operations/deliveries?done=resend_none"
     assert await database.read(states) == ["sent"]
     assert "No message has failed" in (await browser.get("/operations/deliveries")).text
+
+
+async def test_a_message_to_a_webhook_is_called_by_what_the_webhook_is_called(
+    desk: ApiDesk, database: Database
+) -> None:
+    def store(connection: Connection) -> None:
+        put(connection, 1)
+        connection.execute(update(MESSAGES).values(channel="webhook:w1", person=None))
+        endpoint = {"id": "w1", "url": "https://8.8.8.8/hook", "description": "The archive", "secret_ref": "derived:1"}
+        more = {"events": [], "active": True, "seen_at": NOW, "created_by": "adam", "created_at": NOW}
+        connection.execute(ENDPOINTS.insert().values(endpoint | more))
+
+    await database.write(store)
+    assert "The archive" in (await (await browser_of(desk, "adam")).get("/operations/deliveries")).text
 
 
 async def test_a_notice_that_there_is_not_is_said_on_a_page(desk: ApiDesk) -> None:

@@ -22,6 +22,7 @@ from tests.integration.test_api_suggestions import FASTER, SUGGESTIONS, TEMPLATE
 from tests.integration.test_suggestions_generated import past
 from tests.pages import browser_of, send
 from tests.stored import writing
+from web.suggestions.listing import MOST_LISTED
 
 PAGE = "/suggestions"
 
@@ -112,6 +113,18 @@ async def test_a_list_of_ten_thousand_has_one_page_at_a_time(desk: ApiDesk) -> N
         seen += page.count("data-row-id")
         assert 'rel="next"' in page
     assert seen == 3 * 25
+
+
+async def test_of_very_many_processes_none_is_listed_and_its_name_is_typed(desk: ApiDesk) -> None:
+    store(desk, "Process 0")
+    few = await shown(desk, PAGE)
+    assert '<select name="process">' in few
+    for number in range(1, MOST_LISTED + 1):
+        store(desk, f"Process {number}")
+    many = await shown(desk, f"{PAGE}?process=Process+7")
+    assert '<select name="process">' not in many
+    assert 'name="process" value="Process 7"' in many
+    assert many.count("data-row-id") == 1
 
 
 async def test_an_empty_list_says_how_suggestions_come_about(desk: ApiDesk) -> None:

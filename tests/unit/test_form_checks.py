@@ -14,7 +14,7 @@ from placet.definition.variables import Variable, normalise_input
 from placet.errors import InputInvalid
 from placet.expressions.patterns import compile_pattern
 from web.forms import schemas, shapes
-from web.forms.fields import Field, faults_of, with_errors
+from web.forms.fields import Field, as_entered, faults_of, with_errors
 from web.forms.reading import Entries
 from web.languages import Wording
 
@@ -31,8 +31,10 @@ def variable(**facts: Any) -> Variable:
 
 def refused(one: Variable, text: str, language: str = "en") -> str | None:
     """Return what stands beside the field once this was sent; None where it is accepted."""
-    given = shapes.read_input([one], Entries.of([("input.it", text)], ZONE))
-    fields = shapes.fields_of([one], given, wording(language))
+    reader = wording(language)
+    entries = Entries.of([("input.it", text)], ZONE, reader.decimal_sign)
+    given = shapes.read_input([one], entries)
+    fields = as_entered(shapes.fields_of([one], given, reader), entries)
     try:
         normalise_input([one], given)
     except InputInvalid as error:
@@ -59,9 +61,21 @@ AMOUNT = {"type": "decimal", "required": True, "currency": "EUR", "minimum": 0, 
         (AMOUNT, "5.000,01", "Enter at most €5,000.00.", "Geben Sie höchstens 5.000,00\xa0€ ein."),
         (
             AMOUNT,
-            "1,505",  # a thousand to one reader
-            "Enter a number, such as 1,234.56.",
-            "Geben Sie eine Zahl ein, etwa 1.234,56.",
+            "1,505",  # a thousand to readers in English
+            "1,505 can be read as two numbers. Write 1505, or 1.505.",
+            "Geben Sie höchstens 2 Stellen nach dem Komma ein.",
+        ),
+        (
+            AMOUNT,
+            "1.505",  # a thousand to readers in German
+            "Enter at most 2 digits after the decimal point.",
+            "1.505 kann zwei Zahlen heißen. Schreiben Sie 1505 oder 1,505.",
+        ),
+        (
+            {"type": "list", "items": {"type": "decimal"}},
+            "1\n\n1.505",
+            None,
+            "Eintrag 2: 1.505 kann zwei Zahlen heißen. Schreiben Sie 1505 oder 1,505.",
         ),
         (
             AMOUNT,

@@ -22,7 +22,7 @@ from placet.definition.json_schema.validation import value_problems
 from placet.definition.variables import Variable, normalise_input
 from placet.errors import AlreadyDecided, InputInvalid, LinkRefused, PlacetError, Problem, Refused
 from placet.json_text import read_json
-from placet.sentences import Sentence, described, joined, read_sentence, sentence, translated
+from placet.sentences import Sentence, described, figure, joined, read_sentence, sentence, share, translated
 from workflows.failures import as_error, as_failure
 
 ROOT = Path(__file__).parents[2]
@@ -154,6 +154,29 @@ def test_a_sentence_is_its_english_text_and_can_be_said_in_german_with_what_is_i
         "/to: es gibt keine aktive Person 'mo'; geben Sie die Kennung einer anderen an"
     )
     assert translated(outer.message, say_in("en")) == outer.message
+
+
+def test_figures_in_a_sentence_are_written_as_its_language_writes_them_also_once_they_were_stored() -> None:
+    source = (
+        "{person} decided {count} tasks of stage {stage!r}, {share} of all among {people} people; they waited "
+        "{own} hours at the median, those of the others {others}."
+    )
+    said = sentence(
+        source, person="mo", count=1234, stage="A.b", share=share(0.125), people=3, own=figure(1234.5), others=figure(2)
+    )
+    assert said == (
+        "mo decided 1234 tasks of stage 'A.b', 12.5% of all among 3 people; they waited 1234.5 hours at the median, "
+        "those of the others 2.0."
+    )
+    for one in (said, read_sentence(described(said), said)):
+        german = translated(one, say_in("de"))
+        assert "12,5\xa0%" in german
+        assert "1234,5 Stunden" in german
+        assert "'A.b'" in german
+    assert "100\xa0%" in translated(share(1, exact=False), say_in("de"))
+    many = sentence("every {step}th of {cases:,} cases was looked at", step=2, cases=12345)
+    assert "12,345" in many
+    assert "12.345" in translated(many, say_in("de"))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from typing import Final
 from insight.costs.ledger import CostRow, Grouping, Part
 from service.costs.asking import order_of
 from service.costs.report import CostOrder, CostReport
+from web.forms.reading import as_number
 from web.languages import Wording
 from web.views.people import Names
 from web.views.words import marked
@@ -53,7 +54,7 @@ class Asked:
     def order(self, now: datetime, wording: Wording) -> CostOrder:
         """Return the order; months are the reader's. Raises InputInvalid with what cannot be read."""
         usual = {} if not any(getattr(self, name) for name in PRICED[1:]) else {"currency": self.currency or "EUR"}
-        given = {name: getattr(self, name).replace(",", ".") for name in PRICED[1:]}
+        given = {name: as_number(getattr(self, name), decimal_sign=wording.decimal_sign) for name in PRICED[1:]}
         return order_of(
             now,
             since=self.since or None,

@@ -15,8 +15,8 @@ from typing import Any
 from placet.json_pointer import pointer_to
 from web.editor.labels import help_of, label_of
 from web.editor.row_forms import ROW_FORMS
-from web.editor.row_values import ABSENT
-from web.forms.fields import Field, Widget, entered
+from web.editor.row_values import ABSENT, number_of
+from web.forms.fields import Field, Widget, entered, written
 from web.forms.reading import Entries, as_json, whole
 from web.languages import Wording
 
@@ -154,7 +154,7 @@ class Former:
             return Field(widget="truth", value=entered(given), options=tuple(options), **common)
         if kind in _NUMBERS:
             common["help"] = more or self._usual(one.get("default"))
-            return Field(widget="number", value=_number(given), **common)
+            return Field(widget="number", value=self._number(given), **common)
         if kind == "array":
             return self._list(one, given, common)
         if kind == "object":
@@ -172,9 +172,13 @@ class Former:
             if isinstance(default, bool)
             else self._word(str(default))
             if isinstance(default, str)
-            else _number(default)
+            else self._number(default)
         )
         return self.wording.say("If nothing is said: {value}").format(value=word)
+
+    def _number(self, value: Any) -> str:
+        """Write a number as the reader does; a text that was none stays as it was entered."""
+        return value if isinstance(value, str) else written(value, self.wording.decimal_sign)
 
     def _word(self, word: str) -> str:
         return label_of(f"={word}", self.wording.say)
@@ -223,7 +227,9 @@ class Former:
                 ),
                 **common,
             )
-        return Field(widget="lines", value="\n".join(_text(one) for one in items), **common)
+        numbers = inner.get("type") in _NUMBERS
+        lines = (self._number(one) if numbers else _text(one) for one in items)
+        return Field(widget="lines", value="\n".join(lines), **common)
 
     def _object(self, schema: Schema, value: Any, common: dict[str, Any]) -> Field:
         if schema.get("properties"):
@@ -262,7 +268,7 @@ class Former:
         if kind == "boolean":
             return {"true": True, "false": False}.get(text, text)
         if kind in _NUMBERS:
-            return _as_number(text)
+            return _as_number(text, entries)
         if kind == "string":
             return text
         return _any(text, base)
@@ -296,7 +302,7 @@ class Former:
         if inner.get("type") == "string":
             return lines or ABSENT
         if inner.get("type") in _NUMBERS:
-            return [_as_number(line) for line in lines] or ABSENT
+            return [_as_number(line, entries) for line in lines] or ABSENT
         known = {_text(one): one for one in base} if isinstance(base, list) else {}
         return [known[line] if line in known else _any(line, ABSENT) for line in lines] or ABSENT
 
@@ -319,17 +325,13 @@ def _with(options: Sequence[tuple[str, str]], value: Any) -> tuple[tuple[str, st
     return tuple(options) if not there or there in dict(options) else (*options, (there, there))
 
 
-def _number(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else entered(value)
-
-
 def _text(value: Any) -> str:
     return entered(value) if not isinstance(value, Mapping | list) else json.dumps(value, ensure_ascii=False)
 
 
-def _as_number(text: str) -> Any:
+def _as_number(text: str, entries: Entries) -> Any:
     try:
-        found = float(text.replace(",", "."))
+        found = float(entries.number(text))
     except ValueError:
         return text
     return int(found) if found.is_integer() and abs(found) < 2**53 else found
@@ -342,7 +344,7 @@ def _any(text: str, base: Any) -> Any:
     if isinstance(base, bool):
         return {"true": True, "false": False}.get(text, text)
     if isinstance(base, int | float):
-        return _as_number(text)
+        return number_of(text)
     return text
 
 

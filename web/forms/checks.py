@@ -17,6 +17,7 @@ from placet.definition.json_schema.validation import FAULTS
 from placet.definition.variables.shapes import MAX_ITEMS, MAX_LENGTH, Shape
 from placet.expressions.number import DIGITS
 from placet.expressions.patterns import PatternInvalid, compile_pattern
+from web.forms.reading import uncertain
 from web.languages import Wording, utc
 from web.views.words import marked as _
 
@@ -32,6 +33,7 @@ _SAYS: Final[dict[str, str]] = {
     "whole": _("Enter a whole number, such as {example}."),
     "day": _("Enter a day."),
     "moment": _("Enter a day and a time."),
+    "uncertain": _("{text} can be read as two numbers. Write {whole}, or {fraction}."),
     "digits": _("Enter at most {digits} digits."),
     "large": _("This number is too large."),
     "scale": _("Enter at most {scale} digits after the decimal point."),
@@ -100,15 +102,16 @@ MISSING: Final = FAULTS["required"]
 class Check:
     """What is asked of one field. Bounds are text, as numbers and ISO days write them; moments are local to the reader.
 
-    `exact` is false where bounds compare as floating-point numbers do. `pattern` is an automaton
-    (placet.expressions.patterns), and `item` what is asked of each line. `says` has the words for each fault; `{count}`
-    in them is how much was entered.
+    `exact` is false where bounds compare as floating-point numbers do. `sign` is what the reader's language has before
+    the fraction of a number. `pattern` is an automaton (placet.expressions.patterns), and `item` what is asked of each
+    line. `says` has the words for each fault; `{count}` in them is how much was entered.
     """
 
     kind: Kind
     says: Mapping[str, str] = field(default_factory=dict)
     required: bool = False
     exact: bool = True
+    sign: str | None = None
     minimum: str | None = None
     maximum: str | None = None
     above: str | None = None
@@ -127,14 +130,17 @@ class Check:
         found["item"] = self.item.document if self.item is not None else None
         return {name: value for name, value in found.items() if value is not None}
 
-    def said(self, message: str, count: int, entry: int | None = None) -> str:
+    def said(self, message: str, count: int, entry: int | None = None, entered: str = "") -> str:
         """Return the words for what the rules of the process refuse; their own where the field has none.
 
-        `count` is how many characters or items were entered; `entry` is the number of the line that is meant, from 1.
+        `count` is how many characters or items were `entered`; `entry` is the number of the line that is meant, from 1.
         """
         check = self.item if entry is not None and self.item is not None else self
         key = _MEANT.get(getattr(message, "source", message))
         text = check.says.get(key) if key is not None else None
+        if key == "kind" and check.sign is not None and (both := uncertain(entered, check.sign)) is not None:
+            text = check.says["uncertain"].replace("{text}", entered)
+            text = text.replace("{whole}", both[0]).replace("{fraction}", both[1])
         if text is None:
             return message
         values: Mapping[str, Any] = getattr(message, "values", {})
@@ -198,6 +204,8 @@ def _with_words(
         example = wording.number(_EXAMPLES[kind]) if numbers else ""
         says["kind"] = word(kind, example=example)
     if numbers:
+        asked["sign"] = wording.decimal_sign
+        says["uncertain"] = word("uncertain", text="{text}", whole="{whole}", fraction="{fraction}")
         says |= {"digits": word("digits", digits=DIGITS), "large": word("large")}
     if asked.get("scale") is not None:
         says["scale"] = word("scale", scale=asked["scale"]) if asked["scale"] else word("whole", example="12")

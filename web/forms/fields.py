@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
@@ -9,11 +10,14 @@ from typing import Any, Literal, TypeAlias
 from placet.errors import Problem
 from placet.json_pointer import pointer_to
 from web.forms.checks import MISSING, Check
+from web.forms.reading import Entries
 
 Widget = Literal[
     "text", "long", "number", "truth", "choice", "choices", "day", "moment", "lines", "group", "rows", "json"
 ]
 
+
+_NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?\Z")
 
 Fault: TypeAlias = tuple[str, str]
 """What is wrong: a JSON Pointer, and the sentence of the rules."""
@@ -75,7 +79,11 @@ class Field:
         if self.check is None:
             return message
         entry = pointer.removeprefix(inside).partition("/")[0] if deep and self.widget == "lines" else ""
-        return self.check.said(message, self.count, int(entry) + 1 if entry.isdecimal() else None)
+        if not entry.isdecimal():
+            return self.check.said(message, self.count, entered=self.value)
+        lines = [line.strip() for line in self.value.splitlines() if line.strip()]
+        number = int(entry)
+        return self.check.said(message, self.count, number + 1, "".join(lines[number : number + 1]))
 
 
 def faults_of(problems: Iterable[Problem]) -> list[Fault]:
@@ -101,6 +109,31 @@ def with_errors(fields: tuple[Field, ...], faults: Sequence[Fault]) -> tuple[Fie
     )
 
 
+def as_entered(fields: tuple[Field, ...], entries: Entries) -> tuple[Field, ...]:
+    """Return the fields of a form that was sent with numbers as they were written there."""
+    return tuple(_as_entered(one, one.name, entries) for one in fields)
+
+
+def _as_entered(field: Field, name: str, entries: Entries) -> Field:
+    """Return a field as it was sent under this name: of a list, rows that were left empty are gone from the fields."""
+    if field.widget in {"number", "lines"} and name in entries.values:
+        return replace(field, value=entries.text(name))
+    start = len(field.name)
+    if field.rows:
+        sent = [n for n in entries.rows(name) if any(map(entries.text, _below(entries, f"{name}.{n}.")))]
+        rows = tuple(
+            tuple(_as_entered(one, f"{name}.{n}{one.name[start + 1 + len(str(at)) :]}", entries) for one in row)
+            for (at, row), n in zip(enumerate(field.rows), sent, strict=False)
+        )
+        return replace(field, rows=(*rows, *field.rows[len(rows) :]))
+    inner = (_as_entered(one, f"{name}{one.name[start:]}", entries) for one in field.fields)
+    return replace(field, fields=tuple(inner))
+
+
+def _below(entries: Entries, start: str) -> Iterable[str]:
+    return (name for name in entries.values if name.startswith(start))
+
+
 def entered(value: Any) -> str:
     """Return a value as the text of a field."""
     if value is None:
@@ -108,3 +141,12 @@ def entered(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def written(value: Any, decimal_sign: str) -> str:
+    """Return a number as the text of a field: with the reader's sign before its fraction, no separators of thousands.
+
+    What is no number is as `entered` has it.
+    """
+    text = f"{value:.12g}" if isinstance(value, float) else entered(value)
+    return text.replace(".", decimal_sign) if _NUMBER.match(text) else text

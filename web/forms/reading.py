@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"-?[0-9]{1,100}(\.[0-9]{1,100})?\Z")
 _GROUPED = re.compile(
     r"-?[1-9][0-9]{0,2}(?:(?:\.[0-9]{3})+,[0-9]{1,100}|(?:,[0-9]{3})+\.[0-9]{1,100}|(?:\.[0-9]{3}){2,}|(?:,[0-9]{3}){2,})\Z"
 )
-_UNCERTAIN = re.compile(r"-?[1-9][0-9]{0,2},[0-9]{3}\Z")
+_THOUSAND = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}\Z")
 _MOST_ROWS = 1_000
 _DIGITS = 9  # of a whole number that a form counts with
 
@@ -27,19 +27,23 @@ def whole(text: str) -> int | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Entries:
-    """The entries of a form, each name with all of its values; times are those of the reader's zone."""
+    """The entries of a form, each name with all of its values; times are those of the reader's zone.
+
+    `decimal_sign` is what the reader's language has before the fraction of a number.
+    """
 
     values: dict[str, list[str]] = field(default_factory=dict)
     zone: ZoneInfo
+    decimal_sign: str = "."
 
     @classmethod
-    def of(cls, items: Iterable[tuple[str, Any]], zone: ZoneInfo) -> Entries:
+    def of(cls, items: Iterable[tuple[str, Any]], zone: ZoneInfo, decimal_sign: str = ".") -> Entries:
         """Collect the entries of a form that are text."""
         found: dict[str, list[str]] = {}
         for name, value in items:
             if isinstance(value, str):
                 found.setdefault(name, []).append(value.replace("\r\n", "\n"))
-        return cls(values=found, zone=zone)
+        return cls(values=found, zone=zone, decimal_sign=decimal_sign)
 
     def text(self, name: str) -> str:
         """Return an entry without the spaces around it; empty where there is none."""
@@ -65,6 +69,10 @@ class Entries:
         except (ValueError, RecursionError):
             return text
 
+    def number(self, text: str, *, whole: bool = False) -> Any:
+        """Return a number that was entered, as `as_number` has it."""
+        return as_number(text, whole=whole, decimal_sign=self.decimal_sign)
+
     def moment(self, text: str) -> str:
         """Return a local time as a moment in UTC; the text itself where it is none."""
         try:
@@ -75,19 +83,32 @@ class Entries:
         return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def as_number(text: str, *, whole: bool = False) -> Any:
+def uncertain(text: str, decimal_sign: str) -> tuple[str, str] | None:
+    """Return both numbers that a text may mean, a whole one and one with a fraction; None where it means one thing.
+
+    `1.234` is a thousand to readers in German and a little more than one to programs; `1,234` is a thousand to readers
+    in English. As a fraction with the sign of the reader's language each means one thing.
+    """
+    plain = _without_spaces(text)
+    if not _THOUSAND.match(plain) or decimal_sign in plain:
+        return None
+    digits = plain.replace(".", "").replace(",", "")
+    return digits, f"{digits[:-3]}{decimal_sign}{digits[-3:]}"
+
+
+def as_number(text: str, *, whole: bool = False, decimal_sign: str = ".") -> Any:
     """Return a number as it is sent: an integer, or a decimal as text. A decimal comma is a point.
 
     What is no number stays the text that was entered. Separators of thousands are left out where they cannot be meant
-    otherwise (`1.234,50`, `1,234.50`, `1,234,567`); `1,234` means one thing in English and another in German, and is
-    refused as it stands.
+    otherwise (`1.234,50`, `1,234.50`, `1,234,567`). What may mean two numbers (`uncertain`) is returned with a comma,
+    so that the rules refuse it.
     """
-    plain = text.replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
+    plain = _without_spaces(text)
+    if uncertain(plain, decimal_sign) is not None:
+        return plain.replace(".", ",")
     if _GROUPED.match(plain):
         group = next(sign for sign in plain if sign in ",.")
         plain = plain.replace(group, "")
-    elif _UNCERTAIN.match(plain):
-        return text
     if plain.count(",") == 1 and "." not in plain:
         plain = plain.replace(",", ".")
     if not _NUMBER.match(plain):
@@ -95,6 +116,10 @@ def as_number(text: str, *, whole: bool = False) -> Any:
     if whole:
         return int(plain) if "." not in plain else text
     return plain
+
+
+def _without_spaces(text: str) -> str:
+    return text.replace("\u00a0", "").replace("\u202f", "").replace(" ", "")
 
 
 def as_json(value: Any) -> str:

@@ -12,8 +12,8 @@ from placet.expressions.number import read_decimal
 from placet.json_pointer import pointer_to
 from web.forms import checks
 from web.forms.checks import Kind
-from web.forms.fields import Field, Widget, entered
-from web.forms.reading import Entries, as_json, as_number
+from web.forms.fields import Field, Widget, entered, written
+from web.forms.reading import Entries, as_json
 from web.languages import Wording
 from web.views.values import label_of
 
@@ -76,9 +76,8 @@ def _field(name: str, one: Mapping[str, Any], value: Any, *, required: bool, wor
             "maximum": entered(one.get("maximum")) or None,
         }
         whole = kind == "integer"
-        return field(
-            "number", "whole" if whole else "number", value=entered(value), step="1" if whole else "any", **limits
-        )
+        text, step = written(value, wording.decimal_sign), "1" if whole else "any"
+        return field("number", "whole" if whole else "number", value=text, step=step, **limits)
     if kind == "string":
         if one.get("format") == "date":
             return field("day", "day", value=entered(value))
@@ -105,14 +104,15 @@ def _read(one: Mapping[str, Any], entries: Entries, name: str) -> Any:
     if kind == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if kind == "integer":
-        return as_number(text, whole=True)
+        return entries.number(text, whole=True)
     if kind == "number":
-        return _float(text)
+        return _float(text, entries)
     return text if kind == "string" else entries.json(name)
 
 
-def _float(text: str) -> Any:
+def _float(text: str, entries: Entries) -> Any:
+    read = str(entries.number(text))
     try:
-        return float(read_decimal(str(as_number(text))))
+        return float(read_decimal(read))
     except ValueError:
-        return text
+        return read

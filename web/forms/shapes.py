@@ -15,8 +15,8 @@ from placet.definition.variables.shapes import Shape
 from placet.json_pointer import pointer_to
 from web.forms import checks
 from web.forms.checks import Kind
-from web.forms.fields import Field, Widget, entered
-from web.forms.reading import Entries, as_json, as_number
+from web.forms.fields import Field, Widget, entered, written
+from web.forms.reading import Entries, as_json
 from web.languages import Wording, utc
 from web.views.values import label_of
 
@@ -73,7 +73,8 @@ def _field(label: str, shape: Shape, value: Any, name: str, pointer: str, wordin
     if shape.type in {"integer", "decimal"}:
         whole = shape.type == "integer"
         step = "1" if whole else _step(shape)
-        return field("number", "whole" if whole else "number", step=step, unit=shape.currency, **limits)
+        text = written(value, wording.decimal_sign)
+        return field("number", "whole" if whole else "number", value=text, step=step, unit=shape.currency, **limits)
     if shape.type == "date":
         return field("day", "day", **limits)
     if shape.type == "datetime":
@@ -124,7 +125,9 @@ def _list(shape: Shape, value: Any, wording: Wording, common: dict[str, Any]) ->
         return field("rows", "rows", rows=filled)
     if inner is None or inner.type in {"list", "object"}:
         return field("json", "json", value=as_json(value) if value else "")
-    return field("lines", "lines", value="\n".join(entered(one) for one in items))
+    numbers = inner.type in {"integer", "decimal"}
+    lines = (written(one, wording.decimal_sign) if numbers else entered(one) for one in items)
+    return field("lines", "lines", value="\n".join(lines))
 
 
 def _member(key: str, shape: Shape, value: Any, name: str, pointer: str, wording: Wording) -> Field:  # noqa: PLR0917
@@ -191,9 +194,9 @@ def _scalar(shape: Shape, text: str, entries: Entries) -> Any:
     if shape.type == "boolean":
         return {"true": True, "false": False}.get(text, text)
     if shape.type == "integer":
-        return as_number(text, whole=True)
+        return entries.number(text, whole=True)
     if shape.type == "decimal":
-        return as_number(text)
+        return entries.number(text)
     if shape.type == "datetime":
         return entries.moment(text)
     return text

@@ -16,6 +16,8 @@ from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Te
 from storage.queries.definitions import definitions
 from web.canaries.listing import CanaryList, read_list
 from web.canaries.page import CanaryPage, read_canary
+from web.forms.fields import written
+from web.forms.reading import as_number
 from web.routes.common import Here, WebContext, done_key, entries_of, fresh_key, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -169,21 +171,21 @@ def _short(notes: str, visitor: Visitor) -> str | None:
 
 async def _terms(here: WebContext, visitor: Visitor, given: dict[str, str]) -> Terms:
     """Return what a form declares; raises InputInvalid for what cannot be read."""
-    say = visitor.wording.say
+    say, sign = visitor.wording.say, visitor.wording.decimal_sign
 
     def number(name: str, least: float, most: float) -> float | None:
-        text = given[name].strip().replace(",", ".")
+        text = given[name].strip()
         if not text:
             return None
         try:
-            found = float(Decimal(text))
+            found = float(Decimal(as_number(text, decimal_sign=sign)))
         except (InvalidOperation, OverflowError):
             found = float("nan")
         if not least <= found <= most:
             raise InputInvalid.at(
                 f"/{name}",
                 say("{field}: write a number from {least} to {most}.").format(
-                    field=say(_LABELS[name]), least=f"{least:g}", most=f"{most:g}"
+                    field=say(_LABELS[name]), least=written(least, sign), most=written(most, sign)
                 ),
             )
         return found

@@ -26,7 +26,7 @@ from service.engine.client import Command
 from storage.queries.requests import reading_marks
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks
-from web.forms.fields import Fault, Field, faults_of, with_errors
+from web.forms.fields import Fault, Field, as_entered, faults_of, with_errors
 from web.forms.reading import Entries
 from web.templating import render
 from web.views.inbox import read_inbox_count
@@ -108,7 +108,7 @@ def fresh_key() -> str:
 async def entries_of(request: Request, visitor: Visitor) -> Entries:
     """Return the entries of the form that was sent."""
     form = await request.form()  # web.security has bounded it
-    return Entries.of(form.multi_items(), visitor.wording.zone)
+    return Entries.of(form.multi_items(), visitor.wording.zone, visitor.wording.decimal_sign)
 
 
 def done_key(visitor: Visitor, given: str) -> str:
@@ -179,16 +179,23 @@ def operations_frame(connection: Connection, visitor: Visitor, part: str) -> dic
     return {"badge": badge, "section": "operations", "part": part}
 
 
-def judged_decision(fields: tuple[Field, ...], error: PlacetError | None, say: Callable[[str], str]) -> dict[str, Any]:
+def judged_decision(
+    fields: tuple[Field, ...], error: PlacetError | None, say: Callable[[str], str], entries: Entries | None = None
+) -> dict[str, Any]:
     """Return what `judged` does about the form of a decision, whose comment is a field of its own."""
     comment = Field(name="comment", pointer="/comment", label=say("Comment"), widget="long", at="comment")
-    found = judged((*fields, comment), error)
+    found = judged((*fields, comment), error, entries)
     *fields_of_stage, comment = found["fields"]
     return {**found, "fields": tuple(fields_of_stage), "comment_error": comment.error}
 
 
-def judged(fields: tuple[Field, ...], error: PlacetError | None) -> dict[str, Any]:
-    """Return the fields of a form with what is wrong with them, and the list above it; `error` None: nothing is."""
+def judged(fields: tuple[Field, ...], error: PlacetError | None, entries: Entries | None = None) -> dict[str, Any]:
+    """Return the fields of a form with what is wrong with them, and the list above it; `error` None: nothing is.
+
+    The numbers of a form that was sent stand in its fields as they were written, by its `entries`.
+    """
+    if entries is not None:
+        fields = as_entered(fields, entries)
     if error is None:
         return {"fields": fields, "faults": []}
     found = faults_of(error.problems)

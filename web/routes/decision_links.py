@@ -68,7 +68,7 @@ async def decide_by_link(request: Request, here: Here) -> Response:
         link, visitor = await _posted(request, here, form)
     except LinkRefused as error:
         return _refused(request, here, error, again=log_in_address("/decide", f"token={token}"))
-    entries = Entries.of(form.multi_items(), visitor.wording.zone)
+    entries = Entries.of(form.multi_items(), visitor.wording.zone, visitor.wording.decimal_sign)
     version = await here.context.database.read(here.versions.of, link.request.request.template_id)
     step = version.step(link.task.stage)
     asked = step.form if step is not None and link.claims.decision == "approve" else None
@@ -175,7 +175,7 @@ async def _page(
         page=page,
         choice=choice,
         with_form=link.claims.decision == "approve",
-        **judged_decision(page.form, error, visitor.wording.say),
+        **judged_decision(page.form, error, visitor.wording.say, entries),
         comment=entries.text("comment") if entries is not None else "",
         token=link.token,
         key=fresh_key(),

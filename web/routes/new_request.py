@@ -65,6 +65,7 @@ class _Filled:
     kept: bool = True  # whether the browser keeps what is typed
     error: InputInvalid | None = None
     faults: Sequence[dict[str, str | None]] = ()
+    entries: Entries | None = None  # as it was sent
 
 
 @router.get("")
@@ -121,7 +122,7 @@ async def start(request: Request, here: Here, visitor: SignedIn, template_id: Te
     added, faults = await _add(request, here, visitor, version, form)
     if faults and await _sent(here, form):  # the same form, sent before, has started it just now
         return see_other(f"/requests/{form.request_id}", "start")
-    filled = _Filled(form=form, given=given, title=title, faults=faults)
+    filled = _Filled(form=form, given=given, title=title, faults=faults, entries=entries)
     if faults or step in {"remove", "attach"}:
         return await _page(request, here, visitor, version, filled)
     files = [one[:_LONGEST_KEY] for one in entries.texts("draft_file")] + added
@@ -251,7 +252,7 @@ async def _page(
         return rows, unsent
 
     rows, unsent = await here.context.database.read(read)
-    said = judged(shapes.fields_of(version.asked, filled.given, wording), filled.error)
+    said = judged(shapes.fields_of(version.asked, filled.given, wording), filled.error, filled.entries)
     said["faults"] = [*said["faults"], *filled.faults]
     return shown(
         request,

@@ -15,7 +15,7 @@ from placet.engine.events import Withdraw
 from placet.errors import InputInvalid, PlacetError
 from service import commands
 from web.forms import shapes
-from web.forms.reading import whole
+from web.forms.reading import Entries, whole
 from web.routes.common import (
     Here,
     WebContext,
@@ -110,7 +110,9 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
     title = entries.text("title")[:_TITLE] or page.request.title
     comment = entries.text("comment")[:_LONGEST]
     if entries.text("step") != "send":
-        return await _edit_form(request, here, visitor, page, given, title, comment=comment, review=True)
+        return await _edit_form(
+            request, here, visitor, page, given, title, comment=comment, review=True, entries=entries
+        )
     # What was emptied is sent as null, so that it is taken back.
     full = {variable.name: given.get(variable.name) for variable in variables}
     changed = {name: value for name, value in full.items() if value is not None or name in _given(page)}
@@ -126,7 +128,9 @@ async def resubmit(request: Request, here: Here, visitor: SignedIn, request_id: 
             key=key,
         )
     except InputInvalid as error:
-        return await _edit_form(request, here, visitor, page, given, title, comment=comment, error=error)
+        return await _edit_form(
+            request, here, visitor, page, given, title, comment=comment, error=error, entries=entries
+        )
     except PlacetError as error:
         await record(here, visitor, "resubmit", error, request_id=request_id)
         raise
@@ -210,6 +214,7 @@ async def _edit_form(  # noqa: PLR0917
     comment: str = "",
     review: bool = False,
     error: InputInvalid | None = None,
+    entries: Entries | None = None,
 ) -> HTMLResponse:
     variables = page.version.asked
     fields = shapes.fields_of(variables, given, visitor.wording)
@@ -240,5 +245,5 @@ async def _edit_form(  # noqa: PLR0917
         unsent=None,
         draft_key="",
         key=fresh_key(),
-        **judged(fields, error),
+        **judged(fields, error, entries),
     )

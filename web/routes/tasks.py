@@ -210,7 +210,7 @@ async def task_page(
         page=page,
         untold=untold,
         conflict=conflict if error is None or invalid else _conflict(error, page, visitor),
-        **judged_decision(page.form, error if invalid else None, visitor.wording.say),
+        **judged_decision(page.form, error if invalid else None, visitor.wording.say, entries),
         entered=entries.text if entries is not None else lambda _: "",
         key=fresh_key(),
         people=listed,

@@ -18,7 +18,7 @@ from storage.queries.definitions import definitions
 from storage.queries.simulations import simulations
 from storage.tables.approvals import DefinitionVersion
 from web.forms import shapes
-from web.forms.fields import Field
+from web.forms.fields import Field, written
 from web.forms.reading import Entries
 from web.languages import Wording
 from web.simulations.effort import Past, read_past
@@ -177,7 +177,7 @@ def _settings(  # noqa: PLR0917 - as form_of
     sample = given.get("sample") or {}
 
     def one(name: str, label: str, note: str, value: Any = None, **more: Any) -> Field:
-        shown = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+        shown = written(value, wording.decimal_sign) if isinstance(value, int | float) else str(value or "")
         pointer = "/" + name.replace(".", "/")
         return Field(name=name, pointer=pointer, label=label, help=note, value=shown, **{"widget": "number"} | more)
 
@@ -246,7 +246,7 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
         raw["input"] = shapes.read_input(choices.version.asked, entries)
         raw["requester"] = entries.text("requester") or None
         raw["request_id"] = choices.about[0] if choices.about else None
-        share, seed = number_of(entries.text("sample.approve")), number_of(entries.text("sample.seed"))
+        share, seed = (number_of(entries.text(f"sample.{name}"), entries) for name in ("approve", "seed"))
         if share is not None or seed is not None:
             raw["sample"] = {
                 **({} if share is None else {"approve": share / 100 if isinstance(share, int | float) else share}),
@@ -257,7 +257,7 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
     if mode not in _COMPARES and (lines := read_script(entries)):
         raw["script"] = lines
     for name in ("decide_after_hours", "horizon_days", "most_branches", "limit", "for_hours"):
-        if (value := number_of(entries.text(name))) is not None:
+        if (value := number_of(entries.text(name), entries)) is not None:
             raw[name] = value
     return {name: value for name, value in raw.items() if value is not None}
 

@@ -8,8 +8,8 @@ from typing import Any, Final
 from placet.definition.model import ProcessDefinition
 from placet.errors import Problem
 from simulation.scenario.script import OUTSIDE
-from web.forms.fields import Field
-from web.forms.reading import Entries, as_number
+from web.forms.fields import Field, written
+from web.forms.reading import Entries
 from web.languages import Wording
 from web.views.words import DECISIONS, marked
 
@@ -86,7 +86,9 @@ def _row(number: int, line: Mapping[str, Any], definition: ProcessDefinition, wo
             options=tuple((name, say(word)) for name, word in DECISIONS.items()),
         ),
         one("by", say("Who (id)"), value=text("by"), longest=300),
-        one("after_hours", say("After"), widget="number", value="" if hours is None else str(hours), unit=say("hours")),
+        one(
+            "after_hours", say("After"), widget="number", value=written(hours, wording.decimal_sign), unit=say("hours")
+        ),
         one("to", say("To whom (id)"), value=text("to"), longest=300),
         one("comment", say("Says"), value=text("comment"), longest=4000),
     )
@@ -114,9 +116,9 @@ def read_script(entries: Entries) -> list[dict[str, Any]]:
         if comment:
             line["comment"] = comment
         if hours and line["do"] == "extend":
-            line["hours"] = number_of(hours)
+            line["hours"] = number_of(hours, entries)
         elif hours:
-            line["at_hours" if line["do"] in _OF_REQUEST else "after_hours"] = number_of(hours)
+            line["at_hours" if line["do"] in _OF_REQUEST else "after_hours"] = number_of(hours, entries)
         found.append(line)
     return found
 
@@ -143,13 +145,13 @@ def faults_of_lines(lines: Sequence[Mapping[str, Any]], wording: Wording) -> lis
     return found
 
 
-def number_of(text: str) -> Any:
+def number_of(text: str, entries: Entries) -> Any:
     """Return what was written into a field for a number; the text where it is none, None where it is empty."""
-    read = as_number(text)
+    read = entries.number(text)
     try:
         number = float(read)
     except ValueError:
-        return text or None
+        return read or None
     return int(number) if number.is_integer() else number
 
 

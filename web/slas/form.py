@@ -14,8 +14,8 @@ from placet.errors import InputInvalid, NotFound, Problem
 from service.slas.definitions import SlaFacts
 from storage.queries.definitions import definitions as processes
 from storage.tables.slas import WorkflowSla
-from web.forms.fields import Field
-from web.forms.reading import Entries, as_number
+from web.forms.fields import Field, written
+from web.forms.reading import Entries
 from web.languages import Wording
 from web.slas.wording import exact, seconds_of
 from web.views.words import marked
@@ -85,7 +85,7 @@ def sla_fields(
     """Return the fields with what was entered, else with what there is, else with what is usual."""
     say = wording.say
     usual = {"stage": _WHOLE, "slo_window_hours": "24 h", "slo_target_percentage": "99", "business_time": "false"}
-    there = _texts(facts) if facts is not None else usual
+    there = _texts(facts, wording.decimal_sign) if facts is not None else usual
 
     def field(name: str, **more: Any) -> Field:
         value = there.get(name, "") if entries is None else entries.text(name)
@@ -137,11 +137,11 @@ def read_sla_form(entries: Entries, measured: Measured, before: SlaFacts | None,
     wrong: dict[str, str] = {}
     for name in _DURATIONS:
         text = entries.text(name)
-        seconds = seconds_of(text)
+        seconds = seconds_of(text, wording.decimal_sign)
         if seconds is None and (text or name in {"target_duration_seconds", "slo_window_hours"}):
             wrong[name] = _WRONG[name]
         sent[name] = None if seconds is None else seconds / 3600 if name == "slo_window_hours" else seconds
-    share = as_number(entries.text("slo_target_percentage").removesuffix("%"))
+    share = entries.number(entries.text("slo_target_percentage").removesuffix("%"))
     try:
         sent["slo_target_percentage"] = float(share)
     except ValueError:
@@ -182,12 +182,12 @@ def _wrong_order(body: SlaBody) -> dict[str, str]:
     return found
 
 
-def _texts(facts: SlaFacts) -> dict[str, str]:
+def _texts(facts: SlaFacts, decimal_sign: str) -> dict[str, str]:
     values = asdict(facts)
-    texts = {name: "" if values[name] is None else exact(values[name]) for name in _DURATIONS[:-1]}
+    texts = {name: "" if values[name] is None else exact(values[name], decimal_sign) for name in _DURATIONS[:-1]}
     return texts | {
         "name": facts.name,
-        "slo_window_hours": exact(facts.slo_window_hours * 3600),
-        "slo_target_percentage": f"{facts.slo_target_percentage:.12g}",
+        "slo_window_hours": exact(facts.slo_window_hours * 3600, decimal_sign),
+        "slo_target_percentage": written(facts.slo_target_percentage, decimal_sign),
         "business_time": "true" if facts.business_time else "false",
     }

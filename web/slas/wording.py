@@ -9,6 +9,7 @@ from typing import Final
 from babel.numbers import format_decimal
 from babel.units import format_unit
 
+from web.forms.reading import uncertain
 from web.languages import Wording
 from web.simulations.wording import span
 from web.views.words import marked
@@ -50,7 +51,7 @@ def length(seconds: float, wording: Wording) -> str:
     return span(round(seconds * 1000), wording)
 
 
-def exact(seconds: float) -> str:
+def exact(seconds: float, decimal_sign: str = ".") -> str:
     """Write a duration as a field has it, exactly, such as `1 d 12 h`."""
     left, parts = seconds, []
     for unit, size in list(_UNITS.items())[1:-1]:
@@ -60,18 +61,21 @@ def exact(seconds: float) -> str:
             parts.append(f"{number} {unit}")
     left = round(left, 6)
     if left or not parts:
-        parts.append(f"{left:.6f}".rstrip("0").rstrip(".") + " s")
+        parts.append(f"{left:.6f}".rstrip("0").rstrip(".").replace(".", decimal_sign) + " s")
     return " ".join(parts)
 
 
-def seconds_of(text: str) -> float | None:
-    """Read a duration as somebody entered it, such as `8 h`, `1 d 12 h` or `1,5 Std`; None where it is none."""
+def seconds_of(text: str, decimal_sign: str = ".") -> float | None:
+    """Read a duration as somebody entered it, such as `8 h`, `1 d 12 h` or `1,5 Std`.
+
+    None where it is none, or has a number that may mean two in the reader's language.
+    """
     total, at = 0.0, 0
     text = text.strip()
     while at < len(text):
         found = _PART.match(text, at)
         size = _NAMES.get(found[2].lower()) if found is not None else None
-        if found is None or size is None:
+        if found is None or size is None or uncertain(found[1], decimal_sign):
             return None
         total += float(found[1].replace(",", ".")) * size
         at = found.end()

@@ -12,10 +12,12 @@
 
   // --- numbers, as web/forms/reading.py reads them, compared exactly ---------------------------------------------------
   const GROUPED = /^-?[1-9]\d{0,2}(?:(?:\.\d{3})+,\d{1,100}|(?:,\d{3})+\.\d{1,100}|(?:\.\d{3}){2,}|(?:,\d{3}){2,})$/;
+  const withoutSpaces = (text) => text.replace(/[\u00a0\u202f ]/g, "");
+  // What is a thousand to one reader and a fraction to another; with the reader's own sign it is a fraction.
+  const uncertain = (text, sign) => /^-?[1-9]\d{0,2}[.,]\d{3}$/.test(text) && !text.includes(sign);
   const plainNumber = (text) => {
-    let plain = text.replace(/[\u00a0\u202f ]/g, "");
+    let plain = withoutSpaces(text);
     if (GROUPED.test(plain)) plain = plain.replaceAll(plain.match(/[.,]/)[0], "");
-    else if (/^-?[1-9]\d{0,2},\d{3}$/.test(plain)) return null; // a thousand to one reader, a fraction to another
     if (plain.split(",").length === 2 && !plain.includes(".")) plain = plain.replace(",", ".");
     return /^-?\d{1,100}(\.\d{1,100})?$/.test(plain) ? plain : null;
   };
@@ -29,7 +31,11 @@
     return x < y ? -1 : x > y ? 1 : 0;
   };
   function numberFault(text, check) {
-    const { says, kind } = check, plain = plainNumber(text);
+    const { says, kind, sign } = check, plain = plainNumber(text);
+    if (uncertain(withoutSpaces(text), sign)) {
+      const digits = withoutSpaces(text).replace(/[.,]/, "");
+      return says.uncertain.replace("{text}", text).replace("{whole}", digits).replace("{fraction}", `${digits.slice(0, -3)}${sign}${digits.slice(-3)}`);
+    }
     if (plain === null) return kind === "number" && /^-?(\d+(\.\d+)?|\.\d+)([eE][+-]?\d{1,3})?$/.test(text) ? null : says.kind;
     if (kind === "whole" && plain.includes(".")) return says.kind;
     const [units, fraction = ""] = plain.replace("-", "").split(".");

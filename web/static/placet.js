@@ -314,9 +314,9 @@ if (document.body.dataset.csrf && "EventSource" in window) {
   const live = new EventSource("/live");
   let first = null;
   live.addEventListener("changed", async (event) => {
-    const { mark, badge, breaches } = JSON.parse(event.data), count = one("#badge"), missed = one("#breach-badge");
+    const { mark, badge, breaches } = JSON.parse(event.data), count = one("#badge");
     if (count) count.firstChild.textContent = badge;
-    if (missed) { missed.hidden = !breaches; missed.firstChild.textContent = breaches; }
+    for (const missed of all("[data-breaches]")) { missed.hidden = !breaches; missed.firstChild.textContent = breaches; }
     if (first === null) { first = mark; return; }
     const box = one("#fresh");
     if (!box || mark === first) return;

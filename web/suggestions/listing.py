@@ -19,6 +19,8 @@ from web.views.people import Names, names_of
 
 _LONGEST_NAME = 200
 _LONGEST_TYPE = 50
+MOST_LISTED = 100
+"""Processes that are listed to choose from; of more, the name is typed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +71,15 @@ class SuggestionRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestionList:
-    """One page of suggestions, and what can be chosen: `published` are the processes that can be mined."""
+    """One page of suggestions, and what can be chosen: `published` are the processes that can be mined.
+
+    Both are None where there are more than MOST_LISTED, of which the name is typed.
+    """
 
     rows: tuple[SuggestionRow, ...]
     next_address: str | None
-    names: tuple[tuple[str, str], ...]  # of processes, each with what is chosen by it
-    published: tuple[str, ...]
+    names: tuple[tuple[str, str], ...] | None  # of processes, each with what is chosen by it
+    published: tuple[str, ...] | None
 
 
 def read_list(connection: Connection, chosen: SuggestionFilter, wording: Wording) -> SuggestionList:
@@ -91,11 +96,12 @@ def read_list(connection: Connection, chosen: SuggestionFilter, wording: Wording
     processes = stored.processes(connection)
     if chosen.process and chosen.process not in processes:
         processes.append(chosen.process)
+    published = tuple(sorted(definitions.published_names(connection), key=str.casefold))
     return SuggestionList(
         rows=tuple(_row(row, names, wording) for row in rows),
         next_address=chosen.address(page.next_cursor) if page.next_cursor else None,
-        names=tuple((name, name) for name in processes),
-        published=tuple(sorted(definitions.published_names(connection), key=str.casefold)),
+        names=tuple((name, name) for name in processes) if len(processes) <= MOST_LISTED else None,
+        published=published if len(published) <= MOST_LISTED else None,
     )
 
 

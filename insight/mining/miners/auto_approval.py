@@ -9,7 +9,7 @@ from insight.mining.rules import Rule, search
 from insight.mining.statistics import at_least, wilson
 from insight.mining.suggestion import Finding, Hypothesis
 from insight.mining.visits import APPROVED, Past, Visits
-from placet.sentences import sentence
+from placet.sentences import sentence, share
 
 LEAST_RATE = 0.95  # of approvals, which the lower bound has to exceed
 WEIGHT = 3.0  # of whole stages among all tests: there are few of them, and they are what most is gained by
@@ -46,7 +46,7 @@ def _tested(past: Past, visits: Visits, chosen: range | list[int], rule: Rule | 
     weight = WEIGHT if rule is None else 1.0
     if patch is None:
         return Hypothesis(p_value, None, weight)
-    values = {"stage": visits.stage, "share": f"{approved / len(chosen):.1%}", "lower": f"{lower:.1%}"}
+    values = {"stage": visits.stage, "share": share(approved / len(chosen)), "lower": share(lower)}
     if rule is None:
         title = sentence("Approve what comes to stage {stage!r} without asking", **values)
         description = sentence(

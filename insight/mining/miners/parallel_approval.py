@@ -8,7 +8,7 @@ from insight.mining.patches import side_by_side
 from insight.mining.statistics import at_least, wilson
 from insight.mining.suggestion import Finding, Hypothesis
 from insight.mining.visits import APPROVED, Past, Visits
-from placet.sentences import sentence
+from placet.sentences import figure, sentence
 
 LEAST_AGREEMENT = 0.9  # share of approvals in either stage
 LEAST_GAIN = 3600.0  # seconds that at least half of the requests would be sooner
@@ -80,7 +80,7 @@ def _tested(past: Past, before: Visits, after: Visits) -> Hypothesis:
             first_count=len(before),
             second_approved=second,
             second_count=len(after),
-            hours=hours,
+            hours=figure(hours),
             **names,
         ),
         patch=patch,

@@ -12,7 +12,7 @@ from insight.mining.patches import Patch, set_value
 from insight.mining.statistics import at_least, wilson
 from insight.mining.suggestion import Finding, Hypothesis
 from insight.mining.visits import Past, Visits
-from placet.sentences import sentence
+from placet.sentences import figure, sentence
 
 SLOWER = 2.0  # times the median of the other stages
 SHORTEST = 3600.0  # seconds at the median below which nobody minds
@@ -59,7 +59,7 @@ def _tested(past: Past, visits: Visits, compared: list[int], slow: set[int], wai
     median = waits[len(waits) // 2]
     if lower <= 0.5 or median < SHORTEST:
         return Hypothesis(p_value, None)
-    values: dict[str, Any] = {"stage": visits.stage, "hours": round(median / 3600, 1)}
+    values: dict[str, Any] = {"stage": visits.stage, "hours": figure(median / 3600)}
     finding = Finding(
         kind="performance",
         subject=(past.process.name, visits.stage),
@@ -74,7 +74,7 @@ def _tested(past: Past, visits: Visits, compared: list[int], slow: set[int], wai
         patch=_patch(past, visits.stage, median),
         confidence=lower,
         evidence=visits.evidence(
-            compared, slow.__contains__, slower=len(slow), median_hours=values["hours"], p_value=p_value
+            compared, slow.__contains__, slower=len(slow), median_hours=round(median / 3600, 1), p_value=p_value
         ),
     )
     return Hypothesis(p_value, finding)

@@ -11,7 +11,7 @@ from insight.mining.statistics import at_least, drawn_at_least, wilson
 from insight.mining.suggestion import Finding, Hypothesis
 from insight.mining.visits import Past, Visits
 from placet.definition.assignees import parse_assignee
-from placet.sentences import sentence
+from placet.sentences import figure, sentence, share
 
 MORE = 1.5  # times the fair share of the tasks
 SLOWER = 1.5  # times the median of the others
@@ -95,10 +95,10 @@ def _overloaded(
             "{person} decided {count} tasks of stage {stage!r}, {share} of all among {people} people; they waited "
             "{own} hours at the median, those of the others {others}.",
             count=len(seen),
-            share=f"{facts['share']:.0%}",
+            share=share(facts["share"], exact=False),
             people=people,
-            own=own,
-            others=others,
+            own=figure(own),
+            others=figure(others),
             **values,
         ),
         patch=patch,
@@ -126,7 +126,7 @@ def _queue(past: Past, visits: Visits, min_occurrences: int) -> Iterator[Hypothe
     if patch is None:
         yield Hypothesis(p_value, None)
         return
-    values = {"stage": visits.stage, "before": round(before, 1), "now": round(now, 1)}
+    values = {"stage": visits.stage, "before": figure(before), "now": figure(now)}
     finding = Finding(
         kind="workload",
         subject=(past.process.name, visits.stage, "queue"),
@@ -142,8 +142,8 @@ def _queue(past: Past, visits: Visits, min_occurrences: int) -> Iterator[Hypothe
             later,
             lambda n: visits.waited[n] > middle,
             late=late,
-            median_hours=values["now"],
-            median_hours_before=values["before"],
+            median_hours=round(now, 1),
+            median_hours_before=round(before, 1),
             p_value=p_value,
         ),
     )

@@ -23,6 +23,7 @@ from storage.tables.simulations import WorkflowSimulation
 from web.editor.findings import variables_of
 from web.editor.sketch import sketch_of
 from web.editor.trial import MOST_SHOWN, Along, along_of, fault_of, trial_of
+from web.forms.reading import Entries
 from web.forms.shapes import fields_of, read_input
 from web.routes.common import Here, WebContext, badge_of, entries_of, judged, shown
 from web.routes.editor.common import PART, DraftId, around, headed
@@ -79,12 +80,14 @@ async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
         else:
             found = await analysis.explore(here.context, visitor.principal, draft, later=True)
     except InputInvalid as error:
-        return await _page(request, here, visitor, draft, given, error=error, along=along)
+        return await _page(request, here, visitor, draft, given, error=error, along=along, entries=entries)
     row = found.row
     if request.headers.get(PART) is None:
         await here.context.jobs.ended(row.id, patience=_PATIENCE)
         row = await here.context.database.read(simulations.get, row.id)
-    return await _page(request, here, visitor, draft, given, row=row, revision=draft.revision, along=along)
+    return await _page(
+        request, here, visitor, draft, given, row=row, revision=draft.revision, along=along, entries=entries
+    )
 
 
 def _simulation(connection: Connection, visitor: Visitor, ident: str) -> WorkflowSimulation | None:
@@ -102,6 +105,7 @@ async def _page(
     revision: int = 0,
     along: Along | None = None,
     error: InputInvalid | None = None,
+    entries: Entries | None = None,
 ) -> HTMLResponse:
     variables = variables_of(draft.content)
     trial = None
@@ -123,5 +127,5 @@ async def _page(
         draft=await headed(here, visitor, draft),
         trial=trial,
         along=along,
-        **judged(fields, error),
+        **judged(fields, error, entries),
     )

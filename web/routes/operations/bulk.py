@@ -15,7 +15,7 @@ from service.administration import bulk
 from service.administration.bulk import MOST, Item, Looked, Order, Verb
 from storage.queries.people import people
 from storage.queries.requests import request_rows
-from web.forms.reading import Entries, as_number, whole
+from web.forms.reading import Entries, whole
 from web.languages import Wording
 from web.operations.bulk import line_of, people_of, result_of
 from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, person_of, record, shown
@@ -141,7 +141,7 @@ def _order(entries: Entries, verb: Verb, visitor: Visitor) -> Order:
 
 
 def _seconds(entries: Entries, wording: Wording) -> float:
-    hours = wording.as_decimal(as_number(entries.text("hours")))
+    hours = wording.as_decimal(entries.number(entries.text("hours")))
     if hours is None or not hours.is_finite() or not 0 < hours <= _MOST_HOURS:
         raise InputInvalid(
             wording.say("Enter the working hours by which deadlines move, from above 0 to {most}.").format(

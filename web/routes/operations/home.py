@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 
 from placet.errors import PlacetError
 from service.administration.notifications import send_again
+from storage.queries import act_targets
+from storage.queries.act_targets import TargetName
 from storage.queries.cursor import Page
 from storage.queries.notifications import backlog
 from storage.tables.notifications import NotificationMessage
@@ -49,21 +51,27 @@ async def deliveries(
 ) -> HTMLResponse:
     """Show the messages that could not be delivered, the latest first."""
 
-    def read(connection: Connection) -> tuple[Page[NotificationMessage], Names, str | None]:
+    def read(connection: Connection) -> tuple[Page[NotificationMessage], Names, dict[str, TargetName], str | None]:
         page = backlog.failures(connection, limit=PAGE, cursor=cursor)
         return (
             page,
             names_of(connection, [row.person for row in page.items]),
+            act_targets.names(connection, [row.channel for row in page.items]),
             read_inbox_count(connection, visitor.principal, visitor.wording),
         )
 
-    page, names, badge = await here.context.database.read(read)
+    page, names, endpoints, badge = await here.context.database.read(read)
     say = visitor.wording.say
+
+    def to(row: NotificationMessage) -> str:
+        endpoint = endpoints.get(row.channel)
+        return names(row.person) or (endpoint.text if endpoint is not None else called.channel(say, row.channel))
+
     return shown(
         request,
         "operations/deliveries.html",
         badge=badge,
-        rows=[(row, names(row.person) or called.channel(say, row.channel)) for row in page.items],
+        rows=[(row, to(row)) for row in page.items],
         called=partial(called.event, say),
         channel=partial(called.channel, say),
         next_cursor=page.next_cursor,

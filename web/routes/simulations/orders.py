@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from placet.errors import InputInvalid
 from service.simulations.simulations import create
+from web.forms.reading import Entries
 from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
 from web.security import PageRoute
 from web.simulations.effort import effort
@@ -103,7 +104,9 @@ async def order(request: Request, here: Here, visitor: SignedIn, template_id: Id
             return await _start(here, visitor, raw, other, done_key(visitor, key)[:32], mode)
     except InputInvalid as found:
         error = found
-    return await _form(request, here, visitor, mode, choices, raw, error=error, key=key, compare_with=other)
+    return await _form(
+        request, here, visitor, mode, choices, raw, error=error, key=key, compare_with=other, entries=entries
+    )
 
 
 async def _start(  # noqa: PLR0917 - what is started, and whom for
@@ -143,10 +146,11 @@ async def _form(  # noqa: PLR0917 - as the routes have it
     key: str = "",
     compare_with: str = "",
     kept: Mapping[str, str] | None = None,
+    entries: Entries | None = None,
 ) -> HTMLResponse:
     say, principal = visitor.wording.say, visitor.principal
     form = form_of(mode, choices, given, principal, visitor.wording, compare_with=compare_with)
-    checked = judged(form.every, error)
+    checked = judged(form.every, error, entries)
     fields, count = checked["fields"], (len(form.inputs), len(form.script))
     modes = [
         {
