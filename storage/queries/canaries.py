@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from semver import Version
@@ -100,24 +101,28 @@ def candidates(connection: Connection, *, limit: int) -> list[Candidate]:
 
     The latest first.
     """
+    taken = select(col(WorkflowCanary.template)).where(col(WorkflowCanary.status) == _RUNNING)
     version = select(
         col(DefinitionVersion.id),
         col(DefinitionVersion.name),
         col(DefinitionVersion.version),
         col(DefinitionVersion.status),
         col(DefinitionVersion.created_at),
-    ).where(col(DefinitionVersion.status) != "deprecated")
-    taken = set(connection.scalars(select(col(WorkflowCanary.template)).where(col(WorkflowCanary.status) == _RUNNING)))
-    published: dict[str, list[Version]] = {}
-    rows = [row for row in connection.execute(version) if row.name not in taken]
+    ).where(col(DefinitionVersion.status) != "deprecated", col(DefinitionVersion.name).not_in(taken))
+    number_of = cache(Version.parse)  # many processes have versions of the same numbers
+    rows = connection.execute(version).all()
+    newest: dict[str, list[Version]] = {}  # the two newest published ones of each process
     for row in rows:
         if row.status == "published":
-            published.setdefault(row.name, []).append(Version.parse(row.version))
+            there = newest.setdefault(row.name, [])
+            there.append(number_of(row.version))
+            there.sort(reverse=True)
+            del there[2:]
     found = []
     for row in rows:
-        number, others = Version.parse(row.version), published.get(row.name, [])
-        older = [other for other in others if other < number]
-        if older and len(older) == len(others) - (row.status == "published"):
+        # A published one is the newest, and is compared with the one before.
+        older = newest.get(row.name, [])[-1:] if row.status == "published" else newest.get(row.name, [])[:1]
+        if older and older[0] < number_of(row.version):
             found.append((row.created_at, Candidate(row.id, row.name, row.version)))
     return [one for _, one in sorted(found, reverse=True)[:limit]]
 

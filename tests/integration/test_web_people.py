@@ -106,7 +106,7 @@ async def test_ten_thousand_people_are_read_a_page_at_a_time_and_none_twice(desk
         if cursor is None:
             break
     assert (len(found), len(set(found))) == (10_000, 10_000)
-    assert "and 9995 more" in text_of((await browser.get("/operations/groups")).text)
+    assert "and 9,995 more" in text_of((await browser.get("/operations/groups")).text)
 
 
 async def test_one_person_is_shown_with_what_is_theirs(desk: ApiDesk, database: Database) -> None:

@@ -253,16 +253,16 @@ def startable(connection: Connection, *, q: str = "", limit: int, cursor: str | 
     InputInvalid for an invalid cursor.
     """
     name, version, ident = col(DefinitionVersion.name), col(DefinitionVersion.version), col(DefinitionVersion.id)
-    newest: dict[str, tuple[str, str]] = {}
+    published: dict[str, list[tuple[str, str]]] = {}
     words = q.casefold().split()
     shared = canaries.shared_versions(connection)
-    for row in connection.execute(select(ident, name, version).where(col(DefinitionVersion.status) == "published")):
-        if row.id not in shared and all(word in row.name.casefold() for word in words):
-            there = newest.get(row.name)
-            if there is None or precedence(row.version) > precedence(there[0]):
-                newest[row.name] = row.version, row.id
-    page = cursors.part(sorted(newest, key=lambda one: (one.casefold(), one)), limit, cursor)
-    chosen = {one: newest[one][1] for one in page.items}
+    query = select(ident, name, version).where(col(DefinitionVersion.status) == "published")
+    for found, called, number in connection.execute(query):
+        if found not in shared and (not words or all(word in called.casefold() for word in words)):
+            published.setdefault(called, []).append((number, found))
+    page = cursors.part(sorted(published, key=lambda one: (one.casefold(), one)), limit, cursor)
+    # Only of the processes that are shown: to compare versions takes longer than to read them.
+    chosen = {one: max(published[one], key=lambda each: precedence(each[0]))[1] for one in page.items}
     said = select(ident, col(DefinitionVersion.blueprint)["description"].as_string()).where(ident.in_(chosen.values()))
     descriptions: dict[str, str | None] = {row[0]: row[1] for row in connection.execute(said)}
     items = tuple(Startable(id=one, name=called, description=descriptions[one]) for called, one in chosen.items())
