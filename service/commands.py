@@ -22,7 +22,7 @@ from placet.errors import AlreadyDecided, Ended, Gone, NotPermitted, PlacetError
 from placet.expressions.templates import value_from
 from placet.plan.plan import Plan
 from placet.sentences import sentence
-from placet.tasks.permissions import require_not_operating_own
+from placet.tasks.permissions import require_no_agent, require_not_operating_own
 from service import mentions
 from service.context import Context
 from service.engine import client as engine
@@ -169,6 +169,7 @@ async def decision_token(context: Context, principal: Principal, task_id: str, s
 
 def concerned(connection: Connection, principal: Principal, task_id: str, event: Command, now: datetime) -> TaskRow:
     """Return the task that an event is about; raises NotFound, and NotPermitted for what the caller may never do."""
+    require_no_agent(event)
     if isinstance(event, Decide | Undo | Claim):
         _need_decider(connection, principal, task_id)
     task = see_task(connection, principal, task_id, now)

@@ -37,7 +37,8 @@ class Principal:
 
     `access` is what both the person and the token or session have; `scopes` are the token's, None where it has none.
     `provisions` says whether the token is an admin's with the scope of SCIM. `authenticated_at` is when a JWT says that
-    its person has logged in. `way` is how the call came in.
+    its person has logged in. `way` is how the call came in. `principal` is whom an
+    agent acts for: it may do what both may.
     """
 
     person: str
@@ -50,6 +51,7 @@ class Principal:
     channel: Channel = "token"
     authenticated_at: datetime | None = None
     way: Way = "api"
+    principal: str | None = None
 
     @property
     def admin(self) -> bool:
@@ -74,7 +76,7 @@ class Principal:
     @property
     def actor(self) -> Actor:
         """Return the person as the core's events carry them."""
-        return Actor(person=self.person, admin=self.admin, type=self.actor_type)
+        return Actor(person=self.person, admin=self.admin, type=self.actor_type, principal=self.principal)
 
     @property
     def acted_by(self) -> ActedBy:
@@ -116,8 +118,9 @@ def principal_of(held: tokens.TokenHolder, *, granted: Sequence[str] | None = No
     queues = {f"role:{role}" for role in held.roles} | {f"group:{group}" for group in held.groups}
     access = held.access if granted is None else frozenset(granted)
     if held.scopes is not None and READ not in held.scopes:
-        # An admin may do what each of the others may.
-        access = held.scopes & (frozenset(ACCESS) if "admin" in access else access)
+        access = _both(held.scopes, access)
+    if held.principal_access is not None:
+        access = _both(access, held.principal_access) | _both(held.principal_access, access)
     return Principal(
         person=held.person,
         access=access,
@@ -125,5 +128,14 @@ def principal_of(held: tokens.TokenHolder, *, granted: Sequence[str] | None = No
         name=held.name,
         actor_type=cast(ActorType, held.actor_type),
         scopes=held.scopes,
-        provisions=held.scopes is not None and SCIM in held.scopes and "admin" in held.access,
+        provisions=held.scopes is not None
+        and SCIM in held.scopes
+        and "admin" in held.access
+        and (held.principal_access is None or "admin" in held.principal_access),
+        principal=held.principal,
     )
+
+
+def _both(wanted: frozenset[str], access: frozenset[str]) -> frozenset[str]:
+    """Return what is wanted of an access; an admin may do what each of the others may."""
+    return wanted & (frozenset(ACCESS) if "admin" in access else access)

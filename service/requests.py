@@ -76,8 +76,8 @@ class Origin:
 
     `started_by` is who entered it, where that is somebody else. `parent` is the request whose action starts it, and
     `parent_title` that one's title.
-    `actor_type` is of whoever entered it. `sees_drafts` says whether it may be told that a version is
-    there and a draft.
+    `actor_type` is of whoever entered it, and `principal` whom it acts for, where it is an agent. `sees_drafts` says
+    whether it may be told that a version is there and a draft.
     """
 
     requester: str
@@ -86,6 +86,7 @@ class Origin:
     parent_title: str | None = None
     sees_drafts: bool = False
     actor_type: ActorType = "person"
+    principal: str | None = None
 
 
 async def start_request(
@@ -215,6 +216,7 @@ def _opening(request_id: str, draft: RequestDraft, ready: _Ready, now: datetime)
         titled=title is not None,
         files=draft.files,
         action=draft.action,
+        principal=origin.principal,
     )
 
 
@@ -231,7 +233,7 @@ def _at_once(
 
 def _filled(connection: Connection, draft: RequestDraft, chosen: _Chosen, plan: Plan) -> _Ready:
     given = accept_input(plan, draft.input)
-    directory = people.read_directory(connection, plan.names, also=[chosen.origin.requester], given=given)
+    directory = people.read_directory(connection, plan.names, also=_concerned(chosen.origin), given=given)
     require_known(plan.asked(given), lambda person: directory.get(person) is not None)
     return _Ready(
         template_id=chosen.template_id,
@@ -243,9 +245,18 @@ def _filled(connection: Connection, draft: RequestDraft, chosen: _Chosen, plan: 
     )
 
 
+def _concerned(origin: Origin) -> list[str]:
+    return [one for one in (origin.requester, origin.principal) if one is not None]
+
+
 def _of_person(connection: Connection, principal: Principal, named: str | None) -> Origin:
     if named is None or named == principal.person:
-        return Origin(requester=principal.person, sees_drafts=principal.designs, actor_type=principal.actor_type)
+        return Origin(
+            requester=principal.person,
+            sees_drafts=principal.designs,
+            actor_type=principal.actor_type,
+            principal=principal.principal,
+        )
     if not principal.admin:
         raise NotPermitted("Only an admin can start a request for somebody else; leave `requester` out.")
     if not people.is_active(connection, named):
@@ -257,6 +268,7 @@ def _of_person(connection: Connection, principal: Principal, named: str | None) 
         started_by=principal.person,
         sees_drafts=principal.designs,
         actor_type=principal.actor_type,
+        principal=principal.principal,
     )
 
 

@@ -25,6 +25,7 @@ class Me(View):
     id: str
     name: str
     actor_type: ActorType
+    principal: str | None = Field(description="Whom an agent acts for; null for everybody else.")
     access: list[str]
     csrf_token: str | None = Field(
         description="What calls with the session's cookie send as X-CSRF-Token when they change something; null for a "
@@ -38,6 +39,7 @@ class Me(View):
             id=principal.person,
             name=principal.name or principal.person,
             actor_type=principal.actor_type,
+            principal=None if principal.principal is None else f"user:{principal.principal}",
             access=sorted(principal.access),
             csrf_token=csrf_token,
         )

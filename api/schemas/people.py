@@ -26,6 +26,7 @@ _EXAMPLE: dict[str, Any] = {
     "preferences": {},
     "active": True,
     "actor_type": "person",
+    "principal": None,
 }
 
 
@@ -63,6 +64,7 @@ class PersonView(View):
     preferences: dict[str, Any] | None
     active: bool
     actor_type: str
+    principal: str | None
     updated_at: Shown
 
     @classmethod
@@ -82,5 +84,6 @@ class PersonView(View):
             preferences=row.preferences if private else None,
             active=row.active,
             actor_type=row.actor_type,
+            principal=row.principal,
             updated_at=row.updated_at,
         )

@@ -100,7 +100,8 @@ def person_of(user: Mapping[str, Any], before: StoredPerson | None) -> dict[str,
         "groups": [] if before is None else before.groups,
         "access": list(DEFAULT_ACCESS) if before is None else before.access,
         "away": [] if before is None else before.away,
-        "actor_type": str(user.get("userType") or "person").lower(),
+        "actor_type": (kind := str(user.get("userType") or "person").lower()),
+        "principal": before.principal if before is not None and kind == "agent" else None,
         "active": truth(user.get("active", True), "/active"),
     }
 

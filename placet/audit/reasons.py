@@ -44,6 +44,7 @@ WORDS: dict[str, str] = {
     "nobody_may_take": "{cause} and nobody may take the task",
     # why somebody may not have a seat, or was passed over; whose reason it is stands before it
     "own_request": "is the requester, and nobody decides their own request",
+    "own_agent": "is whom the agent that asked acts for, and this process forbids deciding for one's own agent",
     "has_seat": "already fills another seat of this stage, and one person fills at most one",
     "not_there": "has left, or is not in the directory",
     "no_access": "does not have the access approver",

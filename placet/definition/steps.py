@@ -103,9 +103,10 @@ class Reminders(Model):
 
 
 class SeparationOfDuties(Model):
-    """Whether one person may decide two stages of the same request."""
+    """Whether one person may decide two stages of the same request, or what an agent asks that acts for them."""
 
     repeat: Literal["allow", "carry", "forbid"] = "allow"
+    agent_principal: Literal["allow", "forbid"] = "allow"
 
 
 def _different(texts: tuple[str, ...]) -> tuple[str, ...]:

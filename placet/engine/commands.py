@@ -57,6 +57,7 @@ from placet.tasks.decisions import decide, let_decisions_stand, undo
 from placet.tasks.permissions import (
     open_task,
     require_decider,
+    require_no_agent,
     require_not_operating_own,
     require_not_returned,
     require_operator,
@@ -81,6 +82,8 @@ def carry_out(run: Run, event: Event) -> None:
     if not isinstance(event, DirectoryRead):  # which whatever stands may need first
         let_decisions_stand(run)
     run.acting = by
+    if run.rules.keeps_agents_from_deciding:
+        require_no_agent(event)
     if run.rules.forbids_operating_ones_own:  # requests that began before this rule go on as their history has it
         require_not_operating_own(event, run.state.requester)
     _HANDLERS[type(event)](run, event)

@@ -22,11 +22,12 @@ ActorType = Literal["person", "service", "agent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Who acts: a person id, whether they have the access `admin`, and what they are."""
+    """Who acts: a person id, whether they have the access `admin`, what they are, and whom an agent acts for."""
 
     person: str
     admin: bool = False
     type: ActorType = "person"
+    principal: str | None = None
 
     @property
     def name(self) -> str:
@@ -64,6 +65,7 @@ class Opening:
     titled: bool  # whether the requester gave the title; else it is made of the input, again whenever that changes
     files: tuple[OpeningFile, ...] = ()  # of the first revision, so that nobody is asked before they are there
     action: BoundAction | None = None  # what a machine will do once it is approved
+    principal: str | None = None  # whom it acts for, where an agent has entered it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

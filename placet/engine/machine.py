@@ -56,6 +56,7 @@ def opening_state(plan: Plan, opening: Opening, now: datetime) -> State:
         attachments=attachments,
         action=opening.action,
         started_by=opening.started_by,
+        principal=opening.principal,
     )
 
 
@@ -91,6 +92,7 @@ def begin(plan: Plan, opening: Opening, state: State, now: datetime) -> Transiti
             parent=opening.parent,
             created_from=opening.created_from,
             actor_type=None if opening.actor_type == "person" else opening.actor_type,
+            principal=f"user:{opening.principal}" if opening.principal else None,
             **run.state.revision_facts,
         )
         record_opening_files(run, opening)

@@ -53,6 +53,7 @@ class Recording:
     action: BoundAction | None = None
     started_by: str | None = None
     claim: ActionClaim | None = None
+    principal: str | None = None  # whom the agent acts for that entered it
 
 
 def recording_of(
@@ -99,4 +100,5 @@ def recording_of(
         action=state.action,
         started_by=state.started_by,
         claim=state.claim,
+        principal=state.principal,
     )

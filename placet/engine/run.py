@@ -183,6 +183,8 @@ class Run:
         self.seq += 1
         if self.acting is not None and actor == self.acting.name and self.acting.type != "person":
             detail["actor_type"] = self.acting.type
+            if self.acting.principal is not None:
+                detail["principal"] = f"user:{self.acting.principal}"
         secret = self.state.secret
         places: list[str] | None = [] if secret else None
         plain = _plain_detail(detail, places)

@@ -384,6 +384,7 @@ class State:
     reminded_at: datetime | None = None  # when the requester last reminded people
     action: BoundAction | None = None  # what a machine will do once it is approved
     started_by: str | None = None  # the person who entered it for the requester, if another
+    principal: str | None = None  # whom the agent acts for that entered it
     claim: ActionClaim | None = None  # of the action, once it is approved
     stored_format: int = STORED
 
@@ -427,7 +428,9 @@ class State:
         """List the ids of everybody whom the request concerns, for whom the directory has to be read."""
         tasks = (p for t in self.tasks for p in (*t.held_by, *t.candidates, *t.delegates))
         seats = (p for r in self.stages for s in r.seats for p in (s.person, *s.candidates) if p)
-        return list(dict.fromkeys([self.requester, *tasks, *seats, *(one.person for one in self.added)]))
+        principal = [self.principal] if self.principal else []
+        added = (one.person for one in self.added)
+        return list(dict.fromkeys([self.requester, *principal, *tasks, *seats, *added]))
 
     @property
     def revision_facts(self) -> dict[str, Any]:

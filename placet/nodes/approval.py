@@ -299,6 +299,7 @@ def stage_of(context: CompilerContext, step: Step, approvers: tuple[ApproverSpec
         # A signature is given for this stage: no earlier approval stands for it.
         repeat="allow" if step.sign is not None and duties.repeat == "carry" else duties.repeat,
         ad_hoc=None if step.ad_hoc else "forbidden",
+        agent_principal=None if duties.agent_principal == "allow" else "forbid",
         sign=None if step.sign is None else SignRule(reasons=step.sign.reasons),
     )
 

@@ -81,6 +81,7 @@ class Stage:
     undo: timedelta | None = None  # by the clock: how long whoever decides may undo that
     ad_hoc: Literal["forbidden"] | None = None  # whether somebody may add an approver for one request
     sign: SignRule | None = None
+    agent_principal: Literal["forbid"] | None = None  # whether the principal of the agent that asked may decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,8 @@ def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set
     """Return why a person may not fill a seat, in words that follow their name; None where they may."""
     if person == run.state.requester:
         return because("own_request")
+    if is_excluded_principal(run, person, stage):
+        return because("own_agent")
     if person in taken:
         return because("has_seat")
     found = run.directory.get(person)
@@ -29,6 +31,11 @@ def ineligible_reason(run: Run, person: str, stage: Stage, node: str, taken: set
     if stage.repeat == "forbid" and decided_elsewhere(run, person, node):
         return because("decided_elsewhere")
     return None
+
+
+def is_excluded_principal(run: Run, person: str, stage: Stage) -> bool:
+    """Say whether the agent that asked acts for this person, and the stage forbids that they decide."""
+    return stage.agent_principal == "forbid" and person == run.state.principal
 
 
 def decided_elsewhere(run: Run, person: str, node: str) -> Vote | None:

@@ -7,14 +7,18 @@ from datetime import datetime
 from placet.audit.chain import moment
 from placet.engine.events import (
     Actor,
+    AddApprover,
     AnswerQuestion,
     Attach,
     Claim,
     ClaimAction,
     Comment,
     Decide,
+    Delegate,
     Event,
     Migrate,
+    Reassign,
+    Release,
     Remind,
     Resubmit,
     Undo,
@@ -25,9 +29,10 @@ from placet.engine.state import Task
 from placet.errors import AlreadyDecided, Ended, NotPermitted, Refused, Returned, UnknownTask
 from placet.sentences import sentence
 from placet.tasks.candidates import is_owner
-from placet.tasks.eligibility import decided_elsewhere
+from placet.tasks.eligibility import decided_elsewhere, is_excluded_principal
 from placet.tasks.substitution import absent_seat_holder, decides_on_behalf_of, represented_person, seat_holders
 
+_OF_DECIDERS = (Decide, Undo, Reassign, Delegate, AddApprover, Claim, Release, Migrate)
 _OF_REQUESTERS = (Comment, AnswerQuestion, Remind, Resubmit, Attach, ClaimAction)
 
 
@@ -47,6 +52,13 @@ def require_not_operating_own(event: Event, requester: str) -> None:
     if isinstance(event, Migrate):
         raise NotPermitted("Nobody may move their own request to another version; ask another admin.")
     raise NotPermitted("Nobody operates their own request; ask the process owner or an admin who is not the requester.")
+
+
+def require_no_agent(event: Event) -> None:
+    """Raise NotPermitted for an agent that would decide, or say who decides; whatever its access is."""
+    by: Actor | None = getattr(event, "by", None)
+    if by is not None and by.type == "agent" and isinstance(event, _OF_DECIDERS):
+        raise NotPermitted("An agent decides nothing, and gives no task to anybody; a person has to do this.")
 
 
 def require_running(run: Run) -> None:
@@ -175,6 +187,10 @@ def require_seat(run: Run, task: Task, person: str) -> None:
     """Raise NotPermitted for a person who fills another seat of the stage, or is excluded by an earlier stage."""
     if person in seat_holders(run, run.stages[task.node], but=task.seat):
         raise NotPermitted("You already fill another seat of this stage; one person fills at most one.")
+    if is_excluded_principal(run, person, run.stage_of(task)):
+        raise NotPermitted(
+            "An agent of yours has asked for this, and this process forbids deciding for one's own agent."
+        )
     if run.stage_of(task).repeat == "forbid" and decided_elsewhere(run, person, task.node):
         raise NotPermitted("You have decided another stage of this request, and this process forbids deciding twice.")
 

@@ -106,14 +106,15 @@ class PersonFacts(Document):
     ] = Field(default_factory=list)
     preferences: dict[str, Any] | None = None
     actor_type: ActorType = "person"
+    principal: PersonRef | None = None  # of an agent: the person whom it acts for
     active: StrictBool = True
     updated_at: Any = None  # not to be set; taken so that what was read can be changed and sent back
 
     @property
     def named(self) -> frozenset[str]:
-        """Return the ids of the people whom this names: the manager and substitutes."""
+        """Return the ids of the people whom this names: the manager, an agent's principal, and substitutes."""
         substitutes = (span.substitute for span in self.away)
-        return frozenset(name for name in (self.manager, *substitutes) if name)
+        return frozenset(name for name in (self.manager, self.principal, *substitutes) if name)
 
     def misnamed(self, person: str, known: Mapping[str, bool], now: datetime) -> Iterator[Problem]:
         """Yield each place where this names somebody who cannot be meant.
@@ -128,6 +129,13 @@ class PersonFacts(Document):
                 pointer="/manager",
                 message=sentence("there is no person {manager!r}; add them first", manager=self.manager),
             )
+        if self.principal is not None and self.actor_type != "agent":
+            yield Problem(pointer="/principal", message="only an agent acts for somebody; leave it out")
+        elif self.principal is not None and (self.principal == person or self.principal not in known):
+            message = sentence(
+                "there is no other person {principal!r}; name whom the agent acts for", principal=self.principal
+            )
+            yield Problem(pointer="/principal", message=message)
         for index, span in enumerate(self.away):
             place = "/away/substitute" if isinstance(self.away, OneSpan) else f"/away/{index}/substitute"
             if span.substitute == person:
@@ -153,6 +161,7 @@ class PersonFacts(Document):
             preferences=with_floats(self.preferences or {}),
             active=self.active,
             actor_type=self.actor_type,
+            principal=self.principal,
             updated_at=now,
         )
 

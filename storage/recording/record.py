@@ -287,7 +287,7 @@ def _insert(
         people = [
             {"request_id": part.recording.request_id, "person": person}
             for part in fresh
-            for person in sorted(_participants(part.tasks))
+            for person in sorted(_participants(part.tasks) | _principal(part.recording))
         ]
         if people:
             _PUT_PARTICIPANT.run_all(connection, people)
@@ -416,6 +416,11 @@ def _participants(tasks: Iterable[Task]) -> set[str]:
         if task.queue is None:
             people.update(task.candidates)
     return people
+
+
+def _principal(recording: Recording) -> set[str]:
+    """Return whom the agent acts for that asked: they see what it asks."""
+    return {recording.principal} if recording.principal is not None else set()
 
 
 def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:

@@ -176,8 +176,8 @@ def test_a_decision_that_opens_a_stage_needs_the_directory_and_one_that_ends_the
 @pytest.mark.parametrize("kind", ["person", "service", "agent"])
 def test_an_entry_says_what_acted_where_it_is_no_human_being(kind: Any) -> None:
     request = case({"approvers": ["user:mo"]})
-    entries = request.do(Decide(by=Actor(person="mo", type=kind), task_id="r.1", decision="approve"))
-    expected = {"decided": None if kind == "person" else kind}
+    entries = request.do(Comment(by=Actor(person="mo", type=kind), text="Seen."))
+    expected = {"commented": None if kind == "person" else kind}
     assert {e.kind: e.detail.get("actor_type") for e in entries if e.actor == "user:mo"} == expected
     assert not any("actor_type" in e.detail for e in entries if e.actor == "system")
 

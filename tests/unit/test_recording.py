@@ -44,6 +44,7 @@ NAMES = [
     "action",
     "started_by",
     "claim",
+    "principal",
 ]
 
 

@@ -46,6 +46,7 @@ _LABELS = {
     "comment_required": _("A comment is needed to"),
     "separation_of_duties": _("Separation of duties"),
     "repeat": _("The same person in two stages"),
+    "agent_principal": _("Whom the asking agent acts for"),
     "description": _("Description"),
     "decision_links": _("Links that decide"),
     "who": _("Who"),

@@ -219,10 +219,12 @@ _ON_REQUESTS = {"claimed": _("{actor} claimed the approved action")}
 _SECONDARY = {"decision_stands", "notified", "task_opened", "stage_settled", "reminded", "action_started"}
 
 
-def actor(say: Translate, actor: str, named: Named, kind: object) -> str:
-    """Return who did something; of a service or an agent also that it is one."""
+def actor(say: Translate, actor: str, named: Named, kind: object, principal: object = None) -> str:
+    """Return who did something; of a service or an agent also that it is one, and of an agent whom it acts for."""
     if not actor.startswith("user:"):
         return say("Placet")
+    if kind == "agent" and isinstance(principal, str):
+        return say("{agent} (agent for {person})").format(agent=named(actor), person=named(principal))
     known = ACTOR_TYPES.get(kind) if isinstance(kind, str) and kind != "person" else None
     return f"{named(actor)} ({say(known)})" if known else named(actor)
 

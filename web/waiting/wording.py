@@ -120,6 +120,7 @@ REASONS: Final[Mapping[str, str]] = {
     "still_decides": marked("Away, and may still decide. {substitute} has the task meanwhile."),
     "stands_in": marked("Stands in for {person}, who is away."),
     "own_request": marked("Nobody decides their own request."),
+    "own_agent": marked("Their own agent asked, and this process forbids deciding for that."),
     "has_decided": marked("Has decided here already: {decision}."),
     "task_escalated": marked("Had the task until it escalated to {to}."),
     "task_given_away": marked("Had the task until {by} gave it to {to}."),

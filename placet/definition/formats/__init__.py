@@ -27,8 +27,8 @@ CURRENT: Final = 2
 # claimed or decided, a quorum counts those who are missing, and a decision says on whose behalf it is. 4: the seat that
 # a substitute fills stays that of whoever is away, and is theirs again with the end of the absence, so that their own
 # approvals carry to it; whoever stands in for a delegate decides for them; nothing changes hands while the request is
-# returned. 5: entries say who was passed over when people were chosen, and why.
-RULES: Final = 5
+# returned. 5: entries say who was passed over when people were chosen, and why. 6: agents decide nothing.
+RULES: Final = 6
 # 1: before there were numbers. 2: as the first requests of format 2 were written. 3: with whom a queue is, whom a
 # quorum is of, and how many tasks there were.
 STORED: Final = 3
@@ -133,6 +133,11 @@ class Rules:
     def records_directory_of_refusals(self) -> bool:
         """A directory that was read for an event is recorded even if the event is then refused."""
         return self.rules >= 4
+
+    @property
+    def keeps_agents_from_deciding(self) -> bool:
+        """An agent decides nothing, and gives no task to anybody."""
+        return self.rules >= 6
 
     @property
     def records_choices(self) -> bool:

@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from storage.database import of_rows
 from storage.prepared import Prepared
-from storage.queries.identity.tokens import PERSON_COLUMNS, TokenHolder, digest
+from storage.queries.identity.tokens import ACTS_FOR, IS_ACTIVE, ITS_PRINCIPAL, PERSON_COLUMNS, TokenHolder, digest
 from storage.queries.people.people import get
 from storage.tables.approvals import StoredPerson
 from storage.tables.identity import BrowserSession, LoginCode
@@ -32,11 +32,12 @@ _HOLDER = Prepared(
         col(BrowserSession.authenticated_at),
     )
     .join(BrowserSession, col(BrowserSession.person) == col(StoredPerson.id))
+    .outerjoin(ACTS_FOR, ITS_PRINCIPAL)
     .where(
         col(BrowserSession.digest) == bindparam("given"),
         col(BrowserSession.expires_at) > bindparam("now"),
         col(BrowserSession.seen_at) > bindparam("idle_since"),
-        col(StoredPerson.active),
+        IS_ACTIVE,
     )
 )
 
@@ -185,7 +186,7 @@ def take_code(connection: Connection, code: str, now: datetime) -> str | None:
 
 def person_holder(connection: Connection, person: str) -> TokenHolder | None:
     """Return an active person by id, or None."""
-    query = select(*PERSON_COLUMNS).where(col(StoredPerson.id) == person, col(StoredPerson.active))
+    query = _ACTIVE.where(col(StoredPerson.id) == person)
     row = connection.execute(query).one_or_none()
     return None if row is None else _person(row)
 
@@ -193,7 +194,7 @@ def person_holder(connection: Connection, person: str) -> TokenHolder | None:
 def person_by_email(connection: Connection, email: str) -> TokenHolder | None:
     """Return the one active person with this mail address, or None where there is none or more than one."""
     same = func.lower(col(StoredPerson.email)) == email.lower()
-    rows = connection.execute(select(*PERSON_COLUMNS).where(same, col(StoredPerson.active)).limit(2)).all()
+    rows = connection.execute(_ACTIVE.where(same).limit(2)).all()
     return _person(rows[0]) if len(rows) == 1 else None
 
 
@@ -205,4 +206,9 @@ def _person(row: Any) -> TokenHolder:
         access=frozenset(row.access),
         roles=frozenset(row.roles),
         groups=frozenset(row.groups),
+        principal=row.principal,
+        principal_access=None if row.principal_access is None else frozenset(row.principal_access),
     )
+
+
+_ACTIVE = select(*PERSON_COLUMNS).outerjoin(ACTS_FOR, ITS_PRINCIPAL).where(IS_ACTIVE)

@@ -7,10 +7,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, bindparam, delete, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy.orm import Session, aliased
 from sqlmodel import col
 
 from placet.errors import NotFound
@@ -31,23 +31,31 @@ SOON: Final = timedelta(days=14)
 """A token that expires within this time is told of."""
 TokenState = Literal["unused", "expiring", "expired", "lasting"]
 
-PERSON_COLUMNS = (
+ACTS_FOR = aliased(StoredPerson, name="acts_for")
+"""The principal of an agent."""
+ITS_PRINCIPAL = col(ACTS_FOR.id) == col(StoredPerson.principal)
+IS_ACTIVE = and_(col(StoredPerson.active), or_(col(StoredPerson.principal).is_(None), col(ACTS_FOR.active)))
+"""Whether somebody can act: an agent only while its principal is there."""
+PERSON_COLUMNS: tuple[Any, ...] = (
     col(StoredPerson.id),
     col(StoredPerson.name),
     col(StoredPerson.actor_type),
     col(StoredPerson.access),
     col(StoredPerson.roles),
     col(StoredPerson.groups),
+    col(StoredPerson.principal),
+    col(ACTS_FOR.access).label("principal_access"),
 )
 """What a principal is made of."""
 _HOLDER = Prepared(
     select(*PERSON_COLUMNS, col(ApiToken.scopes), col(ApiToken.last_used_at))
     .join(ApiToken, col(ApiToken.person) == col(StoredPerson.id))
+    .outerjoin(ACTS_FOR, ITS_PRINCIPAL)
     .where(
         col(ApiToken.digest) == bindparam("given"),
         col(ApiToken.revoked_at).is_(None),
         or_(col(ApiToken.expires_at).is_(None), col(ApiToken.expires_at) > bindparam("now")),
-        col(StoredPerson.active),
+        IS_ACTIVE,
     )
 )
 
@@ -64,7 +72,8 @@ class TokenFilter:
 class TokenHolder:
     """The holder of a token: `access` is their access to Placet; roles and groups are those of the organisation.
 
-    `scopes` are the token's; None: it may do whatever its person may. `last_used_at` is to the minute.
+    `scopes` are the token's; None: it may do whatever its person may. `last_used_at` is to the minute. `principal` is
+    whom an agent acts for, and `principal_access` that person's access.
     """
 
     person: str
@@ -75,6 +84,8 @@ class TokenHolder:
     groups: frozenset[str]
     scopes: frozenset[str] | None = None
     last_used_at: datetime | None = None
+    principal: str | None = None
+    principal_access: frozenset[str] | None = None
 
 
 def issue(
@@ -136,6 +147,8 @@ def holder(connection: Connection, text: str, now: datetime) -> TokenHolder | No
         groups=frozenset(row.groups),
         scopes=None if row.scopes is None else frozenset(row.scopes),
         last_used_at=row.last_used_at,
+        principal=row.principal,
+        principal_access=None if row.principal_access is None else frozenset(row.principal_access),
     )
 
 

@@ -42,6 +42,8 @@ class PersonColumns(Protocol):
     def department(self) -> str | None: ...
     @property
     def access(self) -> list[str]: ...
+    @property
+    def actor_type(self) -> str: ...
 
 
 @of_rows
@@ -185,7 +187,7 @@ def everyone(connection: Connection) -> directory.Directory:
                 away=absences(row.away),
                 active=row.active,
                 department=row.department,
-                approver=approves(names(row.access)),
+                approver=approves(names(row.access), row.actor_type),
             )
             for row in connection.execute(_EVERYONE)
         }
@@ -202,13 +204,13 @@ def as_directory_person(row: PersonColumns) -> directory.Person:
         away=tuple(_absence(span) for span in row.away),
         active=row.active,
         department=row.department,
-        approver=approves(row.access),
+        approver=approves(row.access, row.actor_type),
     )
 
 
-def approves(access: Collection[str]) -> bool:
-    """Tell whether people with this access may be asked for decisions."""
-    return "approver" in access or "admin" in access
+def approves(access: Collection[str], actor_type: str) -> bool:
+    """Tell whether people with this access may be asked for decisions; an agent never is."""
+    return actor_type != "agent" and ("approver" in access or "admin" in access)
 
 
 def _seeds(
@@ -268,6 +270,7 @@ def _build_upwards(held: frozenset[tuple[str, str]], dialect: str) -> Select[Any
         StoredPerson.active,
         StoredPerson.access,
         StoredPerson.department,
+        StoredPerson.actor_type,
     )
     return select(col(StoredPerson.id), *(col(fact) for fact in facts)).where(col(StoredPerson.id).in_(select(up.c.id)))
 
@@ -278,6 +281,7 @@ _EVERYONE = select(
     *(cast(getattr(StoredPerson, name), String).label(name) for name in ("roles", "groups", "away", "access")),
     col(StoredPerson.active),
     col(StoredPerson.department),
+    col(StoredPerson.actor_type),
 ).order_by(col(StoredPerson.id))
 
 LOADS = Prepared(

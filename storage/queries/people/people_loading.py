@@ -26,7 +26,19 @@ from storage.tables.approvals import StoredPerson
 BATCH = 500  # people in a transaction, which takes about a tenth of a second
 # Waiting writers on SQLite retry within a tenth of a second, so they get their turn in this pause, in seconds.
 PAUSE = 0.1
-_FACTS = ("name", "email", "manager", "roles", "groups", "access", "away", "active", "department", "actor_type")
+_FACTS = (
+    "name",
+    "email",
+    "manager",
+    "roles",
+    "groups",
+    "access",
+    "away",
+    "active",
+    "department",
+    "actor_type",
+    "principal",
+)
 
 _ADMIN = "admin"
 Item = TypeVar("Item")

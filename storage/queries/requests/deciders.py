@@ -67,7 +67,7 @@ def members(connection: Connection, queues: Iterable[str], now: datetime) -> dic
     wanted = sorted(set(queues))
     if not wanted:
         return {}
-    rows = [row for row in _people_of(tuple(wanted)).rows(connection) if approves(row.access)]
+    rows = [row for row in _people_of(tuple(wanted)).rows(connection) if approves(row.access, row.actor_type)]
     stand_ins = deciding_substitutes(connection, [row.id for row in rows], now)
     found: dict[str, dict[str, set[str]]] = {queue: {} for queue in wanted}
     for row in rows:
@@ -85,7 +85,8 @@ def _people_of(queues: tuple[str, ...]) -> Prepared:
         kind, _, name = queue.partition(":")
         column = StoredPerson.roles if kind == "role" else StoredPerson.groups
         named.append(cast(col(column), String).contains(f'"{name}"', autoescape=True))
-    query = select(col(StoredPerson.id), col(StoredPerson.roles), col(StoredPerson.groups), col(StoredPerson.access))
+    facts = (StoredPerson.roles, StoredPerson.groups, StoredPerson.access, StoredPerson.actor_type)
+    query = select(col(StoredPerson.id), *(col(fact) for fact in facts))
     return Prepared(query.where(col(StoredPerson.active), or_(*named)).order_by(col(StoredPerson.id)))
 
 
@@ -114,8 +115,9 @@ def _deciding(connection: Connection, people: set[str]) -> set[str]:
     found: set[str] = set()
     for first in range(0, len(ids), _MOST_AT_ONCE):
         some = col(StoredPerson.id).in_(ids[first : first + _MOST_AT_ONCE])
-        rows = connection.execute(select(col(StoredPerson.id), col(StoredPerson.access)).where(some))
-        found.update(row.id for row in rows if approves(row.access))
+        facts = (col(StoredPerson.id), col(StoredPerson.access), col(StoredPerson.actor_type))
+        rows = connection.execute(select(*facts).where(some))
+        found.update(row.id for row in rows if approves(row.access, row.actor_type))
     return found
 
 
@@ -143,6 +145,7 @@ _SPANS = select(
     col(StoredPerson.active),
     col(StoredPerson.access),
     col(StoredPerson.department),
+    col(StoredPerson.actor_type),
 ).where(_SOMETIMES_AWAY, col(StoredPerson.active))
 _SPANS_OF = Prepared(lambda dialect: _SPANS.where(among(dialect, col(StoredPerson.id), "people")))
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters

@@ -101,7 +101,7 @@ def people_in(rows: Iterable[TimelineRow]) -> set[str]:
     found: set[str] = set()
     for row in rows:
         found.add(row.actor)
-        for key in ("assignee", "before", "after", "to", "candidates", "on_behalf_of", "mentioned"):
+        for key in ("assignee", "before", "after", "to", "candidates", "on_behalf_of", "mentioned", "principal"):
             found |= _people(row.detail.get(key))
     return {one.removeprefix("user:") for one in found if one.startswith("user:")}
 
@@ -227,7 +227,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
     decision = words.DECIDED.get(str(detail.get("decision")))
     outcome = detail.get("outcome") or detail.get("after")
     return {
-        "actor": words.actor(say, row.actor, names, detail.get("actor_type")),
+        "actor": words.actor(say, row.actor, names, detail.get("actor_type"), detail.get("principal")),
         "stage": row.stage or "",
         "who": _joined(who, names, wording) or say("nobody yet"),
         "to": _joined(_people(detail.get("to")) or _people(detail.get("after")), names, wording)
