@@ -1,7 +1,8 @@
 """Verify a receipt of Placet without Placet: python verify_receipt.py RECEIPT.json [KEY_ID]
 
 It needs the package `cryptography` alone. KEY_ID is the key that the installation has told you; without it, the script
-says only that whoever has the key in the receipt has signed exactly this.
+says only that whoever has the key in the receipt has signed exactly this. verify_inclusion.py beside it goes on from
+there: whether the log of all chains has the decision.
 """
 
 import base64
@@ -31,7 +32,7 @@ def once(pairs):
 
 def fault_of(receipt, key_id=None):
     """Return what is wrong with a receipt; None where nothing is."""
-    if set(receipt) != {*SIGNED, "signature", "inclusion"} or receipt["inclusion"] is not None:
+    if set(receipt) != {*SIGNED, "signature", "inclusion"} or not isinstance(receipt["inclusion"], dict | None):
         return "it is no receipt"
     if type(receipt["format"]) is not int or receipt["format"] != 1:
         return "its format is not 1"

@@ -17,6 +17,7 @@ from placet.errors import Conflict
 from placet.sentences import sentence
 from service.context import Context
 from service.principal import Principal
+from service.transparency.proofs import inclusion_of
 from service.visibility import see_request, seen_task
 from storage.database import Database
 from storage.queries import receipt_keys
@@ -32,9 +33,18 @@ PATH = frozenset({"task_opened", "claimed", "released", "reassigned", "delegated
 
 
 async def receipt_of(context: Context, principal: Principal, task_id: str, secret: str) -> dict[str, Any]:
-    """Return the receipt of the decision on a task; raises NotFound, and Conflict where there is no decision yet."""
+    """Return the receipt of the decision on a task; raises NotFound, and Conflict where there is no decision yet.
+
+    Its `inclusion` is None until a checkpoint of the log is over the entry of the decision.
+    """
     key = await signing_key(context.database, secret, context.now())
-    return key.sign(await context.database.read(_body, context, principal, task_id))
+
+    def read(connection: Connection) -> tuple[dict[str, Any], dict[str, Any] | None]:
+        body = _body(connection, context, principal, task_id)
+        return body, inclusion_of(connection, body)
+
+    body, inclusion = await context.database.read(read)
+    return {**key.sign(body), "inclusion": inclusion}
 
 
 async def signing_key(database: Database, secret: str, now: datetime) -> ReceiptKey:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict
 
 from api.schemas.common import Shown, View
+from api.schemas.transparency_log import LeafView
 from storage.queries.receipt_keys import PublicKey
 
 
@@ -45,6 +46,17 @@ class ReceiptBody(View):
     entry_hash: str
 
 
+class InclusionView(View):
+    """Where the log has the entry of the decision: the leaf, its audit path, and a checkpoint over it with its key."""
+
+    leaf: LeafView
+    index: int
+    tree_size: int
+    hashes: list[str]
+    checkpoint: str
+    public_key: str
+
+
 class ReceiptView(View):
     """A signed receipt of one decision. The signature is over everything but itself and `inclusion`."""
 
@@ -53,7 +65,7 @@ class ReceiptView(View):
     key_id: str
     public_key: str
     signature: str
-    inclusion: dict[str, Any] | None
+    inclusion: InclusionView | None  # None until a checkpoint is over the entry
 
 
 class ReceiptKeyView(View):
