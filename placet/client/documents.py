@@ -293,6 +293,7 @@ class Me:
     name: str
     actor_type: str  # person, service, agent
     access: tuple[str, ...]
+    principal: str | None = None  # whom an agent acts for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,25 @@ async def test_an_agent_asks_is_told_pending_and_claims_once_what_was_approved(
         assert (refused["refused"], "used before" in again) == (True, True)
         _, after = await told(client, "explain_request", request_id=ident)
         assert after["standing"] == "claimed"
+
+
+async def test_an_agent_asks_for_its_principal_and_decides_nothing(placet: Placet, served: str, process: str) -> None:
+    bot = {"id": "mcp_agent", "name": "Agent of Rita", "actor_type": "agent", "principal": "user:rita"}
+    placet.post("ada", "people/", bot | {"access": ["requester"]}, expect=201)
+    token = placet.place.run("token", "mcp_agent").strip()
+    own = replace(placet, tokens=placet.tokens | {"mcp_agent": token})
+    async with agent(own, served, who="mcp_agent") as client:
+        found = await asked(client, process)
+        assert placet.get("rita", f"requests/{found['request_id']}/")["requester"] == "user:mcp_agent"
+        task = open_tasks(placet.request({"id": found["request_id"]}))["max"]
+        assert (
+            own.send("mcp_agent", "POST", f"workflow/tasks/{task}/decide/", {"decision": "approve"}).status_code == 403
+        )
+        decide(placet, found["request_id"], "approve")
+        _, claim = await told(client, "claim_action", request_id=found["request_id"], **TRANSFER)
+    assert claim["claimed_at"]
+    [entry] = [one for one in placet.timeline({"id": found["request_id"]}) if one["kind"] == "claimed"]
+    assert entry["actor"] == "user:mcp_agent"
 
 
 async def test_every_end_is_told_in_words_of_its_own(placet: Placet, served: str, process: str) -> None:
