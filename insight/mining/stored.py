@@ -25,6 +25,7 @@ from sqlalchemy import (
     cast,
     extract,
     func,
+    literal_column,
     select,
     type_coerce,
 )
@@ -85,6 +86,10 @@ def _moment(dialect: str, column: Any) -> ColumnElement[Any]:
 def _requests_of(dialect: str) -> Executable:
     started, ident = col(ApprovalRequest.started_at), col(ApprovalRequest.id)
     until = bindparam("until", type_=Moment())
+    template: Any = col(ApprovalRequest.template)
+    if dialect == "sqlite":
+        # Without statistics it would take the index by process, and sort all requests of the process for each page.
+        template = literal_column("+approval_request.template", String())
     return (
         select(
             ident,
@@ -102,7 +107,7 @@ def _requests_of(dialect: str) -> Executable:
             # An index can begin here; the condition behind it alone would have it read from the newest on.
             started <= until,
             (started < until) | (ident < bindparam("ident", type_=String())),
-            col(ApprovalRequest.template) == bindparam("sought", type_=String()),
+            template == bindparam("sought", type_=String()),
         )
         .order_by(started.desc(), ident.desc())
         .limit(bindparam("most", type_=Integer()))
@@ -122,8 +127,8 @@ def _tasks_of(dialect: str) -> Executable:
             listed.c.key,
             col(task.stage),
             col(task.round),
-            col(task.assignee),
-            col(task.decided_by),
+            func.coalesce(col(task.decided_by), col(task.assignee)).label("person"),
+            col(task.decided_by).is_not(None).label("by_somebody"),
             col(task.assigned_via),
             _moment(dialect, col(task.opened_at)).label("opened"),
             _moment(dialect, col(task.decided_at)).label("decided"),
@@ -221,7 +226,7 @@ def _task_page(
     kinds: Mapping[str, str],
 ) -> TaskPage:
     """Return tasks by column; `first` is the number of the first case, `begin` what the database calls it."""
-    keys, stages, rounds, asked, deciders, ways, *moments, decisions, escalations = zip(*rows, strict=True)
+    keys, stages, rounds, people, by_somebody, ways, *moments, decisions, escalations = zip(*rows, strict=True)
     places = [key - begin for key in keys] if begin else keys
     opened, decided, due = map(_seconds, moments)
     changes: Sequence[tuple[str, ...]] = [()] * len(rows)
@@ -234,12 +239,12 @@ def _task_page(
         cases=[first + place for place in places],
         stages=stages,
         rounds=rounds,
-        assignees=[by or person for by, person in zip(deciders, asked, strict=True)],
+        assignees=people,
         ways=ways,
         # Where nobody had decided in time, the process itself did.
         actor_types=[
-            ("" if decision is None else "service") if by is None else kinds.get(by, "person")
-            for by, decision in zip(deciders, decisions, strict=True)
+            kinds.get(person, "person") if decided_by else "" if decision is None else "service"
+            for person, decided_by, decision in zip(people, by_somebody, decisions, strict=True)
         ],
         opened=opened,
         decided=decided,
