@@ -39,6 +39,10 @@ def test_an_action_is_read_decided_and_claimed(placet: Placet, visit: Visitors, 
     expect(section).to_contain_text("to → accounts → #2 → iban")
     expect(section).to_contain_text("invoice\\u{202e}gpj.exe")
     expect(section).to_contain_text("b" * 3000)
+    top, decides = (page.locator(one).bounding_box() for one in ("#action", "#decide"))
+    assert top is not None
+    assert decides is not None
+    assert width > 360 or top["y"] < decides["y"], "who decides on a phone has come past the action"
     assert visitor.findings(f"task with an action, {width}") == []
     page.get_by_role("button", name="Approve", exact=True).click()
     page.wait_for_url("**done=**")

@@ -36,7 +36,7 @@ from workflows.registration import WORKFLOWS
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)
-CLAIMS, IN_FLIGHT = 300, 8  # the engine takes ten updates of one request at once
+CLAIMS, IN_FLIGHT = 1000, 8  # the engine takes ten updates of one request at once
 
 
 @pytest_asyncio.fixture
