@@ -163,8 +163,12 @@ def test_a_draft_is_edited_by_keyboard_on_a_phone_in_the_dark(placet: Placet, vi
     assert visitor.findings("exploring on a phone") == []
     panel.get_by_role("button", name="Rehearse").press("Enter")
     expect(panel.locator("#trial .trial").first).to_be_visible()  # the amount is missing, and what was found stays
-    panel.get_by_label(re.compile("^Amount")).fill("7200")
+    panel.get_by_label(re.compile("^Amount")).fill("7,200")
     panel.get_by_label(re.compile("^Department")).select_option("it")
+    panel.get_by_role("button", name="Rehearse").press("Enter")
+    expect(panel.locator("#trial-form .wrong")).to_contain_text("Write 7200, or 7.200.")
+    expect(panel.locator("#trial .trial").first).to_be_visible()
+    panel.get_by_label(re.compile("^Amount")).fill("7200")
     panel.get_by_role("button", name="Rehearse").press("Enter")
     expect(panel.locator("#trial table")).to_be_visible()
     assert visitor.findings("a rehearsal on a phone") == []

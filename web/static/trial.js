@@ -59,7 +59,7 @@
   // Say what has come, and go to what is wrong.
   function show() {
     const wrong = one("[data-focus]", places["#trial-form"]);
-    said.textContent = one("[data-trial-summary]", panel)?.textContent ?? "";
+    said.textContent = wrong ? "" : one("[data-trial-summary]", panel)?.textContent ?? "";
     if (wrong) wrong.focus();
     else if (!one("[data-events]", panel)) places["#trial"].scrollIntoView({ block: "nearest" });
     follow();
@@ -87,7 +87,10 @@
     if (form.matches("[data-trial-cancel]")) { trying(fetch(form.action, { method: "POST", body })); return; }
     stream?.close();
     said.textContent = "";
-    trying(editor.flushed().then(() => read("trial", base, { method: "POST", body })).then((page) => { put(page, ["#trial", "#trial-form"]); show(); }));
+    trying(editor.flushed().then(() => read("trial", base, { method: "POST", body })).then((page) => {
+      put(page, one("#trial-form [data-focus]", page) ? ["#trial-form"] : ["#trial", "#trial-form"]); // what was found stays beside what is wrong
+      show();
+    }));
   });
   document.addEventListener("draft-changed", compare);
   addEventListener("pagehide", () => stream?.close());

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
+from placet.definition.variables import normalise_input
 from placet.errors import InputInvalid
 from service.drafts import analysis, drafts
 from service.drafts.draft import Draft
@@ -72,9 +73,11 @@ async def try_out(request: Request, here: Here, visitor: SignedIn, draft_id: Dra
         return draft, along_of(row, branch) if row is not None else None
 
     draft, along = await here.context.database.read(read)
-    given = read_input(variables_of(draft.content), entries)
+    variables = variables_of(draft.content)
+    given = read_input(variables, entries)
     try:
         if entries.text("mode") == "rehearse":
+            normalise_input(variables, given, pointer="/input")  # at its field, and before anything runs
             options = {"input": given} | ({"script": along.script} if along is not None else {})
             found = await analysis.rehearse(here.context, visitor.principal, draft, options, later=True)
         else:
