@@ -28,7 +28,7 @@ TreeSize = Annotated[
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def read_checkpoint(context: Here) -> PlainTextResponse:
-    """Return the newest checkpoint as a signed note (C2SP tlog-checkpoint), with what witnesses have signed of it."""
+    """Return the newest checkpoint as a signed note (C2SP tlog-checkpoint)."""
     return PlainTextResponse(await proofs.newest_checkpoint(context))
 
 

@@ -1,8 +1,7 @@
 """Signed notes (https://c2sp.org/signed-note): a text, and lines that sign it, each by a named key.
 
-A key is known to its readers as a verifier key, `<name>+<key id>+<base64 of kind and key>`. Two kinds are read here,
-both Ed25519: 0x01 signs the text itself, 0x04 is a witness's cosignature with its time
-(https://c2sp.org/tlog-cosignature).
+A key is known to its readers as a verifier key, `<name>+<key id>+<base64 of kind and key>`. The one kind that is read
+here is Ed25519 (0x01). Signatures by other keys are passed over, as the standard asks: those of witnesses, for example.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 ED25519: Final = 0x01
-COSIGNATURE: Final = 0x04
 MOST_SIGNATURES: Final = 64
 """Of one note that is read."""
 LONGEST: Final = 65_536
@@ -26,7 +24,6 @@ LONGEST: Final = 65_536
 _DASH = "\N{EM DASH}"
 _NAME = re.compile(r"[^\s+\x00-\x1f]+")
 _KEY_ID_BYTES = 4
-_TIME_BYTES = 8
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -99,11 +96,10 @@ def decoded(encoded: str) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
-    """A public key by which signatures of notes are verified: its name, its kind, and its 32 bytes."""
+    """An Ed25519 key by which signatures of notes are verified: its name, and its 32 bytes."""
 
     name: str
     public: bytes
-    kind: int = ED25519
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -111,49 +107,31 @@ class VerifierKey:
 
     @classmethod
     def read(cls, encoded: str) -> Self:
-        """Read `<name>+<key id>+<base64>`; raises ValueError, also for a kind that is not read here."""
+        """Read `<name>+<key id>+<base64>`; raises ValueError, also for another kind."""
         name, key_id, key = [*encoded.split("+", 2), "", ""][:3]
         raw = decoded(key)
-        if len(raw) != 33 or raw[0] not in {ED25519, COSIGNATURE}:
+        if len(raw) != 33 or raw[0] != ED25519:
             raise ValueError(f"{encoded[:80]!r} is no Ed25519 verifier key, NAME+KEY_ID+BASE64")
-        found = cls(name=name, public=raw[1:], kind=raw[0])
+        found = cls(name=name, public=raw[1:])
         if found.id.hex() != key_id:
             raise ValueError(f"the key id of {name[:80]} is {found.id.hex()}, and not {key_id[:80]}")
         return found
 
     def __str__(self) -> str:
         """Return the key as readers are told it."""
-        return f"{self.name}+{self.id.hex()}+{b64encode(bytes([self.kind]) + self.public).decode()}"
+        return f"{self.name}+{self.id.hex()}+{b64encode(bytes([ED25519]) + self.public).decode()}"
 
     @property
     def id(self) -> bytes:
         """The first four bytes of the SHA-256 of name, line feed, kind and key."""
-        return hashlib.sha256(self.name.encode() + b"\n" + bytes([self.kind]) + self.public).digest()[:_KEY_ID_BYTES]
+        return hashlib.sha256(self.name.encode() + b"\n" + bytes([ED25519]) + self.public).digest()[:_KEY_ID_BYTES]
 
     def signed(self, text: str, signatures: Sequence[Signature]) -> tuple[Signature, ...]:
         """Return those signatures that are by this key and fit the text; raises ValueError where one does not fit."""
         own = tuple(one for one in signatures if (one.name, one.key_id) == (self.name, self.id))
         for one in own:
             try:
-                message, value = self._message(text, one.value)
-                Ed25519PublicKey.from_public_bytes(self.public).verify(value, message)
+                Ed25519PublicKey.from_public_bytes(self.public).verify(one.value, text.encode())
             except (InvalidSignature, ValueError) as error:
                 raise ValueError(f"the signature of {self.name} does not fit") from error
         return own
-
-    def _message(self, text: str, value: bytes) -> tuple[bytes, bytes]:
-        if self.kind == ED25519:
-            return text.encode(), value
-        return cosigned(text, time_of(value)), value[_TIME_BYTES:]
-
-
-def time_of(cosignature: bytes) -> int:
-    """Return when a cosignature says that it was made, in seconds since 1970; raises ValueError."""
-    if len(cosignature) != _TIME_BYTES + 64:
-        raise ValueError("a cosignature is 72 bytes long")
-    return int.from_bytes(cosignature[:_TIME_BYTES], "big")
-
-
-def cosigned(text: str, at: int) -> bytes:
-    """Return what a witness signs of a checkpoint at a time in seconds since 1970."""
-    return f"cosignature/v1\ntime {at}\n{text}".encode()

@@ -16,8 +16,9 @@ from placet.transparency.notes import VerifierKey
 from service.receipts import signing_key
 from storage.database import Database
 from storage.queries import transparency_log as log
-from storage.queries.transparency_log import OVERLAP, Checkpointed
+from storage.queries.transparency_log import OVERLAP
 from storage.recording.transparency_log import add_checkpoint, append, put_progress
+from storage.tables.transparency_log import LogCheckpoint
 
 SETTLED: Final = timedelta(seconds=30)
 """A workflow task that was lost is tried again after ten seconds, and much sooner where its worker has ended."""
@@ -28,7 +29,7 @@ SWEPT: Final = 200  # requests that are looked through besides, in one go
 
 async def grow(
     database: Database, secret: str, now: datetime, *, origin: str | None = None, settled: timedelta = SETTLED
-) -> Checkpointed | None:
+) -> LogCheckpoint | None:
     """Add what has moved until now, and return the checkpoint over it; None where the log is as it was.
 
     A log keeps the `origin` that it began with; without one it is made of the installation's first key. Raises Conflict
@@ -37,11 +38,14 @@ async def grow(
     key = await signing_key(database, secret, now)
     last = await database.read(log.last_checkpoint)
     named = _origin(last, origin, first=key.id)
-    await _add_moved(database, now, now - settled)
-    return await database.write(add_checkpoint, key, named, now)
+    complete, swept = await _add_moved(database, now, now - settled)
+    made = await database.write(add_checkpoint, key, named, now)
+    await database.write(put_progress, complete, swept)  # last: what is not under a checkpoint is not done
+    return made
 
 
-async def _add_moved(database: Database, now: datetime, until: datetime) -> None:
+async def _add_moved(database: Database, now: datetime, until: datetime) -> tuple[datetime, str]:
+    """Add what has moved; returns until when that is all of it, and up to which request it was looked for besides."""
     progress = await database.read(log.progress)
     complete = None if progress is None else progress.complete_until
     swept = "" if progress is None else progress.swept
@@ -55,22 +59,22 @@ async def _add_moved(database: Database, now: datetime, until: datetime) -> None
             break
     missed, swept = await database.read(log.missed, after=swept, until=until, most=SWEPT)
     await database.write(append, missed, now)
-    await database.write(put_progress, complete or until, swept)
+    return complete or until, swept
 
 
-def _origin(last: Checkpointed | None, given: str | None, *, first: str) -> str:
+def _origin(last: LogCheckpoint | None, given: str | None, *, first: str) -> str:
     """Return the name of the log; raises InputInvalid for one that is none, or is not that of the log."""
     if last is not None:
-        if given not in {None, last.row.origin}:
+        if given not in {None, last.origin}:
             raise InputInvalid(
                 sentence(
                     "PLACET_LOG_ORIGIN is {given!r}, and the log is called {origin!r} since its first checkpoint. A "
                     "log keeps its name: set it back.",
                     given=given,
-                    origin=last.row.origin,
+                    origin=last.origin,
                 )
             )
-        return last.row.origin
+        return last.origin
     named = given or f"placet/{first}"
     try:
         return VerifierKey(name=named, public=bytes(32)).name

@@ -17,8 +17,7 @@ from placet.transparency.tree import Plan, consistency_plan, inclusion_plan, pro
 from service.context import Context
 from storage.queries import receipt_keys
 from storage.queries import transparency_log as log
-from storage.queries.transparency_log import Checkpointed
-from storage.tables.transparency_log import LogEntry
+from storage.tables.transparency_log import LogCheckpoint, LogEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,12 +109,12 @@ def inclusion_of(connection: Connection, body: Mapping[str, Any]) -> dict[str, A
     return _inclusion(connection, leaf, index, over)
 
 
-def _inclusion(connection: Connection, leaf: Leaf, index: int, over: Checkpointed) -> dict[str, Any] | None:
-    public = next((key.key for key in receipt_keys.listed(connection) if key.id == over.row.key_id), None)
+def _inclusion(connection: Connection, leaf: Leaf, index: int, over: LogCheckpoint) -> dict[str, Any] | None:
+    public = next((key.key for key in receipt_keys.listed(connection) if key.id == over.key_id), None)
     if public is None:
         return None
     try:
-        checkpoint = read_signed(over.row.note, public)
+        checkpoint = read_signed(over.note, public)
         hashes = _hashes(connection, inclusion_plan(index, checkpoint.size))
     except (ValueError, Conflict):
         return None
@@ -139,7 +138,7 @@ def _size(connection: Connection, given: int | None) -> int:
 
 def _signed_size(connection: Connection) -> int:
     last = log.last_checkpoint(connection)
-    return 0 if last is None else last.row.tree_size
+    return 0 if last is None else last.tree_size
 
 
 def _hashes(connection: Connection, plan: Plan) -> tuple[bytes, ...]:

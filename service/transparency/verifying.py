@@ -90,7 +90,7 @@ def verify_log(connection: Connection, now: datetime, kept: Sequence[Kept] = ())
     found, warnings = _Found(), list[str]()
     keys = {key.id: key.key for key in receipt_keys.listed(connection)}
     last = log.last_checkpoint(connection)
-    claims = sorted(_kept_claims(connection, kept, keys, last.row.origin if last else None, found))
+    claims = sorted(_kept_claims(connection, kept, keys, last.origin if last else None, found))
     tree = _Tree(connection, found)
     tree.compare(merge(_own_claims(connection, keys, found, warnings), claims))
     unlogged = _unlogged(connection, now - LATE)
@@ -101,9 +101,9 @@ def verify_log(connection: Connection, now: datetime, kept: Sequence[Kept] = ())
         )
     return VerifiedLog(
         ok=not found.faults,
-        origin=last.row.origin if last else None,
+        origin=last.origin if last else None,
         leaves=tree.size,
-        checkpoints=last.row.number if last else 0,
+        checkpoints=last.number if last else 0,
         root=None if tree.broken else tree.root.hex(),
         faults=found.all(),
         warnings=warnings,
@@ -234,8 +234,8 @@ def _own_claims(connection: Connection, keys: dict[str, bytes], found: _Found, w
     """Generate what the stored checkpoints say, after checking that they were signed and follow each other."""
     number, size, made_at = 0, 0, None
     while page := log.checkpoints(connection, after=number, limit=_AT_ONCE):
-        for one in page:
-            row, name = one.row, f"Checkpoint {one.row.number}"
+        for row in page:
+            name = f"Checkpoint {row.number}"
             if row.number != number + 1:
                 found.add(f"Checkpoint {number + 1} is gone.")
             number = row.number

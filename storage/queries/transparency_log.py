@@ -18,7 +18,7 @@ from placet.transparency.leaves import ADMIN_ACTS, DELIVERIES, Leaf
 from placet.transparency.tree import Node, fold, perfect
 from storage.tables.admin_acts import AdminAct
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Delivery
-from storage.tables.transparency_log import LogCheckpoint, LogCosignature, LogEntry, LogNode, LogProgress
+from storage.tables.transparency_log import LogCheckpoint, LogEntry, LogNode, LogProgress
 
 # Transactions commit a little after the moment that their rows have, and the clocks of machines differ a little. What
 # comes later than that is found by going through all requests, a page each time.
@@ -33,18 +33,6 @@ class Moved(NamedTuple):
 
     leaves: list[Leaf]
     until: datetime
-
-
-class Checkpointed(NamedTuple):
-    """One checkpoint, with the lines of its witnesses."""
-
-    row: LogCheckpoint
-    cosignatures: list[LogCosignature]
-
-    @property
-    def note(self) -> str:
-        """The signed note, with what the witnesses have signed."""
-        return self.row.note + "".join(one.line for one in self.cosignatures)
 
 
 def size(connection: Connection) -> int:
@@ -96,46 +84,33 @@ def entries(connection: Connection, *, start: int, limit: int) -> list[LogEntry]
     return [LogEntry(**row) for row in connection.execute(query).mappings()]
 
 
-def last_checkpoint(connection: Connection) -> Checkpointed | None:
+def last_checkpoint(connection: Connection) -> LogCheckpoint | None:
     """Return the newest checkpoint; None where there is none yet."""
     return _checkpoint(connection, select(LogCheckpoint).order_by(col(LogCheckpoint.number).desc()).limit(1))
 
 
-def checkpoint_of(connection: Connection, tree_size: int) -> Checkpointed | None:
-    """Return the newest checkpoint of a tree of this size; None where there is none."""
-    of_size = select(LogCheckpoint).where(col(LogCheckpoint.tree_size) == tree_size)
-    return _checkpoint(connection, of_size.order_by(col(LogCheckpoint.number).desc()).limit(1))
-
-
-def checkpoint_over(connection: Connection, index: int) -> Checkpointed | None:
-    """Return the newest checkpoint over a leaf that a witness has signed, else the newest; None where none is over it.
-
-    A log that no witness has ever signed is asked twice.
-    """
-    signed = select(func.max(col(LogCosignature.number))).scalar_subquery()
+def checkpoint_over(connection: Connection, index: int) -> LogCheckpoint | None:
+    """Return the newest checkpoint over a leaf; None where none is over it."""
     over = select(LogCheckpoint).where(col(LogCheckpoint.tree_size) > index)
-    return _checkpoint(connection, over.where(col(LogCheckpoint.number) == signed)) or _checkpoint(
-        connection, over.order_by(col(LogCheckpoint.number).desc()).limit(1)
-    )
+    return _checkpoint(connection, over.order_by(col(LogCheckpoint.number).desc()).limit(1))
 
 
-def checkpoints(connection: Connection, *, after: int, limit: int) -> list[Checkpointed]:
+def checkpoints(connection: Connection, *, after: int, limit: int) -> list[LogCheckpoint]:
     """Return so many checkpoints after the one of a number, oldest first."""
     query = select(LogCheckpoint).where(col(LogCheckpoint.number) > after).order_by(col(LogCheckpoint.number))
-    rows = [LogCheckpoint(**row) for row in connection.execute(query.limit(limit)).mappings()]
-    return [Checkpointed(row, cosignatures(connection, row.number)) for row in rows]
-
-
-def cosignatures(connection: Connection, number: int) -> list[LogCosignature]:
-    """Return what witnesses have signed of a checkpoint, by their names."""
-    query = select(LogCosignature).where(col(LogCosignature.number) == number).order_by(col(LogCosignature.witness))
-    return [LogCosignature(**row) for row in connection.execute(query).mappings()]
+    return [LogCheckpoint(**row) for row in connection.execute(query.limit(limit)).mappings()]
 
 
 def progress(connection: Connection) -> LogProgress | None:
     """Return how far the log has come; None where it has not begun."""
     row = connection.execute(select(LogProgress)).mappings().first()
     return None if row is None else LogProgress(**row)
+
+
+def behind(connection: Connection, now: datetime) -> timedelta:
+    """Return how long ago the log was complete and under a checkpoint; nothing where it has not begun."""
+    found = progress(connection)
+    return timedelta() if found is None else max(timedelta(), now - found.complete_until)
 
 
 def moved(connection: Connection, *, since: datetime | None, until: datetime, most: int) -> Moved:
@@ -226,12 +201,9 @@ def _acts(connection: Connection) -> list[Leaf]:
     return [] if known(connection, [leaf]) else [leaf]
 
 
-def _checkpoint(connection: Connection, query: Select[Any]) -> Checkpointed | None:
+def _checkpoint(connection: Connection, query: Select[Any]) -> LogCheckpoint | None:
     row = connection.execute(query).mappings().first()
-    if row is None:
-        return None
-    found = LogCheckpoint(**row)
-    return Checkpointed(found, cosignatures(connection, found.number))
+    return None if row is None else LogCheckpoint(**row)
 
 
 def _parts(values: Sequence[Any]) -> Iterable[Sequence[Any]]:

@@ -67,6 +67,11 @@ FAMILIES: tuple[Family, ...] = (
         labels=("channel",),
         known=(("planning",), ("mail",), ("chat",), ("sms",), ("webhook",)),
     ),
+    _plain(
+        "workflow_log_behind_seconds",
+        "gauge",
+        "How long ago all that was recorded was in the log under a checkpoint; 0 before the first one.",
+    ),
     Family(
         name="workflow_execution_total",
         kind="counter",

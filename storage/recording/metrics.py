@@ -28,6 +28,7 @@ from storage.prepared import Prepared
 from storage.queries.notifications.backlog import backlogs
 from storage.queries.requests.escalations import late_by
 from storage.queries.slas.gauges import slo_gauges
+from storage.queries.transparency_log import behind
 from storage.recording.metric_families import BY_NAME, FAMILIES, Family, Labels
 from storage.tables.actions import ActionCatalog
 from storage.tables.approvals import ApprovalTask, DefinitionVersion
@@ -156,6 +157,7 @@ def totals(connection: Connection) -> Totals:
     }
     gauges: dict[str, dict[Labels, float]] = slo_gauges(connection, now) | {
         "workflow_notification_wait_seconds": waits,
+        "workflow_log_behind_seconds": {(): behind(connection, now).total_seconds()},
         "workflow_pending_count": {(): sum(open_tasks.values())},
         "workflow_near_sla_breach_count": {(): open_tasks.get("warning", 0)},
     }

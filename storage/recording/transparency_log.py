@@ -14,8 +14,7 @@ from placet.transparency.checkpoints import Checkpoint
 from placet.transparency.leaves import Leaf
 from placet.transparency.tree import consistency_plan, continues, grown, perfect, proof_of
 from storage.queries import transparency_log as log
-from storage.queries.transparency_log import Checkpointed
-from storage.tables.transparency_log import LogCheckpoint, LogCosignature, LogEntry, LogNode, LogProgress, LogTimestamp
+from storage.tables.transparency_log import LogCheckpoint, LogEntry, LogNode, LogProgress
 
 # Any number, as long as all who write to the log take the same lock.
 _LOCK = 0x746C6F67
@@ -60,7 +59,7 @@ def put_progress(connection: Connection, complete_until: datetime, swept: str) -
     connection.execute(statement.on_conflict_do_update(index_elements=["id"], set_=values))
 
 
-def add_checkpoint(connection: Connection, key: ReceiptKey, origin: str, now: datetime) -> Checkpointed | None:
+def add_checkpoint(connection: Connection, key: ReceiptKey, origin: str, now: datetime) -> LogCheckpoint | None:
     """Sign a checkpoint where the log has grown since the last one, or another key signs; None where neither is so.
 
     Raises Conflict, and signs nothing, where the log does not continue its last checkpoint: no log ever signs two
@@ -68,20 +67,20 @@ def add_checkpoint(connection: Connection, key: ReceiptKey, origin: str, now: da
     """
     _lock(connection)
     last, size = log.last_checkpoint(connection), log.size(connection)
-    if last is not None and (last.row.tree_size, last.row.key_id) == (size, key.id):
+    if last is not None and (last.tree_size, last.key_id) == (size, key.id):
         return None
     if last is None and not size:
         return None
     try:
         root = log.root(connection, size)
-        if last is not None and not _continues(connection, last.row, root, size):
+        if last is not None and not _continues(connection, last, root, size):
             raise Conflict(
-                f"The log of {size} leaves does not begin with the {last.row.tree_size} leaves of its last checkpoint, "
+                f"The log of {size} leaves does not begin with the {last.tree_size} leaves of its last checkpoint, "
                 "so no checkpoint is signed. Its tables were changed; run `placet verify --log`."
             )
     except KeyError as error:
         raise _lacks(error) from None
-    number = 1 if last is None else last.row.number + 1
+    number = 1 if last is None else last.number + 1
     made = Checkpoint(origin=origin, size=size, root=root)
     row = LogCheckpoint(
         number=number,
@@ -93,19 +92,7 @@ def add_checkpoint(connection: Connection, key: ReceiptKey, origin: str, now: da
         made_at=now,
     )
     connection.execute(insert(LogCheckpoint).values(**row.model_dump()))
-    return Checkpointed(row, [])
-
-
-def add_cosignature(connection: Connection, row: LogCosignature) -> None:
-    """Store what a witness has signed; what it has signed before of the same checkpoint stays."""
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(make(LogCosignature).values(**row.model_dump()).on_conflict_do_nothing())
-
-
-def add_timestamp(connection: Connection, row: LogTimestamp) -> None:
-    """Store what a timestamp authority has signed; what is there of the same checkpoint stays."""
-    make = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    connection.execute(make(LogTimestamp).values(**row.model_dump()).on_conflict_do_nothing())
+    return row
 
 
 def _continues(connection: Connection, last: LogCheckpoint, root: bytes, size: int) -> bool:

@@ -50,29 +50,6 @@ class LogCheckpoint(SQLModel, table=True):
     made_at: datetime = moment_column()
 
 
-class LogCosignature(SQLModel, table=True):
-    """What a witness has signed of a checkpoint, as a line of the note."""
-
-    __tablename__ = "log_cosignature"
-
-    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})  # of the checkpoint
-    witness: str = Field(primary_key=True)
-    line: str = Field(sa_column=Column(Text, nullable=False))
-    signed_at: datetime = moment_column()  # by the clock of the witness
-    received_at: datetime = moment_column()
-
-
-class LogTimestamp(SQLModel, table=True):
-    """What a timestamp authority (RFC 3161) has signed of a checkpoint's note, as it came, in base64."""
-
-    __tablename__ = "log_timestamp"
-
-    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})  # of the checkpoint
-    response: str = Field(sa_column=Column(Text, nullable=False))
-    stamped_at: datetime = moment_column()  # by the clock of the authority
-    received_at: datetime = moment_column()
-
-
 class LogProgress(SQLModel, table=True):
     """The one row of how far the log has come. It can be lost: all is looked through again then."""
 

@@ -45,14 +45,7 @@ from storage.tables.request_drafts import DraftFile
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 from storage.tables.slas import SlaBreach, SlaExecution, WorkflowSla
 from storage.tables.suggestions import NightlyRun, WorkflowSuggestion
-from storage.tables.transparency_log import (
-    LogCheckpoint,
-    LogCosignature,
-    LogEntry,
-    LogNode,
-    LogProgress,
-    LogTimestamp,
-)
+from storage.tables.transparency_log import LogCheckpoint, LogEntry, LogNode, LogProgress
 from web.views.words import marked as _
 
 
@@ -141,8 +134,6 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
         _table(LogEntry, _("Leaves of the log"), "leaf_index chain seq head logged_at"),
         _table(LogNode, _("Hashes of the log's tree"), "level node_index hash"),
         _table(LogCheckpoint, _("Checkpoints of the log"), "number tree_size key_id made_at"),
-        _table(LogCosignature, _("What witnesses have signed"), "number witness signed_at received_at"),
-        _table(LogTimestamp, _("What a timestamp authority has signed"), "number stamped_at received_at"),
         _table(LogProgress, _("How far the log has come"), "id complete_until swept"),
         _table(Refusal, _("Refused calls"), "at principal action status_code reason request_id", few=("request_id",)),
         _table(

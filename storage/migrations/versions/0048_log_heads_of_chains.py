@@ -13,7 +13,7 @@ down_revision = "0047"
 branch_labels = None
 depends_on = None
 
-_ONLY_ADDED = ("log_entry", "log_node", "log_checkpoint", "log_cosignature", "log_timestamp")
+_ONLY_ADDED = ("log_entry", "log_node", "log_checkpoint")
 
 
 def upgrade() -> None:
@@ -48,23 +48,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_index("ix_log_checkpoint_tree_size", "log_checkpoint", ["tree_size"])
-    op.create_table(
-        "log_cosignature",
-        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("witness", sa.String(), nullable=False),
-        sa.Column("line", sa.Text(), nullable=False),
-        sa.Column("signed_at", moment, nullable=False),
-        sa.Column("received_at", moment, nullable=False),
-        sa.PrimaryKeyConstraint("number", "witness"),
-    )
-    op.create_table(
-        "log_timestamp",
-        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("response", sa.Text(), nullable=False),
-        sa.Column("stamped_at", moment, nullable=False),
-        sa.Column("received_at", moment, nullable=False),
-        sa.PrimaryKeyConstraint("number"),
-    )
     op.create_table(
         "log_progress",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
