@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from languages.catalogues import LANGUAGES, say_in
 from placet.sentences import translated
 
 _LOCALES = Path(__file__).parent / "locales"
+_THRESHOLD = 1.2  # of a unit: `70 minutes ago` rather than `1 hour ago`
 
 
 @cache
@@ -68,10 +69,10 @@ class Wording:
         """Look the catalogue up once."""
         object.__setattr__(self, "_catalogue", catalogue(self.language))
 
-    @cached_property
+    @property
     def locale(self) -> Locale:
         """The locale that numbers and dates are written in."""
-        return Locale.parse("en_GB" if self.language == "en" else self.language)
+        return _locale(self.language)
 
     @cached_property
     def decimal_sign(self) -> str:
@@ -94,7 +95,7 @@ class Wording:
 
     def moment(self, at: datetime) -> str:
         """Write a moment in the reader's time zone."""
-        return str(dates.format_datetime(at.astimezone(self.zone), "d MMM y, HH:mm", locale=self.locale))
+        return _moment(at.astimezone(self.zone).replace(second=0, microsecond=0, tzinfo=None), self.language)
 
     def clock(self, at: datetime) -> str:
         """Write a time of today to the second, in the reader's time zone."""
@@ -102,7 +103,7 @@ class Wording:
 
     def zone_name(self, at: datetime) -> str:
         """Write the short name of the reader's time zone at a moment."""
-        return str(dates.get_timezone_name(at.astimezone(self.zone), width="short", locale=self.locale))
+        return _zone_name(at.astimezone(self.zone).replace(minute=0, second=0, microsecond=0), self.language)
 
     def day(self, at: date) -> str:
         """Write a calendar day."""
@@ -110,11 +111,16 @@ class Wording:
 
     def distance(self, at: datetime) -> str:
         """Write how far a moment is from now, such as `in 3 hours` or `2 days ago`."""
-        return str(dates.format_timedelta(at - self.now, add_direction=True, threshold=1.2, locale=self.locale))
+        away = (at - self.now).total_seconds()
+        for unit, seconds in dates.TIMEDELTA_UNITS:
+            count = abs(away) / seconds
+            if count >= _THRESHOLD:
+                return _distance(unit, round(count) * seconds * (1 if away >= 0 else -1), self.language)
+        return _distance("second", 0 if away == 0 else 1 if away > 0 else -1, self.language)
 
     def span(self, length: timedelta) -> str:
         """Write how long something lasts, such as `7 days`."""
-        return str(dates.format_timedelta(length, threshold=1.2, locale=self.locale))
+        return str(dates.format_timedelta(length, threshold=_THRESHOLD, locale=self.locale))
 
     def number(self, value: Decimal | int) -> str:
         """Write a number exactly, with the locale's separators."""
@@ -141,6 +147,36 @@ class Wording:
         except InvalidOperation:
             return None
         return found if found.is_finite() else None
+
+
+# A list has a hundred moments, of which most were written for the page before: formatting them anew takes most of it.
+@lru_cache(8192)
+def _moment(local: datetime, language: str) -> str:
+    return str(dates.format_datetime(local, "d MMM y, HH:mm", locale=_locale(language)))
+
+
+@lru_cache(8192)
+def _zone_name(at: datetime, language: str) -> str:
+    return str(dates.get_timezone_name(at, width="short", locale=_locale(language)))
+
+
+@lru_cache(8192)
+def _distance(unit: Any, seconds: int, language: str) -> str:
+    # In this unit, whatever would be chosen for this length: it was chosen by the length before it was rounded.
+    return str(
+        dates.format_timedelta(
+            timedelta(seconds=seconds),
+            granularity=unit,
+            threshold=float("inf"),
+            add_direction=True,
+            locale=_locale(language),
+        )
+    )
+
+
+@cache
+def _locale(language: str) -> Locale:
+    return Locale.parse("en_GB" if language == "en" else language)
 
 
 def utc(text: str) -> datetime | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, nodes
+from jinja2.ext import InternationalizationExtension
+from markupsafe import Markup, escape
 
 from languages.catalogues import say_in
 from placet.sentences import translated
 from service.identity.login import Session
-from web.languages import catalogue
+from web.languages import Wording, catalogue
 from web.views.inbox import counted
 from web.views.words import NOTICES
 from web.visitor import wording_of
@@ -58,7 +61,6 @@ def render(
         "faults": (),
         "conflict": None,
         "undo": None,
-        "static": static,
     }
     html = _environment(wording.language).get_template(template).render({**known, **(values or {})})
     return HTMLResponse(html, status_code=status, headers=dict(headers or {}))
@@ -67,6 +69,31 @@ def render(
 def static(name: str) -> str:
     """Return the address of a static file; a digest of what is in it lets browsers keep it for good."""
     return _addresses()[name]
+
+
+@lru_cache(1024)
+def icon(name: str, size: int = 16) -> Markup:
+    """Return a picture of the set of icons, `size` pixels wide and high, which says nothing to a screen reader."""
+    use = f'<use href="{static("icons.svg")}#{escape(name)}"/>'
+    return Markup(f'<svg class="icon" aria-hidden="true" width="{size}" height="{size}">{use}</svg>')  # noqa: S704 - what is not ours is escaped
+
+
+def when(at: datetime, wording: Wording) -> Markup:
+    """Return how far a moment is from now, with the moment itself to point at."""
+    moment, zone, distance = escape(wording.moment(at)), escape(wording.zone_name(at)), escape(wording.distance(at))
+    return Markup(f'<time datetime="{at.isoformat()}" title="{moment} {zone}">{distance}</time>')  # noqa: S704 - what is not ours is escaped
+
+
+class OwnTexts(InternationalizationExtension):
+    """Gettext in templates, for an environment with one language: a text without variables is translated once."""
+
+    def _make_node(self, singular: str, plural: str | None, context: str | None, *rest: Any) -> nodes.Output:
+        variables, plural_expr = rest[0], rest[1]
+        made = super()._make_node(singular, plural, context, *rest)
+        if plural_expr is not None or context is not None or variables:
+            return made
+        say: Callable[[str], str] = self.environment.texts.gettext  # type: ignore[attr-defined]  # extended below
+        return nodes.Output([nodes.TemplateData(say(singular) % {})])
 
 
 def initials(name: str) -> str:
@@ -87,11 +114,16 @@ def _environment(language: str) -> Environment:
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
         undefined=StrictUndefined,
-        extensions=["jinja2.ext.i18n"],
+        extensions=[OwnTexts],
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.extend(texts=catalogue(language))
     environment.install_gettext_translations(catalogue(language), newstyle=True)  # type: ignore[attr-defined]
+    # Filters, and not functions: what they make of constants is in the compiled template.
+    environment.filters["static"] = static
+    environment.filters["icon"] = icon
+    environment.filters["when"] = when
     environment.filters["tell"] = partial(translated, say=say_in(language))
     environment.filters["counted"] = counted
     environment.filters["initials"] = initials
