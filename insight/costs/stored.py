@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, select
@@ -24,6 +27,10 @@ Owners = frozenset[str] | None
 
 class TooManyRequests(Exception):
     """More requests were open in the period than are read for one answer."""
+
+
+class TooLong(Exception):
+    """Reading took longer than somebody waits for an answer."""
 
 
 def processes(connection: Connection, owners: Owners) -> list[str]:
@@ -52,11 +59,15 @@ async def read_courses(
     period: Period,
     owners: Owners,
     take: Callable[[str, Course], None],
+    *,
+    seconds: float | None = None,
 ) -> None:
-    """Hand over each request of these processes that was open in a period; raises TooManyRequests.
+    """Hand over each request of these processes that was open in a period; raises TooManyRequests and TooLong.
 
-    They are read while others go on: one that ends meanwhile counts once, and as open until `period.now`.
+    They are read while others go on: one that ends meanwhile counts once, and as open until `period.now`. `take` is
+    called by the threads that read, one call after the other. After `seconds` no further page is read; None for all.
     """
+    end = None if seconds is None else time.monotonic() + seconds
     machines = await database.read(_machines)
     read = 0
     for template in templates:
@@ -64,19 +75,27 @@ async def read_courses(
         for ended in (False, True):
             after: tuple[datetime | None, str] | None = None
             while True:
+                if end is not None and time.monotonic() > end:
+                    raise TooLong
                 page = await database.read(_page, template, period, owners, ended=ended, after=after, machines=machines)
-                for request_id, course in page:
-                    if not ended:
-                        still_open.add(request_id)
-                    elif request_id in still_open:
-                        continue
-                    take(template, course)
+                await asyncio.to_thread(_hand_over, page, still_open, partial(take, template), ended=ended)
                 read += len(page)
                 if read > MOST_REQUESTS:
                     raise TooManyRequests
                 if len(page) < _AT_ONCE:
                     break
                 after = (page[-1][1].ended_at, page[-1][0])
+
+
+def _hand_over(
+    page: Sequence[tuple[str, Course]], still_open: set[str], take: Callable[[Course], None], *, ended: bool
+) -> None:
+    for request_id, course in page:
+        if not ended:
+            still_open.add(request_id)
+        elif request_id in still_open:
+            continue
+        take(course)
 
 
 def _machines(connection: Connection) -> frozenset[str]:

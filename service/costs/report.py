@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from insight.costs import stored
 from insight.costs.elapsed import Period
 from insight.costs.ledger import CostRow, Grouping, Ledger, TooManyCells
-from insight.costs.stored import MOST_PROCESSES, MOST_REQUESTS, Owners, TooManyRequests
+from insight.costs.stored import MOST_PROCESSES, MOST_REQUESTS, Owners, TooLong, TooManyRequests
 from placet.errors import InputInvalid, TooMuchWork
 from placet.sentences import sentence
 from service.costs.prices import PricesUsed, prices_of
@@ -25,6 +25,8 @@ from simulation.report.costs import Prices
 from storage.database import Database
 
 LONGEST_DAYS: Final = 3_660
+LONGEST_SECONDS: Final = 20.0
+"""How long requests are read for an answer that somebody waits for."""
 _YEARS: Final = range(2000, 2200)
 _USUAL_MONTHS: Final = 12
 
@@ -77,12 +79,17 @@ def usual_period(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
 
 
 async def cost_report(
-    database: Database, principal: Principal | None, order: CostOrder, *, clock: Callable[[], datetime]
+    database: Database,
+    principal: Principal | None,
+    order: CostOrder,
+    *,
+    clock: Callable[[], datetime],
+    seconds: float | None = LONGEST_SECONDS,
 ) -> CostReport:
     """Compute the costs of a period; `principal` None sees all.
 
     Of a process that is not there, or not theirs to see, there are no rows, as in every list. Raises TooMuchWork where
-    more is to be read than one answer may take.
+    more is to be read than one answer may take, or where reading takes longer than `seconds` (None: as long as it is).
     """
     owners: Owners = None if principal is None or principal.designs else principal.names
     names = await database.read(_names, order.template, owners)
@@ -91,11 +98,18 @@ async def cost_report(
     prices = {name: await database.read(prices_of, principal, name, order.prices) for name in names}
     ledger = Ledger(period=period, group_by=order.group_by, prices=lambda name: prices[name].prices)
     try:
-        await stored.read_courses(database, names, period, owners, ledger.add)
+        await stored.read_courses(database, names, period, owners, ledger.add, seconds=seconds)
         rows, totals = ledger.rows(), ledger.totals()
     except TooManyRequests:
         raise TooMuchWork(
             sentence("More than {most} requests were open in this period; choose a shorter one.", most=MOST_REQUESTS)
+        ) from None
+    except TooLong:
+        raise TooMuchWork(
+            sentence(
+                "Reading took longer than {seconds} seconds; choose a shorter period, or a process.",
+                seconds=round(seconds or 0),
+            )
         ) from None
     except TooManyCells:
         raise TooMuchWork(

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
@@ -20,6 +21,9 @@ from typer.testing import CliRunner
 from api.routes.examples import EXPENSE_APPROVAL
 from cli.main import app
 from insight.costs import stored
+from placet.errors import TooMuchWork
+from service.costs.report import CostOrder, cost_report
+from simulation.report.costs import Prices
 from storage.database import Database
 from storage.tables.approvals import ApprovalRequest, StoredPerson
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
@@ -176,6 +180,16 @@ async def test_requests_are_read_page_by_page_and_each_counts_once(
     monkeypatch.setattr(stored, "MOST_REQUESTS", 4)
     refused = await desk.get(f"{COSTS}?template={name}&{WHEN}", as_="adam")
     assert (refused.status_code, "choose a shorter one" in refused.json()["detail"]) == (422, True)
+
+
+async def test_what_takes_too_long_to_read_for_an_answer_is_refused(desk: ApiDesk) -> None:
+    name = await past(desk, 2)
+    order = CostOrder(
+        since=START, until=START + timedelta(days=9), zone=ZoneInfo("UTC"), prices=Prices(), template=name
+    )
+    with pytest.raises(TooMuchWork, match="choose a shorter period"):
+        await cost_report(desk.database, None, order, clock=lambda: datetime.now(UTC), seconds=-1)
+    assert (await cost_report(desk.database, None, order, clock=lambda: datetime.now(UTC), seconds=None)).rows
 
 
 async def test_what_was_open_in_a_period_is_found_by_an_index(sqlite_url: str) -> None:
