@@ -128,15 +128,7 @@ class Wording:
 
     def money(self, value: Decimal, currency: str) -> str:
         """Write an amount of money exactly, with at least the currency's usual digits."""
-        usual = numbers.get_currency_precision(currency)
-        exponent = value.normalize().as_tuple().exponent
-        digits = max(usual, -exponent if isinstance(exponent, int) else 0)
-        shown = value.quantize(Decimal(1).scaleb(-digits)) if digits >= 0 else value
-        return str(
-            numbers.format_currency(
-                shown, currency, locale=self.locale, currency_digits=False, decimal_quantization=False
-            )
-        )
+        return _money(str(value), currency, self.language)  # as it is written: -0 equals 0
 
     def as_decimal(self, value: Any) -> Decimal | None:
         """Read a number as it is stored: text, integer or float; None where it is none."""
@@ -170,6 +162,20 @@ def _distance(unit: Any, seconds: int, language: str) -> str:
             threshold=float("inf"),
             add_direction=True,
             locale=_locale(language),
+        )
+    )
+
+
+@lru_cache(8192)
+def _money(written: str, currency: str, language: str) -> str:
+    value = Decimal(written)
+    usual = numbers.get_currency_precision(currency)
+    exponent = value.normalize().as_tuple().exponent
+    digits = max(usual, -exponent if isinstance(exponent, int) else 0)
+    shown = value.quantize(Decimal(1).scaleb(-digits)) if digits >= 0 else value
+    return str(
+        numbers.format_currency(
+            shown, currency, locale=_locale(language), currency_digits=False, decimal_quantization=False
         )
     )
 

@@ -11,8 +11,11 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
+from babel import dates
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
+from hypothesis import given
+from hypothesis import strategies as st
 
 from activities.notifications.templates.template_set import defaults
 from api.http import problems
@@ -81,6 +84,21 @@ def test_numbers_and_times_are_exact_and_as_the_locale_writes_them(
     assert reader.number(Decimal("1234567.891234")) == number
     assert reader.money(Decimal("1234.5"), "EUR") == money
     assert reader.distance(NOW + timedelta(hours=3)) == soon
+
+
+@given(
+    seconds=st.one_of(st.integers(-200, 200), st.integers(-(10**9), 10**9), st.floats(-5, 5, allow_nan=False)),
+    language=st.sampled_from(["en", "de"]),
+)
+def test_what_is_kept_of_a_distance_reads_as_babel_writes_it(seconds: float, language: str) -> None:
+    reader, away = wording(language), timedelta(seconds=seconds)
+    written = dates.format_timedelta(away, add_direction=True, threshold=1.2, locale=reader.locale)
+    assert reader.distance(NOW + away) == written
+
+
+def test_an_amount_below_nothing_keeps_its_sign_beside_one_of_nothing() -> None:
+    assert wording("en").money(Decimal("0.00"), "EUR") == "€0.00"
+    assert wording("en").money(Decimal("-0.00"), "EUR") == "-€0.00"
 
 
 def test_a_moment_is_told_in_the_readers_time_zone() -> None:

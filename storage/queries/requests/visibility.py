@@ -24,6 +24,11 @@ from placet.engine.state import TaskStatus
 from storage.queries.ordering import OPEN, Search, hidden
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, Participant, TaskCandidate
 
+# Named once: each name of a table costs as much to make as several conditions.
+_WAITING = aliased(ApprovalTask)  # apart from a task that is asked for itself
+_ASKER = aliased(ApprovalRequest)
+_OF_ITS_ASKER = exists().where(col(_ASKER.id) == col(ApprovalTask.request_id)).correlate(ApprovalTask)
+
 FEW = 1_000  # requests that are looked up one by one for a list
 _MOST_APART = 30  # queues, or people that somebody stands in for
 
@@ -62,13 +67,12 @@ def visible_now(visibility: Visibility) -> ColumnElement[bool]:
     if visibility.queues:
         rules.append(col(ApprovalRequest.owner).in_(visibility.queues))
     if visibility.queues or visibility.absent:
-        waiting = aliased(ApprovalTask)  # apart from a task that is asked for itself
         theirs = or_(
-            col(waiting.queue).in_(visibility.queues),  # also once somebody of the queue has claimed or decided it
-            (col(waiting.status) == "open") & col(waiting.assignee).in_(visibility.absent),
+            col(_WAITING.queue).in_(visibility.queues),  # also once somebody of the queue has claimed or decided it
+            (col(_WAITING.status) == "open") & col(_WAITING.assignee).in_(visibility.absent),
         )
         # Asked of each request that is looked at: for an EXISTS, PostgreSQL first reads all such tasks.
-        one = select(col(waiting.id)).where(col(waiting.request_id) == col(ApprovalRequest.id), theirs).limit(1)
+        one = select(col(_WAITING.id)).where(col(_WAITING.request_id) == col(ApprovalRequest.id), theirs).limit(1)
         rules.append(one.correlate(ApprovalRequest).scalar_subquery().is_not(None))
     if visibility.delegated:
         rules.append(col(ApprovalRequest.id).in_(sorted({request for _, request in visibility.delegated})))
@@ -150,9 +154,7 @@ def searches_for(
     find(*theirs, *([] if status is None else [hidden(col(ApprovalTask.status)) == status]), few=True)
     if status not in {None, "open"}:  # what is settled waits for nobody, and stays with those whose it was
         return found
-    asker = aliased(ApprovalRequest)
-    own = exists().where(col(asker.id) == col(ApprovalTask.request_id), col(asker.requester) == person)
-    others = ~own.correlate(ApprovalTask)
+    others = ~_OF_ITS_ASKER.where(col(_ASKER.requester) == person)
     if claimed is not True:
         for some in _apart(visibility.queues):
             find(having("open"), by(ApprovalTask.assignee).is_(None), _among(by(ApprovalTask.queue), some), others)
