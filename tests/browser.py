@@ -118,3 +118,11 @@ class Visitors:
 def started(placet: Placet, title: str, *steps: dict[str, Any], **more: Any) -> dict[str, Any]:
     template = placet.publish(placet.process(*(steps or (MAX,)), variables=AMOUNT, **more))
     return placet.start(template, given={"amount": "120"}, title=title)
+
+
+def choose_process(page: Page, name: str) -> None:
+    """Choose a process of a form, which lists them, or takes a name where other tests have published very many."""
+    if page.locator("select#process").count():
+        page.locator("#process").select_option(name)
+    else:
+        page.locator("#process").fill(name)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, insert
 
 from storage.database import Database
 from storage.tables.slas import SlaBreach, SlaExecution
-from tests.browser import MAX, SCRIPT, Visitors, started
+from tests.browser import MAX, SCRIPT, Visitors, choose_process, started
 from tests.contract import BLUEPRINT, Placet, open_tasks
 from tests.event_logs import as_csv, expense_rows
 from tests.stored_past import Script, store_past
@@ -248,7 +248,7 @@ def test_what_was_mined_goes_through_the_pages_to_a_published_version_and_a_runn
         thread.submit(asyncio.run, past()).result()
     olivia = visit("olivia", locale="de-DE")
     page = olivia.go(f"/suggestions?process={name}")
-    page.locator("#process").select_option(name)
+    choose_process(page, name)
     page.get_by_role("button", name="Vorschläge suchen").press("Enter")
     expect(page.locator(".alert").first).to_be_visible(timeout=120_000)
     findings = olivia.findings("mined suggestions in German")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser import MAX, SCRIPT, Visitors
+from tests.browser import MAX, SCRIPT, Visitors, choose_process
 from tests.contract import Placet, open_tasks
 
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützen of the second reading wait " * 2
@@ -90,7 +90,7 @@ def test_an_empty_list_says_how_suggestions_come_about_and_looks_for_some(placet
     page = olivia.go(f"/suggestions?process={name}&status=all")
     expect(page.get_by_role("heading", level=2).first).to_have_text("Nichts gefunden")
     findings = olivia.findings("no suggestions in German")
-    page.locator("#process").select_option(name)
+    choose_process(page, name)
     page.get_by_role("button", name="Vorschläge suchen").press("Enter")
     expect(page.get_by_role("heading", name="Es wurde nichts Neues gefunden")).to_be_visible()
     findings += olivia.findings("nothing new in German")
