@@ -40,9 +40,9 @@ SECRET = "sssh-this-is-secret"
 # Columns whose names sound like secrets, and why they are none.
 NO_SECRETS = {
     "approval_request.content_digest": "the SHA-256 of what was asked for, which receipts show",
+    "approval_task.content_digest": "as above",
     "approval_request.action_digest": "the SHA-256 of an action, which whoever claims it sends",
     "approval_request.claim_key": "which call has claimed it: the Idempotency-Key of the requester",
-    "approval_task.content_digest": "as above",
     "log_checkpoint.key_id": "which public key has signed",
     "process_template.digest": "the SHA-256 of a blueprint, which its certificate shows",
     "blueprint_draft.digest": "as above",
