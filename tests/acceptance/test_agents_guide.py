@@ -23,7 +23,7 @@ def run(commands: str, **more: str) -> dict[str, Any]:
 
 
 def test_the_commands_of_the_guide_ask_and_claim_once(placet: Placet) -> None:
-    asks, claims = re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL)
+    asks, claims = [block for block in re.findall(r"```sh\n(.*?)```", GUIDE, re.DOTALL) if "curl" in block]
     template = placet.publish(
         {
             "name": placet.name(),
