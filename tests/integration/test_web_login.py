@@ -239,7 +239,13 @@ async def test_the_api_takes_the_cookie_and_wants_the_csrf_token_for_changes(bro
 
 
 async def test_cookie_and_bearer_are_told_who_they_are_alike(browsers: Browsers) -> None:
-    expected = {"id": "ann", "name": "Ann", "actor_type": "person", "access": ["approver", "requester"]}
+    expected = {
+        "id": "ann",
+        "name": "Ann",
+        "actor_type": "person",
+        "principal": None,
+        "access": ["approver", "requester"],
+    }
     by_cookie, by_token = await me(await browsers.entered()), (await browsers.desk.get("/auth/me")).json()
     assert by_token == {**expected, "csrf_token": None}
     assert by_cookie == {**expected, "csrf_token": by_cookie["csrf_token"]}
