@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, Field
@@ -9,7 +10,7 @@ from pydantic import ConfigDict, Field
 from api.schemas.common import Body, Shown, View, shown
 from insight.canary.comparison import ALPHA, Verdict
 from service.canaries.reading import CanaryFound
-from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Terms
+from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Terms, margins_of
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Notes = Annotated[str, Field(max_length=4_000)]
@@ -192,12 +193,7 @@ def _facts(found: CanaryFound) -> dict[str, Any]:
     return {
         **{name: getattr(row, name) for name in plain},
         "status": cast(Status, row.status),
-        "margins": {
-            "duration_seconds": row.duration_margin_seconds,
-            "outcome": row.outcome_margin,
-            "sla": row.sla_margin,
-            "cost": row.cost_margin,
-        },
+        "margins": asdict(margins_of(row)),
         "began_by": shown(row.began_by),
         "ended_by": shown(row.ended_by),
         "harm": None if row.harm is None else ComparisonView.model_validate(row.harm),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -21,8 +22,8 @@ from placet.audit.admin_acts import OPERATOR, ActedBy
 from placet.audit.chain import moment
 from service.canaries.beginning import begin
 from service.canaries.ending import promote, revert
-from service.canaries.reading import CanaryFound, found
-from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Terms
+from service.canaries.reading import CanaryFound, found, list_
+from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Terms, margins_of
 from storage.queries import canaries
 from storage.tables.canaries import WorkflowCanary
 from worker.settings import Settings
@@ -31,12 +32,10 @@ canaries_app = typer.Typer(no_args_is_help=True, help="List canaries, begin one,
 End = Callable[..., WorkflowCanary]
 Ident = Annotated[str, typer.Argument(help="The canary's id, as `list` shows it.")]
 Notes = Annotated[str | None, typer.Option(help="Why; it is kept with the canary.")]
-_MARGINS = {
-    "duration_margin_seconds": "duration_seconds",
-    "outcome_margin": "outcome",
-    "sla_margin": "sla",
-    "cost_margin": "cost",
-}
+# Columns that are not shown, or shown as something else.
+_HIDDEN = {
+    "duration_margin_seconds", "outcome_margin", "sla_margin", "cost_margin", "owner", "figures", "stored_format",
+}  # fmt: skip
 _STATUSES = ("running", "promoted", "reverted")
 
 
@@ -118,11 +117,8 @@ def revert_command(canary: Ident, notes: Notes = None, as_json: Json = False) ->
 
 
 async def _listed(settings: Settings, equal: dict[str, str | None], limit: int) -> list[CanaryFound]:
-    def read(connection: Connection) -> list[CanaryFound]:
-        return [found(connection, row) for row in canaries.page(connection, limit=limit, equal=equal).items]
-
     async with migrated_database(require_installation(settings)) as database:
-        return await database.read(read)
+        return list((await database.read(list_, None, limit=limit, equal=equal)).items)
 
 
 async def _one(settings: Settings, canary_id: str) -> CanaryFound:
@@ -184,9 +180,9 @@ def _tell(one: CanaryFound) -> None:
 def _document(one: CanaryFound) -> dict[str, Any]:
     """Return a canary in the names that the API has for it."""
     row = one.row
-    document = row.model_dump(exclude={*_MARGINS, "owner", "figures", "stored_format"})
+    document = row.model_dump(exclude=_HIDDEN)
     return document | {
-        "margins": {name: getattr(row, column) for column, name in _MARGINS.items()},
+        "margins": asdict(margins_of(row)),
         "began_at": moment(row.began_at),
         "ended_at": None if row.ended_at is None else moment(row.ended_at),
         "compared_at": moment(row.compared_at),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from placet.errors import Conflict, InputInvalid, NotFound, Problem
 from placet.sentences import sentence
 from service.canaries.monitoring import figure
 from service.canaries.reading import CanaryFound, found
-from service.canaries.terms import PEOPLE_SAMPLE, Terms, measures_of, refuse
+from service.canaries.terms import PEOPLE_SAMPLE, Terms, margins_of, measures_of, refuse
 from service.context import Context
 from service.definitions import act_of, certificate_of
 from service.principal import Principal
@@ -238,12 +238,7 @@ def _row(terms: Terms, versions: _Versions, canary_id: str, *, sample: float, by
 
 
 def _act(row: WorkflowCanary) -> Act:
-    margins = {
-        "duration_seconds": row.duration_margin_seconds,
-        "outcome": row.outcome_margin,
-        "sla": row.sla_margin,
-        "cost": row.cost_margin,
-    }
+    margins = asdict(margins_of(row))
     detail = {
         "process": row.template,
         "version": row.version,

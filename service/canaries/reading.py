@@ -32,10 +32,18 @@ def show(connection: Connection, principal: Principal, canary_id: str) -> Canary
 
 
 def list_(
-    connection: Connection, principal: Principal, *, limit: int, cursor: str | None, equal: Mapping[str, str | None]
+    connection: Connection,
+    principal: Principal | None,
+    *,
+    limit: int,
+    cursor: str | None = None,
+    equal: Mapping[str, str | None],
 ) -> Page[CanaryFound]:
-    """List the canaries that somebody may see, newest first; raises InputInvalid for a cursor that is none."""
-    owners = None if principal.designs else principal.names
+    """List the canaries that somebody may see, newest first; `principal` None sees all.
+
+    Raises InputInvalid for a cursor that is none.
+    """
+    owners = None if principal is None or principal.designs else principal.names
     page = canaries.page(connection, limit=limit, cursor=cursor, equal=equal, owners=owners)
     counts = canaries.counts(connection, [row.id for row in page.items])
     items = tuple(CanaryFound(row=row, counts=counts[row.id]) for row in page.items)

@@ -100,14 +100,25 @@ class Terms:
 
 def measures_of(row: WorkflowCanary) -> tuple[Measure, ...]:
     """Return what a canary compares, with the margins that were declared."""
+    margins = margins_of(row)
     found = [
-        Measure(name="duration_seconds", most=row.horizon_seconds, margin=row.duration_margin_seconds),
-        Measure(name="outcome", most=1.0, margin=row.outcome_margin, either=True),
-        Measure(name="sla", most=1.0, margin=row.sla_margin),
+        Measure(name="duration_seconds", most=row.horizon_seconds, margin=margins.duration_seconds),
+        Measure(name="outcome", most=1.0, margin=margins.outcome, either=True),
+        Measure(name="sla", most=1.0, margin=margins.sla),
     ]
     if row.most_cost is not None:
-        found.append(Measure(name="cost", most=row.most_cost, margin=row.cost_margin))
+        found.append(Measure(name="cost", most=row.most_cost, margin=margins.cost))
     return tuple(found)
+
+
+def margins_of(row: WorkflowCanary) -> Margins:
+    """Return the margins that were declared."""
+    return Margins(
+        duration_seconds=row.duration_margin_seconds,
+        outcome=row.outcome_margin,
+        sla=row.sla_margin,
+        cost=row.cost_margin,
+    )
 
 
 def refuse(problems: tuple[Problem, ...]) -> None:
