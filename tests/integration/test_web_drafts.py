@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -10,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, no_engine
-from tests.pages import browser_of, csrf_token, send
+from tests.pages import LOCAL, browser_of, csrf_token, send
 from tests.unit.core import blueprint
+from tests.waiting import PATIENCE
+from web.routes.editor import drafts
 
 EXPENSE = Path(__file__).parents[2] / "blueprints/expense.json"
 
@@ -174,3 +178,34 @@ async def test_whoever_only_reads_sees_drafts_and_changes_none(desk: ApiDesk) ->
     assert "disabled" in page.text
     assert (await send(auditor, draft, op="save", at="process", revision="1")).status_code == 403
     assert (await (await browser_of(desk, "ann")).get(draft)).status_code == 403
+
+
+async def test_a_check_ends_on_the_server_once_its_browser_has_gone(
+    desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    async def endless(*_: Any) -> Any:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("check")
+
+    monkeypatch.setattr(drafts, "report_about", endless)
+    browser = await browser_of(desk, "desi")
+    draft = await begun(desk, browser)
+    transport = desk.http._transport
+    assert isinstance(transport, httpx.ASGITransport)
+
+    async def left(scope: Any, receive: Any, send_on: Any) -> None:
+        sent = iter([await receive()])
+
+        async def gone() -> Any:
+            return next(sent, {"type": "http.disconnect"})
+
+        await transport.app(scope, gone, send_on)
+
+    leaver = httpx.AsyncClient(transport=httpx.ASGITransport(app=left), base_url=LOCAL, cookies=browser.cookies)
+    async with asyncio.timeout(PATIENCE):
+        answer = await leaver.get(f"{draft}/findings?at=process")
+    assert (answer.status_code, ended) == (499, ["check"])
