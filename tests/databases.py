@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from sqlalchemy import Connection, delete, text
+from sqlmodel import SQLModel
 
 from storage.database import Database
 from storage.migrate import migrate
@@ -37,6 +39,15 @@ DO $$ DECLARE name text; BEGIN
     END LOOP;
 END $$
 """
+
+
+def empty(connection: Connection) -> None:
+    """Delete every row of a database, within the caller's transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(EMPTY))
+        return
+    for table in reversed(SQLModel.metadata.sorted_tables):
+        connection.execute(delete(table))
 
 
 @pytest.fixture(scope="session")

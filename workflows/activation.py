@@ -6,10 +6,10 @@ docs/decisions/0020-cpu-of-an-approval.md has the figures.
 
 An activation runs on a thread, where the SDK watches it, if it replays a history, if it brings much, if an earlier one
 of its run took long, or if it is the first of its run shortly after any took long. One that takes longer than the SDK
-allows is interrupted; its task fails as it would on a thread, and the engine repeats it as a replay. One that only
-waits for a processor of a busy machine is given more time. The activation that ends a run's tasks is never interrupted:
-a task that it was about to wake up would never end, the run would keep its place in the worker's cache for ever, and
-the SDK's core, which counts on that place, would leave the first task of another run waiting.
+allows is interrupted, and again until it ends; its task fails as it would on a thread, and the engine repeats it as a
+replay. One that only waits for a processor of a busy machine is given more time. The activation that ends a run's tasks
+is never interrupted: a task that it was about to wake up would never end, the run would keep its place in the worker's
+cache for ever, and the SDK's core, which counts on that place, would leave the first task of another run waiting.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from time import monotonic, process_time
+from time import monotonic, thread_time
 from typing import Any, TypeVar
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
@@ -30,8 +30,9 @@ Result = TypeVar("Result")
 _LONG = 0.05  # seconds; one decision with expressions of the usual size takes a hundredth of it
 _WARY_SECONDS = 60.0  # how long first activations run on threads after a long one: others may be of the same process
 _MOST_BYTES = 64_000  # of the messages that an activation brings
-_DEADLOCK_SECONDS = 2.0  # as the SDK's own; of the processor, or `_BLOCKED` times as many by the clock
+_DEADLOCK_SECONDS = 2.0  # as the SDK's own; of the processor by this thread, or `_BLOCKED` times as many by the clock
 _BLOCKED = 10
+_AGAIN = 0.1  # seconds until an interruption is repeated: callbacks of the collector and finalizers swallow it
 _THREADS = 100  # as many as the SDK lets workflow tasks be under way
 
 
@@ -93,16 +94,20 @@ class ActivationExecutor(ThreadPoolExecutor):
         """Carry out an activation; it is interrupted after the seconds that are allowed, never where those are 0."""
         if not done.set_running_or_notify_cancel():
             return
-        begun, used = monotonic(), process_time()
+        begun, used = monotonic(), thread_time()
+        under_way = True
         stuck = False
 
         def interrupt(*_: Any) -> None:
             nonlocal stuck
-            rest = allowed - (process_time() - used)
+            if not under_way:  # it has just ended; nothing here would catch it
+                return
+            rest = allowed - (thread_time() - used)
             if rest > 0 and monotonic() - begun < _BLOCKED * allowed:
                 signal.setitimer(signal.ITIMER_REAL, rest)
                 return
             stuck = True
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
             raise _Interrupt
 
         before = signal.signal(signal.SIGALRM, interrupt)
@@ -113,6 +118,7 @@ class ActivationExecutor(ThreadPoolExecutor):
         except BaseException as error:  # the SDK reads it from the future, as from a thread
             result = error
         finally:
+            under_way = False
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
             signal.setitimer(signal.ITIMER_REAL, left)

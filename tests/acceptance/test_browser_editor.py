@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -242,9 +243,10 @@ def test_what_is_typed_is_saved_and_checked_once_after_a_pause(placet: Placet, v
     draft = placet.post("olivia", "blueprint-drafts/", {"content": content}, expect=201)["id"]
     visitor = visit("ada")
     page = visitor.page
-    page.clock.install()  # the page's timers run when the test says so
+    page.clock.install(time=datetime(2026, 1, 1, tzinfo=UTC))
     visitor.go(f"/drafts/{draft}")
     expect(page.locator("[data-report]")).to_have_count(1)
+    page.clock.pause_at(datetime(2026, 1, 2, tzinfo=UTC))  # from here on the page's timers run when the test says so
     sent: list[str] = []
 
     def note(request: Request) -> None:

@@ -16,8 +16,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import Phase, event, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, delete
-from sqlmodel import SQLModel
+from sqlalchemy import Connection
 
 from service.context import Context
 from service.principal import Principal
@@ -31,6 +30,7 @@ from storage.queries.slas import breaches, definitions
 from storage.queries.slas.gauges import BREACHED, EXECUTIONS, slo_gauges
 from storage.tables.approvals import AuditEntry
 from storage.tables.slas import WorkflowSla
+from tests.databases import empty
 from tests.integration.recordings import NOW, Story
 from tests.integration.recordings import write as write_recording
 from tests.stored import reading, writing
@@ -83,8 +83,7 @@ class World:
         """Empty the database, and add the SLAs."""
 
         def emptied(connection: Connection) -> None:
-            for table in reversed(SQLModel.metadata.sorted_tables):
-                connection.execute(delete(table))
+            empty(connection)
             for stage, (target, critical, window) in TERMS.items():
                 definitions.add(connection, _sla(stage, target, critical, window))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -99,6 +100,46 @@ async def test_an_interruption_counts_also_where_the_workflow_catches_it() -> No
 
     with pytest.raises(TimeoutError):
         await _thread(ActivationExecutor(deadlock=0.01), _live(), stubborn)
+
+
+async def test_an_interruption_that_a_finalizer_swallows_is_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    swallowed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+
+    class Finalized:
+        def __del__(self) -> None:
+            while True:
+                pass
+
+    def stuck() -> None:
+        Finalized()
+        while True:
+            pass
+
+    with pytest.raises(TimeoutError):
+        await _thread(ActivationExecutor(deadlock=0.01), _live(), stuck)
+    assert len(swallowed) == 1
+
+
+async def test_what_other_threads_of_the_process_compute_is_not_counted() -> None:
+    ended = threading.Event()
+
+    def busy() -> None:
+        while not ended.is_set():
+            sum(range(1000))
+
+    def waits() -> None:
+        until = time.process_time() + 0.5
+        while time.process_time() < until:
+            time.sleep(0.02)
+
+    others = threading.Thread(target=busy)
+    others.start()
+    try:
+        assert await _thread(ActivationExecutor(deadlock=0.2), _live(), waits) == threading.get_ident()
+    finally:
+        ended.set()
+        others.join()
 
 
 async def test_one_that_is_kept_from_a_processor_is_given_more_time() -> None:
