@@ -107,7 +107,7 @@ class Wording:
 
     def day(self, at: date) -> str:
         """Write a calendar day."""
-        return str(dates.format_date(at, "EEE, d MMM y", locale=self.locale))
+        return _day(at, self.language)
 
     def distance(self, at: datetime) -> str:
         """Write how far a moment is from now, such as `in 3 hours` or `2 days ago`."""
@@ -145,6 +145,11 @@ class Wording:
 @lru_cache(8192)
 def _moment(local: datetime, language: str) -> str:
     return str(dates.format_datetime(local, "d MMM y, HH:mm", locale=_locale(language)))
+
+
+@lru_cache(8192)
+def _day(at: date, language: str) -> str:
+    return str(dates.format_date(at, "EEE, d MMM y", locale=_locale(language)))
 
 
 @lru_cache(8192)

@@ -33,6 +33,7 @@ from web.views.inbox import read_inbox_count
 from web.views.requests.files import FileLine
 from web.views.requests.forecasts import ForecastLines
 from web.views.versions import Versions
+from web.views.waiting_processes import WaitingProcesses
 from web.visitor import Visitor
 
 _log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class WebContext:
     context: ApiContext
     health: Health
     versions: Versions = field(default_factory=Versions)
+    waiting_processes: WaitingProcesses = field(default_factory=WaitingProcesses)
     forecasts: ForecastLines = field(default_factory=ForecastLines)
 
 

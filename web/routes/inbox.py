@@ -46,7 +46,9 @@ async def inbox(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
                 sort=chosen.sort,
                 cursor=chosen.cursor,
             )
-        return read_inbox(connection, visitor.principal, chosen, here.versions, wording), watched, chosen, views
+        known = here.waiting_processes
+        inbox = read_inbox(connection, visitor.principal, chosen, here.versions, wording, known=known)
+        return inbox, watched, chosen, views
 
     try:
         found, watched, chosen, views = await here.context.database.read(read, asked)

@@ -23,6 +23,7 @@ from web.views.people import Names, names_of
 from web.views.undo import undoable_of
 from web.views.values import Fact, facts_named
 from web.views.versions import Version, Versions
+from web.views.waiting_processes import WaitingProcesses
 
 Tab = Literal["mine", "queues", "decided", "watching"]
 Sort = Literal["due", "age", "amount"]
@@ -120,6 +121,8 @@ def read_inbox(
     chosen: InboxFilter,
     versions: Versions,
     wording: Wording,
+    *,
+    known: WaitingProcesses,
 ) -> Inbox:
     """Read a page of the inbox with its counts, in one session."""
     seen = visibility_of(connection, principal.person, wording.now)
@@ -159,8 +162,11 @@ def read_inbox(
     if chosen.tab == "watching":
         viewer = None if principal.sees_all else seen
         processes = watches.templates_watched(connection, principal.person, viewer)
+    elif chosen.tab == "decided":
+        processes = ()
     else:
-        processes = inbox_queries.templates_waiting(connection, seen) if chosen.tab != "decided" else ()
+        shown = {row.template for row in page.items}
+        processes = tuple(sorted(shown.union(known.of(connection, seen, wording.now))))
     return Inbox(rows=rows, next_cursor=page.next_cursor, counts=counts, processes=processes)
 
 

@@ -148,6 +148,9 @@ _SPANS = select(
     col(StoredPerson.actor_type),
 ).where(_SOMETIMES_AWAY, col(StoredPerson.active))
 _SPANS_OF = Prepared(lambda dialect: _SPANS.where(among(dialect, col(StoredPerson.id), "people")))
+_SPANS_NAMING = Prepared(
+    _SPANS.where(cast(col(StoredPerson.away), String).like(bindparam("named", type_=String()), escape="/"))
+)
 _MOST_AT_ONCE = 10_000  # ids in a query: databases bound its parameters
 _DELEGATED = (
     select(col(ApprovalTask.id), col(ApprovalTask.request_id))
@@ -169,14 +172,15 @@ def _covered(connection: Connection, person: str, now: datetime) -> list[str]:
     pending = [person]
     while pending:
         name = pending.pop()
-        rows = connection.execute(
-            _SPANS.where(cast(col(StoredPerson.away), String).contains(f'"{name}"', autoescape=True))
-        )
-        for row in rows:
+        for row in _SPANS_NAMING.rows(connection, named=f'%"{_escaped(name)}"%'):
             if _substitute(row, now) == name and row.id not in found and row.id != person:
                 found.append(row.id)
                 pending.append(row.id)
     return found
+
+
+def _escaped(text: str) -> str:
+    return text.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
 def _substitute(row: Any, now: datetime) -> str | None:

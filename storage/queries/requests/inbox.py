@@ -5,30 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, union
+from sqlalchemy import BindParameter, Connection, Integer, Select, bindparam, func, select, union
 from sqlmodel import col
 
+from storage.prepared import Prepared
 from storage.queries.requests.requests import waits_for_answer
-from storage.queries.requests.visibility import Visibility, searches_for
+from storage.queries.requests.visibility import Shape, Visibility, searches_for, values_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
+_SHAPES = 500  # of people, by what they wait for: nearly all are alike
 _select: Any = select  # it has no type for so many columns
 
 
 def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
     """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
-    searches = searches_for(waits_for, select(col(ApprovalTask.id)), status="open", claimed=claimed)
-    pages = [search.query.limit(most).subquery() for search in searches]
-    found = union(*(select(page.c.id) for page in pages)).limit(most).subquery()
-    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
+    counting = _counting(Shape.of(waits_for), claimed)
+    return int(counting.scalar(connection, most=most, **values_of(waits_for)) or 0)
+
+
+@lru_cache(_SHAPES)
+def _counting(shape: Shape, claimed: bool) -> Prepared:
+    searches = searches_for(shape.anybody, select(col(ApprovalTask.id)), status="open", claimed=claimed)
+    pages = [search.query.limit(_MOST).subquery() for search in searches]
+    found = union(*(select(page.c.id) for page in pages)).limit(_MOST).subquery()
+    return Prepared(select(func.count().label("waiting")).select_from(found))
 
 
 def count_answers(connection: Connection, requester: str, *, most: int) -> int:
     """Count the requests that wait for an answer of their requester, up to `most`."""
-    found = select(col(ApprovalRequest.id)).where(waits_for_answer(requester)).limit(most).subquery()
-    return int(connection.execute(select(func.count()).select_from(found)).scalar_one())
+    return int(_ANSWERS.scalar(connection, requester=requester, most=most) or 0)
 
 
 def waiting_mark(connection: Connection, waits_for: Visibility, *, most: int = 100) -> tuple[str, int]:
@@ -36,17 +44,22 @@ def waiting_mark(connection: Connection, waits_for: Visibility, *, most: int = 1
 
     The mark changes with them. It is made of the `most` newest tasks in each way in which they wait.
     """
-    tasks: Select[Any] = _select(
-        col(ApprovalTask.id), col(ApprovalTask.assignee), col(ApprovalTask.sla_state), col(ApprovalTask.revision)
-    )
-    newest = col(ApprovalTask.opened_at).desc()
+    values = values_of(waits_for)
     rows = {
-        tuple(row)
-        for search in searches_for(waits_for, tasks, status="open")
-        for row in connection.execute(search.query.order_by(newest).limit(most))
+        tuple(row) for newest in _newest(Shape.of(waits_for)) for row in newest.rows(connection, most=most, **values)
     }
     digest = hashlib.sha256(json.dumps(sorted(rows, key=str)).encode()).hexdigest()[:16]
     return digest, min(most, len({row[0] for row in rows if row[1] is not None}))
+
+
+@lru_cache(_SHAPES)
+def _newest(shape: Shape) -> tuple[Prepared, ...]:
+    tasks: Select[Any] = _select(
+        col(ApprovalTask.id), col(ApprovalTask.assignee), col(ApprovalTask.sla_state), col(ApprovalTask.revision)
+    )
+    first = col(ApprovalTask.opened_at).desc()
+    searches = searches_for(shape.anybody, tasks, status="open")
+    return tuple(Prepared(search.query.order_by(first).limit(_MOST)) for search in searches)
 
 
 def still_waiting(connection: Connection, waits_for: Visibility, ids: Collection[str]) -> set[str]:
@@ -57,12 +70,26 @@ def still_waiting(connection: Connection, waits_for: Visibility, ids: Collection
 
 
 def templates_waiting(connection: Connection, waits_for: Visibility, *, most: int = 1000) -> tuple[str, ...]:
-    """Return the processes of which open tasks wait for somebody, of the first `most` tasks."""
+    """Return the processes of which open tasks wait for somebody, of the first `most` tasks of each way to wait."""
+    rows = _templates(Shape.of(waits_for)).rows(connection, most=most, **values_of(waits_for))
+    return tuple(sorted(row.template for row in rows))
+
+
+@lru_cache(_SHAPES)
+def _templates(shape: Shape) -> Prepared:
     open_tasks = (
         select(col(ApprovalRequest.template))
         .select_from(ApprovalTask)
         .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
     )
-    searches = searches_for(waits_for, open_tasks, status="open")
-    pages = [search.query.limit(most).subquery() for search in searches]
-    return tuple(sorted(connection.scalars(union(*(select(page.c.template) for page in pages)))))
+    searches = searches_for(shape.anybody, open_tasks, status="open")
+    pages = [search.query.limit(_MOST).subquery() for search in searches]
+    return Prepared(union(*(select(page.c.template) for page in pages)))
+
+
+_MOST: BindParameter[int] = bindparam("most", type_=Integer())
+_ANSWERS = Prepared(
+    select(func.count().label("waiting")).select_from(
+        select(col(ApprovalRequest.id)).where(waits_for_answer(bindparam("requester"))).limit(_MOST).subquery()
+    )
+)

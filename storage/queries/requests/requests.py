@@ -377,7 +377,7 @@ def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTas
     ]
 
 
-def waits_for_answer(requester: str) -> ColumnElement[bool]:
+def waits_for_answer(requester: str | BindParameter[str]) -> ColumnElement[bool]:
     """Build the rule for requests that wait for their requester: a question is open, or changes are asked for."""
     waits = or_(col(ApprovalRequest.open_questions) > 0, col(ApprovalRequest.returned))
     return and_(col(ApprovalRequest.requester) == requester, hidden(col(ApprovalRequest.status)) == "pending", waits)

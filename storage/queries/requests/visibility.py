@@ -12,6 +12,8 @@ from sqlalchemy import (
     Connection,
     Select,
     SQLColumnExpression,
+    String,
+    bindparam,
     exists,
     or_,
     select,
@@ -46,6 +48,47 @@ class Visibility:
     queues: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
     delegated: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the text of a query for somebody depends on: how many queues, absent people and delegated tasks there are.
+
+    Building a query takes longer than carrying it out. What every page asks is therefore prepared, once for a shape.
+    """
+
+    queues: int
+    absent: int
+    delegated: int
+
+    @classmethod
+    def of(cls, visibility: Visibility) -> Shape:
+        """Return the shape of what is asked for somebody."""
+        return cls(len(visibility.queues), len(visibility.absent), len(visibility.delegated))
+
+    @property
+    def anybody(self) -> Visibility:
+        """Somebody of this shape, with parameters in place of their ids: see `values_of`."""
+        named: Any = Visibility  # its fields are values elsewhere
+        somebody: Visibility = named(
+            person=_text("person"),
+            queues=tuple(_text(f"queue{number}") for number in range(self.queues)),
+            absent=tuple(_text(f"absent{number}") for number in range(self.absent)),
+            delegated=tuple((_text(f"task{number}"), "") for number in range(self.delegated)),
+        )
+        return somebody
+
+
+def values_of(visibility: Visibility) -> dict[str, str]:
+    """Return the values of the parameters that stand for somebody in a prepared query."""
+    values = {"person": visibility.person}
+    values |= {f"queue{number}": one for number, one in enumerate(visibility.queues)}
+    values |= {f"absent{number}": one for number, one in enumerate(visibility.absent)}
+    return values | {f"task{number}": task for number, (task, _) in enumerate(visibility.delegated)}
+
+
+def _text(name: str) -> BindParameter[str]:
+    return bindparam(name, type_=String())
 
 
 def queues_of(roles: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
