@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlmodel import col
 
 from storage.database import Database
-from storage.queries.requests import inbox
+from storage.queries.requests import inbox, visibility
 from storage.queries.requests.visibility import Visibility, searches_for
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 from tests.integration.recordings import Story, write
@@ -54,6 +54,23 @@ async def test_prepared_questions_find_what_the_rules_find(stored: Database, rea
         assert having == len(_found(connection, reader, claimed=True))
 
     await stored.read(compare)
+
+
+async def test_who_sees_few_requests_sees_each_however_many_tasks_one_of_them_has(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing(database) as session:
+        write(session, Story(request_id="r0", at=NOW).open(*"abcde").recording(requester="ann"), NOW)
+        write(session, Story(request_id="r1", at=NOW).open("f").recording(requester="ann"), NOW)
+        session.execute(update(ApprovalTask).values(queue="role:buyer"))
+    monkeypatch.setattr(visibility, "FEW", 2)
+    reader = Visibility(person="bob", queues=("role:buyer",))
+
+    def seen(connection: Connection) -> tuple[set[str], bool]:
+        rule, few = visibility.seen_in_lists(connection, reader, col(ApprovalRequest.id))
+        return set(connection.scalars(select(col(ApprovalRequest.id)).where(rule))), few
+
+    assert await database.read(seen) == ({"r0", "r1"}, True)
 
 
 async def test_processes_are_kept_for_a_moment_and_then_found_again(stored: Database) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Integer,
     Select,
     SQLColumnExpression,
     String,
@@ -23,6 +24,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from placet.engine.state import TaskStatus
+from storage.prepared import Prepared, among
 from storage.queries.ordering import OPEN, Search, hidden
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, Participant, TaskCandidate
 
@@ -136,23 +138,38 @@ def seen_in_lists(
 
 def _seen_by(connection: Connection, visibility: Visibility, *, most: int) -> list[str] | None:
     """Return the requests that somebody sees now, or None where they are more; each way to see one has its index."""
-    owners = (visibility.person, *visibility.queues)
-    ways = [
-        select(col(Participant.request_id)).where(col(Participant.person) == visibility.person),
-        select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == visibility.person),
-        select(col(ApprovalRequest.id)).where(col(ApprovalRequest.owner).in_(owners)),
-    ]
-    tasks = select(col(ApprovalTask.request_id))
-    if visibility.queues:
-        ways.append(tasks.where(col(ApprovalTask.queue).in_(visibility.queues)))
-    if visibility.absent:
-        absent = col(ApprovalTask.assignee).in_(visibility.absent)
-        ways.append(tasks.where(col(ApprovalTask.status) == "open", absent))
-    # One more of each way than there may be tells that there are more.
-    pages = (way.limit(most + 1).subquery() for way in ways)
-    found = set(connection.scalars(union_all(*(select(page) for page in pages))))
-    found.update(request for _, request in visibility.delegated)
-    return sorted(found) if len(found) <= most else None
+    values = {
+        "person": visibility.person,
+        "owners": (visibility.person, *visibility.queues),
+        "queues": visibility.queues,
+        "absent": visibility.absent,
+    }
+    found = {request for _, request in visibility.delegated}
+    for way in (*_WAYS, *([_IN_QUEUES] if visibility.queues else []), *([_OF_ABSENT] if visibility.absent else [])):
+        # One more than there may be tells that there are more.
+        found.update(ident for (ident,) in way.raw(connection, most=most + 1, **values))
+        if len(found) > most:
+            return None
+    return sorted(found)
+
+
+_MOST: BindParameter[int] = bindparam("most", type_=Integer())
+_WAYS = (
+    Prepared(select(col(Participant.request_id)).where(col(Participant.person) == _text("person")).limit(_MOST)),
+    Prepared(select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == _text("person")).limit(_MOST)),
+    Prepared(
+        lambda dialect: (
+            select(col(ApprovalRequest.id)).where(among(dialect, col(ApprovalRequest.owner), "owners")).limit(_MOST)
+        )
+    ),
+)
+_THEIR_TASKS = select(col(ApprovalTask.request_id)).distinct().limit(_MOST)
+_IN_QUEUES = Prepared(lambda dialect: _THEIR_TASKS.where(among(dialect, col(ApprovalTask.queue), "queues")))
+_OF_ABSENT = Prepared(
+    lambda dialect: _THEIR_TASKS.where(
+        col(ApprovalTask.status) == OPEN, among(dialect, col(ApprovalTask.assignee), "absent")
+    )
+)
 
 
 def waiting_for(visibility: Visibility) -> ColumnElement[bool]:
