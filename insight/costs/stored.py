@@ -15,6 +15,7 @@ from sqlmodel import col
 from insight.costs.elapsed import Course, Decision, Period, Visit
 from insight.slas.executions import KINDS, Step, executions
 from storage.database import Database
+from storage.queries.ordering import hidden
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, DefinitionVersion, StoredPerson
 
 MOST_REQUESTS: Final = 200_000
@@ -138,7 +139,7 @@ def _page(
 def _visits(connection: Connection, ids: Sequence[str]) -> dict[str, list[Visit]]:
     query = (
         select(col(AuditEntry.request_id), *(col(getattr(AuditEntry, name)) for name in Step._fields))
-        .where(col(AuditEntry.request_id).in_(ids), col(AuditEntry.kind).in_(sorted(KINDS)))
+        .where(col(AuditEntry.request_id).in_(ids), hidden(col(AuditEntry.kind)).in_(sorted(KINDS)))
         .order_by(col(AuditEntry.request_id), col(AuditEntry.seq))
     )
     steps: dict[str, list[Step]] = {}

@@ -35,6 +35,7 @@ from insight.mining.history import MISSING, CasePage, History, TaskPage
 from placet.audit.sealed import erased
 from storage.database import Database
 from storage.prepared import Prepared
+from storage.queries.ordering import hidden
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, StoredPerson
 from storage.tables.columns import Moment
 
@@ -285,7 +286,7 @@ def _revised(connection: Connection, ids: Sequence[str]) -> _Revised:
         return found
     query = (
         select(col(AuditEntry.request_id), col(AuditEntry.kind), col(AuditEntry.at), col(AuditEntry.detail))
-        .where(col(AuditEntry.request_id).in_(ids), col(AuditEntry.kind).in_(("started", "resubmitted")))
+        .where(col(AuditEntry.request_id).in_(ids), hidden(col(AuditEntry.kind)).in_(("started", "resubmitted")))
         .order_by(col(AuditEntry.request_id), col(AuditEntry.seq))
     )
     for request_id, kind, at, text in connection.execute(query):

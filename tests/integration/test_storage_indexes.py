@@ -11,10 +11,13 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import Connection, event, insert, text
 
+from insight.costs import stored as course_store
 from insight.mining import stored
 from insight.mining.history import History
+from placet.audit.evidence import DECISIONS
 from storage.database import Database
 from storage.queries import cursor, suggestions
+from storage.queries.evidence.population import entries_of_kinds
 from storage.queries.notifications import delivery_queue
 from storage.queries.requests import escalations, requests, visibility
 from storage.queries.requests.visibility import Visibility
@@ -478,6 +481,13 @@ INSIGHT: dict[str, tuple[Ask, str]] = {
     "breaches of requests": (lambda s: breaches.of_requests(s, "sla-0", IDS), "request_id"),
     "a window": (lambda s: definitions.counts(s, "sla-1", NOW - timedelta(days=1), NOW), "ix_sla_execution_known"),
     "the gauges": (lambda s: slo_gauges(s, NOW), "ix_sla_execution_known"),
+    "the visits of requests, for costs": (lambda s: course_store._visits(s, IDS), "sqlite_autoindex_audit_entry"),
+    "what requests held first": (lambda s: stored._revised(s, IDS), "sqlite_autoindex_audit_entry"),
+    "entries of some kinds": (lambda s: list(entries_of_kinds(s, IDS, DECISIONS)), "sqlite_autoindex_audit_entry"),
+    "the course of requests": (
+        lambda s: list(executions.facts(s, IDS, kinds=DECISIONS)),
+        "sqlite_autoindex_audit_entry",
+    ),
     "what was judged of requests": (lambda s: executions.judged(s, "sla-0", IDS), "request_id"),
     "what an SLA has to look at": (
         lambda s: executions.to_look_at(s, SLA, NOW, since=NOW, stage_ends=("stage_settled",), limit=200),

@@ -19,6 +19,7 @@ from storage.database import of_rows
 from storage.queries import cursor as cursors
 from storage.queries.notifications.delivery_queue import PUT
 from storage.queries.notifications.rows import MessageRow
+from storage.queries.ordering import hidden
 from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
 from storage.tables.notifications import NotificationMessage, WebhookEndpoint
 
@@ -139,7 +140,7 @@ def unseen(session: Session, endpoint: WebhookEndpoint, *, limit: int, but: Sequ
     if but:
         query = query.where(col(AuditEntry.request_id).not_in(but))
     if endpoint.events:
-        query = query.where(col(AuditEntry.kind).in_(endpoint.events))
+        query = query.where(hidden(col(AuditEntry.kind)).in_(endpoint.events))
     order = (col(AuditEntry.recorded_at), col(AuditEntry.request_id), col(AuditEntry.seq))
     rows = session.scalars(query.order_by(*order).limit(limit))
     return [

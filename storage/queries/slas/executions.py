@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Executable, Select, Table, delete, exists, fu
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
+from storage.queries.ordering import hidden
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry
 from storage.tables.slas import SlaExecution, WorkflowSla
 
@@ -100,7 +101,7 @@ def facts(
             *(col(getattr(AuditEntry, name)) for name in StepRow._fields),
             col(AuditEntry.hash),
         )
-        .where(col(AuditEntry.request_id).in_(ids), col(AuditEntry.kind).in_(sorted(kinds)))
+        .where(col(AuditEntry.request_id).in_(ids), hidden(col(AuditEntry.kind)).in_(sorted(kinds)))
         .order_by(col(AuditEntry.request_id), col(AuditEntry.seq))
     )
     steps: dict[str, list[StepRow]] = {}

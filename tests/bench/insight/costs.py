@@ -129,7 +129,7 @@ async def _report(url: str) -> dict[str, Any]:
     )  # fmt: skip
     try:
         begun, cpu = perf_counter(), process_time()
-        report = await cost_report(database, None, order, clock=lambda: _NOW)
+        report = await cost_report(database, None, order, clock=lambda: _NOW, seconds=None)
         seconds, processor = perf_counter() - begun, process_time() - cpu
     finally:
         await database.close()
