@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from dataclasses import dataclass, field
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +16,8 @@ from rich.markup import escape
 
 from activities.notifications.channels.mailbox import Mailbox
 from cli.commands import login, people, tokens, up
+from cli.demo.agent import agent_asks
+from cli.demo.story import PATIENCE, Story, say, task_of
 from cli.terminal.event_loop import run, until_told_to_stop
 from cli.terminal.options import settings_with
 from cli.terminal.output import errors_as_messages, out
@@ -25,7 +25,6 @@ from placet.errors import Unavailable
 from worker.settings import Settings
 
 _UNDO = 30  # seconds
-_PATIENCE = 120.0  # seconds; long enough for a busy machine
 BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
 
 
@@ -43,53 +42,6 @@ _OPEN: dict[str, list[tuple[str, dict[str, Any]]]] = {
     ],
     "access-request": [("CRM for the trade fair team", {"system": "crm", "level": "write"})],
 }
-_MAILS = {
-    "task_opened": "your decision, please",
-    "reminded": "a reminder",
-    "sla_warning": "due soon",
-    "sla_breached": "overdue",
-    "escalated_from": "somebody else has it now",
-    "escalated_to": "it is yours now",
-}
-
-
-@dataclass
-class Story:
-    """A demo in progress: the client, everybody's tokens, and the entries that were printed."""
-
-    http: httpx.AsyncClient
-    tokens: dict[str, str]
-    mails: Path | None
-    """The folder of the local mailbox; None where a mail server has the mails."""
-    told: set[tuple[str, str, int]] = field(default_factory=set)
-
-    async def call(self, person: str, method: str, path: str, body: Any = None, *, expect: int) -> Any:
-        """Call the API as a person. Another status than the expected one ends the demo with the answer."""
-        answer = await self.http.request(
-            method,
-            f"/api/v1/workflow/{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self.tokens[person]}"},
-        )
-        if answer.status_code != expect:
-            raise Unavailable(f"{method} {path} as {person} answered {answer.status_code}: {answer.text}")
-        return answer.json()
-
-    async def follow(self, request_id: str, kind: str, *, times: int = 1) -> None:
-        """Print the entries of a request until it has this many of a kind."""
-        loop = asyncio.get_running_loop()
-        end = loop.time() + _PATIENCE
-        while loop.time() < end:
-            timeline = await self.call("olivia", "GET", f"requests/{request_id}/timeline/?limit=500", expect=200)
-            for item in timeline["items"]:
-                chain = "delivery" if item["kind"].startswith("notif") else "audit"
-                if (request_id, chain, item["chain_seq"]) not in self.told:
-                    self.told.add((request_id, chain, item["chain_seq"]))
-                    _tell(item)
-            if sum(1 for item in timeline["items"] if item["kind"] == kind) >= times:
-                return
-            await asyncio.sleep(0.1)
-        raise Unavailable(f"the request has no entry {kind!r} after {_PATIENCE:.0f} seconds")
 
 
 async def play(settings: Settings, where: dict[str, Any], *, hour: float, stay: bool) -> None:
@@ -100,6 +52,7 @@ async def play(settings: Settings, where: dict[str, Any], *, hour: float, stay: 
         folder = None if where["mailbox"] is None else settings.home / "mailbox"
         story = Story(http=http, tokens=who, mails=folder)
         await _story(story, hour)
+        await agent_asks(story, settings, where["api"])
         await _leave_open(story)
         _summary(where, who)
         await _addresses(settings)
@@ -118,28 +71,28 @@ async def _story(story: Story, hour: float) -> None:
     blueprint = _in_seconds(_read("expense.json"), hour)
     template = await story.call("olivia", "POST", "process-templates/", blueprint, expect=201)
     await story.call("olivia", "POST", f"process-templates/{template['id']}/publish/", expect=200)
-    _say("olivia", f"publishes the blueprint {template['name']!r} {template['version']}")
+    say("olivia", f"publishes the blueprint {template['name']!r} {template['version']}")
     body = {
         "template": blueprint["name"],
         "title": "Trade fair stand, Berlin",
         "input": {"amount": "7250.00", "department": "sales", "purpose": "Stand and travel"},
     }
     request = await story.call("rita", "POST", "requests/", body, expect=201)
-    _say("rita", f"asks for approval: {request['id']}")
+    say("rita", f"asks for approval: {request['id']}")
     await story.follow(request["id"], "escalated")
     await story.follow(request["id"], "reminded", times=3)
-    task = await _task_of(story, "dana", request["id"])
+    task = await task_of(story, "dana", request["id"])
     late = await story.http.post(
         f"/api/v1/workflow/tasks/{task['id']}/decide/",
         json={"decision": "approve"},
         headers={"Authorization": f"Bearer {story.tokens['max']}"},
     )
-    _say("max", f"tries to approve too late and is refused ({late.status_code}): {late.json()['detail']}")
+    say("max", f"tries to approve too late and is refused ({late.status_code}): {late.json()['detail']}")
     await story.call(
         "dana", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve", "comment": "Go."}, expect=200
     )
     await story.follow(request["id"], "task_opened", times=2)
-    task = await _task_of(story, "carla", request["id"])
+    task = await task_of(story, "carla", request["id"])
     await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
     await story.follow(request["id"], "completed")
     await _proof(story, request["id"])
@@ -151,9 +104,9 @@ async def _nobody_answers(story: Story, template: str) -> None:
     out.print("\nA second request. Neither Max nor Dana answers, so it escalates to Carla.\n")
     body = {"template": template, "title": "Team dinner", "input": {"amount": "480.00", "department": "sales"}}
     request = await story.call("rita", "POST", "requests/", body, expect=201)
-    _say("rita", f"asks for approval: {request['id']}")
+    say("rita", f"asks for approval: {request['id']}")
     await story.follow(request["id"], "escalated", times=2)
-    task = await _task_of(story, "carla", request["id"])
+    task = await task_of(story, "carla", request["id"])
     await story.call("carla", "POST", f"tasks/{task['id']}/decide/", {"decision": "approve"}, expect=200)
     await story.follow(request["id"], "completed")
     await _proof(story, request["id"])
@@ -176,7 +129,7 @@ async def _mails(story: Story) -> None:
     if story.mails is None:
         return
     loop = asyncio.get_running_loop()
-    end = loop.time() + _PATIENCE
+    end = loop.time() + PATIENCE
     while True:
         mails = Mailbox(folder=story.mails).mails()
         if any(mail.subject == "Approved: Team dinner" for mail in mails):
@@ -188,11 +141,6 @@ async def _mails(story: Story) -> None:
     for mail in mails:
         at, to = f"{mail.received_at:%H:%M:%S}", ", ".join(mail.to)
         out.print(f"[dim]{at}[/dim]  {to:24} {escape(mail.subject)}", soft_wrap=True)
-
-
-async def _task_of(story: Story, person: str, request_id: str) -> dict[str, Any]:
-    answer = await story.call(person, "GET", f"tasks/?assignee=me&status=open&request_id={request_id}", expect=200)
-    return dict(answer["items"][0])
 
 
 def _undoable(blueprint: dict[str, Any]) -> dict[str, Any]:
@@ -217,51 +165,6 @@ def _in_seconds(blueprint: dict[str, Any], hour: float) -> dict[str, Any]:
 
 def _read(name: str) -> Any:
     return json.loads((BLUEPRINTS / name).read_text())
-
-
-def _say(person: str, what: str) -> None:
-    out.print(f"[bold cyan]{person:>9}[/bold cyan]  {what}", soft_wrap=True)
-
-
-def _tell(item: dict[str, Any]) -> None:
-    at = datetime.fromisoformat(item["at"]).strftime("%H:%M:%S.%f")[:-4]
-    actor = item["actor"].removeprefix("user:")
-    out.print(
-        f"[dim]{at}[/dim] [bold cyan]{actor:>9}[/bold cyan]  [yellow]{item['kind']:<13}[/yellow] "
-        f"{item['stage'] or '':<16}  {escape(words_of(item['kind'], item['detail']))}".rstrip(),
-        soft_wrap=True,
-    )
-
-
-def words_of(kind: str, detail: dict[str, Any]) -> str:
-    """Describe an entry in words."""
-    told = detail.get("to")
-    people = ", ".join(_person(one) for one in told) if isinstance(told, list) else _person(str(told or ""))
-    match kind:
-        case "task_opened":
-            return f"{_person(detail['assignee'])} is asked"
-        case "reminded":
-            return f"{people}: a reminder"
-        case "notified":
-            return f"a mail to {people}: {_MAILS.get(detail['event'], detail['event'])}"
-        case "sla_warning":
-            return "the deadline is near"
-        case "sla_breached":
-            return "the deadline has passed"
-        case "escalated":
-            moved = f"from {_person(detail['before']['assignee'])} to {_person(detail['after']['assignee'])}"
-            return ": ".join(part for part in (moved, detail.get("why")) if part)
-        case "decided":
-            return ": ".join(part for part in (detail["decision"], detail.get("why")) if part)
-        case "routed":
-            why = "no condition holds" if detail["condition"] == "default" else detail["condition"]
-            return f"on to {told!r}: {why}"
-        case _:
-            return str(detail.get("outcome") or detail.get("result") or "")
-
-
-def _person(one: str) -> str:
-    return one.removeprefix("user:").capitalize()
 
 
 async def _leave_open(story: Story) -> None:

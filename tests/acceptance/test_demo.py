@@ -1,4 +1,4 @@
-"""`placet demo` as somebody runs it in a terminal: its addresses log in once each, and nothing of it is left behind."""
+"""`placet demo` as somebody runs it in a terminal: its agent, its addresses, and that nothing of it is left behind."""
 
 from __future__ import annotations
 
@@ -20,9 +20,21 @@ from tests.processes import BIN, descendants
 from tests.waiting import PATIENCE, poll
 
 ADDRESS = re.compile(r"^\s+(\w+), \S.*?(http://\S+/login/\S+)", re.MULTILINE)
+LINE = re.compile(r"^ +(agent|max)  \S")
 ASKED = {"Max": "max", "Rita": "rita", "Carla": "carla", "Olivia": "olivia"}
 _PATIENCE = 3 * PATIENCE  # it starts an engine, and plays a story of seconds
 _CTRL_C = b"\x03"
+# How the agent's chapter goes, line by line: who, what they do, and what a line says.
+AGENT = (
+    ("agent", "ask_for_approval:", "PENDING. Nobody has decided yet"),
+    ("agent", "claim_action:", "CLAIM REFUSED: the request is not approved."),
+    ("max", "opens 'Pay invoice 4711' in his inbox", "amount 82000.00, invoice 4711"),
+    ("max", "presses Approve", ""),
+    ("agent", "wait_for_approval:", "APPROVED. Before you carry the action out, call claim_action"),
+    ("agent", "claim_action (820,000 in place of 82,000):", "CLAIM REFUSED: people approved another action"),
+    ("agent", "claim_action (exactly what was approved):", "CLAIMED. The approval of request"),
+    ("agent", "claim_action (the same once more):", "CLAIM REFUSED: the approval was used before, and holds once."),
+)
 
 
 class Terminal:
@@ -107,12 +119,18 @@ def ends(terminal: Terminal, told: Callable[[], None], temporary: Path) -> int:
     return terminal.process.wait()
 
 
-def test_each_address_of_the_demo_logs_its_person_in_once_and_ctrl_c_ends_everything(
+def test_the_demo_tells_of_an_agent_and_each_address_logs_its_person_in_once_and_ctrl_c_ends_everything(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     said = terminal.until("Press Ctrl-C to stop.")
     addresses = dict(ADDRESS.findall(said))
     assert addresses.keys() == ASKED.keys(), said[-3000:]
+    told = [line for line in said.partition("An agent asks through MCP")[2].splitlines() if LINE.match(line)]
+    assert len(told) == len(AGENT), told
+    for line, (who, what, says) in zip(told, AGENT, strict=True):
+        assert line.strip().startswith(f"{who}  {what}"), line
+        assert says in line
+    assert "Pay invoice 4711: approved once, claimed once. The audit chain" in said
     for name, person in ASKED.items():
         with httpx.Client(trust_env=False, timeout=PATIENCE) as browser:
             opened = browser.get(addresses[name])

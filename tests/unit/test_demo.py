@@ -8,7 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from cli.commands.demo import _OPEN, Story, _leave_open, words_of
+from cli.commands.demo import _OPEN, _leave_open
+from cli.demo.agent import PAYMENT
+from cli.demo.story import Story, words_of
 from placet.proofs import check
 from tests.gallery import ACTIONS, children, people
 from tests.unit.core import START
@@ -29,6 +31,8 @@ from tests.unit.core import START
         ("routed", {"to": "yes", "condition": "default"}, "on to 'yes': no condition holds"),
         ("stage_settled", {"result": "approved"}, "approved"),
         ("completed", {"outcome": "approved"}, "approved"),
+        ("claimed", {"action_digest": "af"}, "the approved action, once"),
+        ("claim_refused", {"failure": "digest_mismatch"}, "another action than the approved one"),
     ],
 )
 def test_an_entry_is_told_in_words(kind: str, detail: dict[str, Any], words: str) -> None:
@@ -61,3 +65,7 @@ async def test_what_the_demo_leaves_open_says_what_it_is_about_and_its_first_dec
         assert check(blueprint, directory=people(), actions=ACTIONS, children=children(START)).ok
     asked = [body["title"] for path, body in story.sent if path == "requests/"]
     assert asked == [title for requests in _OPEN.values() for title, _ in requests]
+
+
+def test_the_process_that_the_demos_agent_asks_by_is_sound() -> None:
+    assert check(PAYMENT, directory=people(), actions=ACTIONS, children=children(START)).ok

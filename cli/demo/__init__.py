@@ -1,0 +1,1 @@
+"""The chapters of `placet demo`, and how they are told."""
