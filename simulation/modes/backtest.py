@@ -29,7 +29,7 @@ from placet.nodes.registry import type_at
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from placet.sentences import sentence
-from simulation.report.comparison import TimelineEvent, lines_of, side_by_side
+from simulation.report.comparison import TimelineEvent, before_claims, lines_of, side_by_side
 from simulation.report.costs import Prices, price, usage_in, with_catalog
 from simulation.report.result import json_value, milliseconds
 from simulation.run.driver import EventSource, ReadDirectory, Trace, directory_reader, drive, opening_for
@@ -237,7 +237,7 @@ def both_timelines(candidate: Candidate, case: Case, *, until: datetime | None =
     after = lines_of(trace.entries, trace.started_at) if trace is not None else ()
     return {
         "row": json_value(row),
-        "timelines": json_value(side_by_side(lines_of(case.entries, case.started_at), after)),
+        "timelines": json_value(side_by_side(lines_of(before_claims(case.entries), case.started_at), after)),
     }
 
 

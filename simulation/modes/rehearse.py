@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 
 from activities.action_runner import QUEUE_SUFFIX
 from placet.engine import machine
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import Opening
 from placet.plan.plan import Plan
 from placet.sentences import sentence
@@ -176,6 +177,7 @@ async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, 
     recorders = Recorders(prepared.people, RESPONSE_TIMEOUT)
     task_queue = f"rehearsal-{scenario.request_id}"
     time = VirtualTime(engine.client)
+    asked = prepared.action_from(datetime.now(UTC))
     async with AsyncExitStack() as workers:
         await workers.enter_async_context(
             approval_worker(
@@ -191,7 +193,7 @@ async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, 
             await workers.enter_async_context(
                 Worker(engine.client, task_queue=queue, activities=[recorders.run_action])
             )
-        handle = await _start(time, prepared, task_queue)
+        handle = await _start(time, prepared, task_queue, asked)
         runner = RehearsalRunner(time, recorders, tell)
         try:
             # Not by a query: one that meets a workflow task with a local activity splits that task, and the
@@ -201,7 +203,7 @@ async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, 
                 raise TimeoutError("the engine did not start the request in time")
             start = log.started_at or datetime.now(UTC)
             # In a thread, here as above and below: seconds of work in the core must not delay the engine's tasks.
-            restarted = PreparedScenario(replace(scenario, start=start))
+            restarted = PreparedScenario(replace(scenario, start=start, action=asked))
             simulated = await asyncio.to_thread(restarted.simulate)
             prepared.warnings += [told for told in restarted.warnings if told not in prepared.warnings]
             limit_reached = bound_of(simulated)
@@ -217,7 +219,9 @@ async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, 
         )
 
 
-async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str) -> Handle:
+async def _start(
+    time: VirtualTime, prepared: PreparedScenario, task_queue: str, asked: BoundAction | None
+) -> Handle:
     scenario, plan = prepared.scenario, prepared.plan
     opening: Opening = opening_for(
         plan,
@@ -228,6 +232,7 @@ async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str)
         request_id=scenario.request_id,
         title=scenario.title,
         read_directory=prepared.read_directory,
+        action=asked,
     )
     return await time.client.start_workflow(
         ApprovalWorkflow.run,

@@ -21,7 +21,7 @@ from placet.errors import PlacetError
 from placet.sentences import sentence, shortened
 from simulation.modes.backtest import Case
 from simulation.modes.explore import simulation_of, trace_warnings
-from simulation.report.comparison import ComparedLine, lines_of, side_by_side
+from simulation.report.comparison import ComparedLine, before_claims, lines_of, side_by_side
 from simulation.report.costs import price, usage_in
 from simulation.report.prediction import predicted_from_history, predicted_from_rule
 from simulation.report.result import Prediction, SimulationResult, json_value, milliseconds
@@ -108,7 +108,7 @@ def what_if(
     people, simulated = replay_with(prepared.approver_model())
     trace = simulated.trace
     predicted = _predicted(prepared, trace, people, lambda approver_model: replay_with(approver_model)[1].trace)
-    was = lines_of(case.entries, case.started_at)
+    was = lines_of(before_claims(case.entries), case.started_at)
     now_lines = lines_of(trace.entries, trace.started_at)
     called = tuple(checked_calls(simulated))
     warnings = [*prepared.warnings, *trace_warnings(trace), *payload_warnings(prepared.blueprint, called)]

@@ -26,7 +26,9 @@ _SAME_MOMENT = timedelta(milliseconds=500)
 # somebody reached Placet, and who was passed over, since whom the task went to stands beside that.
 _UNTOLD = frozenset({"content_digest", "title", "via", "actor_type", "choice"})
 # What a simulated request need not have, and which is told only where both have it.
-_OF_REAL_REQUESTS = frozenset({"signature", "created_from", "parent"})
+_OF_REAL_REQUESTS = frozenset({"signature", "created_from", "parent", "action", "action_digest", "principal"})
+# What became of an approved action, after the end of the request for people.
+_OF_CLAIMS = frozenset({"claimed", "claim_refused", "claim_expired"})
 
 _MOMENT = re.compile(r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$")
 
@@ -63,6 +65,11 @@ class ComparedLine:
     def about(self) -> tuple[str, str, str | None]:
         """Kind, actor and stage, by which two timelines are aligned."""
         return (self.kind, self.actor, self.stage)
+
+
+def before_claims(entries: Sequence[TimelineEvent]) -> list[TimelineEvent]:
+    """Return the entries of a request without those about the claim of its action, which a replay does not repeat."""
+    return [entry for entry in entries if entry.task_id is not None or entry.kind not in _OF_CLAIMS]
 
 
 def lines_of(entries: Sequence[TimelineEvent], start: datetime) -> tuple[ComparedLine, ...]:

@@ -272,6 +272,8 @@ def sentence(entry: Entry) -> str:
         "resubmitted": lambda: f"{who} resubmits, round {detail.get('round')}",
         "stage_settled": lambda: ": ".join(filter(None, (f"{entry.stage} is {detail.get('result')}", why_of(detail)))),
         "routed": lambda: f"at {detail.get('node')}: {detail.get('condition')}, on to {detail.get('to')}",
+        "claim_refused": lambda: f"{who} claims another action than the approved one",
+        "claim_expired": lambda: "the time to claim the approved action is over",
         "completed": lambda: f"ends: {detail.get('outcome')}",
     }.get(entry.kind)
     if sentence_of is not None:

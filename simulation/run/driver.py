@@ -15,6 +15,7 @@ from placet.audit.chain import Entry
 from placet.definition.assignees import person_id
 from placet.directory import Directory, people_reached
 from placet.engine import machine
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import DirectoryRead, Event, NamesPerson, Opening
 from placet.engine.state import Notification, State, Transition
 from placet.errors import PlacetError
@@ -141,10 +142,12 @@ def drive(
     read_directory: ReadDirectory | None = None,
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
+    until_claimed: bool = False,
 ) -> Trace:
     """Run one request from its opening to its end; `opening.directory_at` is the time at which it starts.
 
-    `read_directory` reads the directory (by default, the one that the opening carries).
+    `read_directory` reads the directory (by default, the one that the opening carries). With `until_claimed` the run
+    goes on after an approval until its action is claimed, or can no longer be.
     """
     start = opening.directory_at
     state = machine.opening_state(plan, opening, start)
@@ -158,6 +161,7 @@ def drive(
         read_directory=read_directory,
         horizon=horizon,
         most_entries=most_entries,
+        until_claimed=until_claimed,
     )
 
 
@@ -172,6 +176,7 @@ def resume(
     read_directory: ReadDirectory | None = None,
     horizon: timedelta = HORIZON,
     most_entries: int = MOST_ENTRIES,
+    until_claimed: bool = False,
 ) -> Trace:
     """Continue a request from a state at `now`; `begin` is its opening where it has not begun."""
     runner = _RequestRunner(plan, state, now, read_directory)
@@ -181,7 +186,7 @@ def resume(
     visited_tasks = 0
     if begin is not None:
         runner.begin(begin)
-    while runner.state.status == "pending":
+    while runner.state.status == "pending" or (until_claimed and runner.state.claimable):
         visited_tasks += len(runner.state.tasks)
         if len(runner.entries) >= most_entries or visited_tasks > MOST_VISITED_TASKS:
             stopped = "entries"
@@ -200,7 +205,7 @@ def resume(
             stopped = "waiting"
             break
         if moment - start > horizon:
-            stopped = "horizon"
+            stopped = "horizon" if runner.state.status == "pending" else None
             break
         runner.now = moment
         if planned is None:
@@ -299,6 +304,7 @@ def opening_for(
     title: str = "Simulation",
     read_directory: ReadDirectory | None = None,
     parent: str | None = None,
+    action: BoundAction | None = None,
 ) -> Opening:
     """Return the opening of a simulated request, with the part of the directory that it can reach."""
     look = read_directory or directory_reader(plan, people)
@@ -310,6 +316,7 @@ def opening_for(
         directory=look((requester,), given),
         directory_at=start,
         parent=parent,
+        action=action,
         secret=_SECRET,
         titled=True,
     )

@@ -66,6 +66,7 @@ class RequestLog:
     actions: dict[str, WithheldAction] = field(default_factory=dict)
     started_at: datetime | None = None
     ended: bool = False
+    claimable: bool = False  # it has ended for people, and waits for the claim of its action
 
     def __post_init__(self) -> None:
         self._changed = asyncio.Condition()
@@ -107,6 +108,7 @@ class RequestLog:
             self.tasks.update((task.id, task) for task in recording.tasks)
             self.started_at = recording.started_at
             self.ended = recording.status != "pending"
+            self.claimable = recording.claim is not None and recording.claim.status == "open"
             self._changed.notify_all()
 
     def expect(self, simulated: SimulatedRun) -> None:

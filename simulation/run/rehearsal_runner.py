@@ -27,6 +27,7 @@ from placet.engine.events import (
     AskQuestion,
     Attach,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -81,6 +82,7 @@ _UPDATES: dict[type[Any], Any] = {
     Attach: ApprovalWorkflow.attach,
     Withdraw: ApprovalWorkflow.withdraw,
     Happened: ApprovalWorkflow.happened,
+    ClaimAction: ApprovalWorkflow.claim_action,
 }
 
 
@@ -325,12 +327,15 @@ class RehearsalRunner:
         request.applied_events.append(replace(applied, refused=refused))
 
     async def _finish(self, request: _RunningRequest, limit: timedelta) -> None:
-        """Let the last due timers fire; a request that has ended waits only for actions that still run."""
+        """Let the last due timers fire; a request that has ended waits only for actions that still run.
+
+        One whose action could still be claimed when the rehearsal was stopped is left as it is.
+        """
         if not request.log.ended:
             last = min(request.simulated.trace.duration, limit - request.offset)
             await self._forward(request, request.start + last + AFTER_THE_LAST)
             await request.until(request.simulated.trace.seq_at(last))
-        elif not request.closed:
+        elif not request.closed and not request.log.claimable:
             kinds = [entry.kind for entry in request.log.entries]
             if kinds.count("action_started") > sum(kinds.count(k) for k in _ACTION_ENDED):
                 await self._forward(request, request.start + request.simulated.trace.duration + _RUNNING_OUT)

@@ -107,6 +107,7 @@ async def scenario_of(
         requester=requester_id,
         start=start,
         given=given,
+        action=spec.action,
         script=spec.script,
         past=await database.read(read_past, name, now),
         decide_after=spec.decide_after,

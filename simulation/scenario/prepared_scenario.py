@@ -11,6 +11,7 @@ from typing import Any
 
 from placet.definition.model import ProcessDefinition
 from placet.directory import Directory, Person
+from placet.engine.bound_action import BoundAction, exact_numbers
 from placet.engine.evaluation_context import requester_facts
 from placet.engine.input import accept_input
 from placet.engine.state import ChildCall
@@ -31,6 +32,7 @@ from simulation.run.driver import (
     opening_for,
 )
 from simulation.scenario.approver_model import RULE, ApproverModel, Sample, SampledApprovers
+from simulation.scenario.asked_action import AskedAction
 from simulation.scenario.past import ResponseTime
 from simulation.scenario.samples import sample_input
 from simulation.scenario.scenario import Scenario, compiled_of
@@ -65,11 +67,17 @@ class PreparedScenario:
                     )
                 )
         self.given: dict[str, Any] = accept_input(self.plan, raw)
+        self.action_from(scenario.start)
         self._check_script()
         if self.people.get(scenario.requester) is None:
             self.warnings.append(
                 sentence("the requester user:{requester} is not in the directory", requester=scenario.requester)
             )
+
+    def action_from(self, start: datetime) -> BoundAction | None:
+        """Return the action of a request that starts then, if it asks for one; raises InputInvalid."""
+        action = self.scenario.action
+        return action.bound(start) if isinstance(action, AskedAction) else action
 
     def _check_script(self) -> None:
         """Raise InputInvalid where a script line names a stage, action or event that the process does not have."""
@@ -83,6 +91,12 @@ class PreparedScenario:
             raise InputInvalid(
                 "The script names stages, actions or events that this process does not have.", problems=tuple(problems)
             )
+        for number, line in enumerate(self.scenario.script):
+            if line.do == "claim_action" and self.scenario.action is None:
+                raise InputInvalid.at(
+                    f"/script/{number}/do", 'the simulated request asks for no action to claim; give it an "action"'
+                )
+            exact_numbers(line.parameters, f"/script/{number}/parameters")
 
     @cached_property
     def persons(self) -> dict[str, str]:
@@ -141,6 +155,7 @@ class PreparedScenario:
             request_id=scenario.request_id,
             title=scenario.title,
             read_directory=self.read_directory,
+            action=self.action_from(scenario.start),
         )
         lines = tuple(scenario.script) if event_source is None else ()
         if event_source is None:
@@ -167,6 +182,7 @@ class PreparedScenario:
             read_directory=self.read_directory,
             horizon=scenario.horizon,
             most_entries=most_entries or scenario.most_entries,
+            until_claimed=True,
         )
         if lines and isinstance(event_source, ScriptedPeople):
             self.warnings += [said for said in event_source.unused_lines() if said not in self.warnings]

@@ -10,6 +10,7 @@ from typing import Any
 from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
 from placet.directory import Directory
+from placet.engine.bound_action import BoundAction
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child, Plan
 from simulation.report.costs import Prices
@@ -18,6 +19,7 @@ from simulation.run.driver import (
     MOST_ENTRIES,
 )
 from simulation.scenario.approver_model import Sample
+from simulation.scenario.asked_action import AskedAction
 from simulation.scenario.past import NoPast, Past
 from simulation.scenario.script import ScriptLine
 
@@ -43,6 +45,8 @@ class Scenario:
     requester: str
     start: datetime
     given: Mapping[str, Any] | None = None
+    # What a machine asks for, up to some time after the start or up to a moment; None where it is for no action.
+    action: AskedAction | BoundAction | None = None
     script: Sequence[ScriptLine] = ()
     past: Past = field(default_factory=NoPast)  # from which response times are drawn
     decide_after: timedelta | None = None

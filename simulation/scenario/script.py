@@ -5,7 +5,8 @@ who has a task of that stage decides it so many hours after it was opened. `by` 
 `{"at_hours": 5, …}` counts from the start of the request instead. `do` is `decide` (the default), `comment`,
 `withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, `undo` (its `after_hours` counts
 from the decision), `add_approver`, `ask` (a question to the requester), `answer_question` (its `after_hours` counts
-from the question), `remind`, or `wait` (the stage is left alone). Other lines set the results of what is not run: an
+from the question), `remind`, `claim_action` (the approved action of the request, or one with other `parameters`; its
+`after_hours` counts from the approval), or `wait` (the stage is left alone). Other lines set the results of what is not run: an
 action will `answer` (with an `output`) or `fail`, an outside event will `happen`, or `wait` and never come
 (simulation.world.answers). The approver model decides all other tasks (simulation.scenario.approver_model); by default
 everyone approves.
@@ -57,6 +58,7 @@ class ScriptLine(Model):
         "ask",
         "answer_question",
         "remind",
+        "claim_action",
         "wait",
         "answer",
         "fail",
@@ -74,6 +76,7 @@ class ScriptLine(Model):
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None  # the new title of a resubmission
     input: dict[str, Any] | None = None
     output: dict[str, Any] | None = None
+    parameters: dict[str, Any] | None = None  # those of the action that is claimed, in place of the approved ones
     times: Annotated[int, Field(ge=1, le=1000)] | None = None
 
     @model_validator(mode="before")
@@ -99,6 +102,8 @@ class ScriptLine(Model):
             )
         if self.output is not None and self.do not in {"answer", "happen"}:
             raise ValueError('"output" needs "do": "answer" (for an action) or "do": "happen" (for an event)')
+        if self.parameters is not None and self.do != "claim_action":
+            raise ValueError('"parameters" needs "do": "claim_action": the claim of an action with these parameters')
         if self.do == "comment" and not (self.comment and self.by):
             raise ValueError('a line that comments needs "by" and "comment"')
         if self.do in _SAYS and not self.comment:

@@ -17,6 +17,7 @@ from placet.sentences import sentence, shortened
 from simulation.report.costs import Prices
 from simulation.scenario import aliases
 from simulation.scenario.approver_model import Sample
+from simulation.scenario.asked_action import AskedAction
 from simulation.scenario.script import MOST_LINES, ScriptLine
 
 Mode = Literal["explore", "rehearse", "replay", "backtest", "shadow"]
@@ -40,7 +41,7 @@ class SimulationSpec(Model):
     """The JSON body of a request for a simulation.
 
     explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
-    request; optionally `input`, `requester`, `script`, and `sample` for sampled approvers. replay: `request_id`, and
+    request; optionally `input`, `action`, `requester`, `script`, and `sample` for sampled approvers. replay: `request_id`, and
     what to change: another blueprint or version, a `patch`, a `script`. backtest, shadow: `template` names the process
     whose requests are compared (default: the candidate's name); `blueprint`, `patch` or `version` give the candidate
     (default: the newest published version); `request_ids` selects requests. A shadow runs `for_hours`; with 0 it
@@ -55,6 +56,7 @@ class SimulationSpec(Model):
     request_id: Name | None = None
     request_ids: Annotated[tuple[Name, ...], Field(max_length=MOST_NAMED)] = ()
     input: dict[str, Any] | None = None
+    action: AskedAction | None = None
     requester: Name | None = None
     script: Annotated[tuple[ScriptLine, ...], Field(max_length=MOST_LINES), BeforeValidator(aliases.script_lines)] = ()
     prices: Prices = Field(default_factory=Prices)
@@ -137,6 +139,7 @@ def parse_spec(raw: object) -> SimulationSpec:
             "": SimulationSpec,
             "script": ScriptLine,
             "patch": Operation,
+            "action": AskedAction,
             "prices": Prices,
             "sample": Sample,
         }
@@ -152,6 +155,10 @@ def parse_spec(raw: object) -> SimulationSpec:
         raise InputInvalid(
             sentence("{value}: {message}", value=first.pointer or "/", message=first.message), problems=problems
         ) from None
+    if spec.action is not None:
+        spec.action.bound(spec.starts_at or _EARLIEST)
+        if spec.mode not in {"explore", "rehearse"}:
+            raise InputInvalid.at("/action", '"action" applies to explore and rehearse only')
     if spec.mode == "replay" and spec.request_id is None:
         raise InputInvalid.at("/request_id", 'a replay needs "request_id", the id of the request to simulate again')
     if spec.sample is not None and spec.mode not in {"explore", "rehearse"}:

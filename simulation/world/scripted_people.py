@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
+from placet.engine.bound_action import exact_numbers
 from placet.engine.events import (
     Actor,
     AddApprover,
     AnswerQuestion,
     AskQuestion,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -65,15 +67,20 @@ class ScriptedPeople:
             if line.do in {"wait", *OUTSIDE} or (index,) in self.done:
                 continue
             why = "nothing that it applies to occurred"
+            if line.do == "claim_action":
+                why = "the request was not approved, or its action was claimed before"
             if line.person is not None and line.do in ON_TASKS | BESIDE:
                 why = f"{line.person} never had a task" + (f" of {line.on}" if line.on else "")
             yield f"line {index + 1} of the script was not used: {why}"
 
     def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
+        yield from self._claims(state, now)
+        if state.claimable:
+            return
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
         open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []
         for index, line in enumerate(self.lines):
-            if line.do not in OUTSIDE and self.done.get((index,), 0) < line.at_most:
+            if line.do not in OUTSIDE | {"claim_action"} and self.done.get((index,), 0) < line.at_most:
                 yield from self._of_line(state, line, index, open_tasks, min(returned, default=None), now)
         for task in open_tasks:
             yield from self._default_decision(task, now)
@@ -86,6 +93,23 @@ class ScriptedPeople:
             mark = ("resubmit", state.round)
             if mark not in self.done:
                 yield PlannedEvent(at=max(at, now), event=Resubmit(by=Actor(person=state.requester)), mark=mark)
+
+    def _claims(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
+        """Yield the claims of the request's action, those that count from the approval once there is one."""
+        for index, line in enumerate(self.lines):
+            action = state.action
+            if line.do != "claim_action" or action is None or self.done.get((index,), 0) >= line.at_most:
+                continue
+            if line.at_hours is not None:
+                at = state.started_at + timedelta(hours=line.at_hours)
+            elif state.claimable and state.ended_at is not None:
+                at = state.ended_at + timedelta(hours=line.after_hours or 0)
+            else:
+                continue
+            if line.parameters is not None:
+                action = replace(action, parameters=exact_numbers(line.parameters, ""))
+            by = Actor(person=line.person or state.requester)
+            yield PlannedEvent(at=max(at, now), event=ClaimAction(by=by, digest=action.digest), mark=(index,))
 
     def _of_line(  # noqa: PLR0917 - a line and where the request stands
         self,

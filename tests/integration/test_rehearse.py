@@ -15,6 +15,7 @@ from placet.directory import Absence, Directory, Person
 from simulation.modes.explore import explore
 from simulation.modes.rehearse import RehearsalEngine, rehearse
 from simulation.scenario.approver_model import Sample
+from simulation.scenario.asked_action import AskedAction
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.engine import SharedEngine
@@ -113,6 +114,33 @@ async def test_what_the_core_refuses_the_workflow_refuses(stage: RehearsalEngine
     assert found.extra["differences"] == []
     assert [r["by"] for r in found.refused] == ["user:ann"]
     assert found.outcome == "withdrawn"
+
+
+@pytest.mark.parametrize(
+    ("lines", "kinds", "refused"),
+    [
+        (
+            [{"at_hours": 1}, {"after_hours": 1, "parameters": {"amount": 820000}}, {"after_hours": 2}],
+            ["completed", "claim_refused", "claimed"],
+            ["user:rita"],  # before the approval
+        ),
+        ([], ["completed", "claim_expired"], []),
+    ],
+)
+async def test_claims_of_an_action_are_rehearsed_as_the_core_foresees(
+    stage: RehearsalEngine, lines: list[dict[str, Any]], kinds: list[str], refused: list[str]
+) -> None:
+    action = AskedAction(type="payment", target="DE02", parameters={"amount": 82000}, expires_after_hours=30)
+    claims = [{"do": "claim_action", **line} for line in lines]
+    script = parse_script([*claims, {"on": "Stage 1", "decision": "approve", "after_hours": 10}])
+    scenario = ask(blueprint({}), script=script, action=action)
+    found = await rehearse(stage, scenario)
+    assert found.extra["differences"] == []
+    assert [step.kind for step in found.execution_path][-len(kinds) :] == kinds
+    assert [one["by"] for one in found.refused] == refused
+    described = await stage.client.get_workflow_handle(scenario.request_id).describe()
+    assert described.status is not None
+    assert described.status.name == "COMPLETED"
 
 
 async def test_a_request_that_stays_open_is_ended_with_the_rehearsal(stage: RehearsalEngine) -> None:
