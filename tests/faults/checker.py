@@ -16,7 +16,7 @@ from activities.notifications.channels.channel import Message
 from placet.audit.chain import Entry, first_bad, genesis, moment
 from placet.engine.recording import Recording
 from placet.engine.state import Notification
-from placet.errors import AlreadyDecided, Ended, Gone, PlacetError
+from placet.errors import AlreadyDecided, ClaimRefused, Ended, Gone, PlacetError
 from storage.recording.recipients import ASKING
 from storage.recording.verify import verify_rows
 from tests.faults.engine import Run, Task
@@ -91,6 +91,7 @@ class Checker:
             known.recording[run.run_id, activity] = recording.seq
             self._escalations(run.workflow_id, known.entries)
             self._standing(run.workflow_id, known.entries)
+            self._claims(run.workflow_id, known.entries)
         for activity, _, _ in task.results:
             seq = known.recording.pop((run.run_id, activity), None)
             if seq is not None:
@@ -141,6 +142,9 @@ class Checker:
         kinds = {e.kind for e in self.known.get(call.request_id, Known()).entries}
         if isinstance(error, Ended) and not kinds & set(_ENDINGS):
             raise Violation(f"{call.key} was refused since the request has ended, and it has not")
+        if isinstance(error, ClaimRefused) and error.failure == "already_claimed":
+            if not self._claimed(call.request_id):
+                raise Violation(f"{call.key} was refused since the action was claimed, and it was not")
         if isinstance(error, AlreadyDecided):
             closed = [
                 e
@@ -149,6 +153,23 @@ class Checker:
             ]
             if not closed:
                 raise Violation(f"{call.key} was refused since the task is decided, and it is not")
+
+    def told_of_claim(self, call: Call) -> None:
+        """Of all callers at most one is told that the claim is theirs, which history holds, for what was approved."""
+        if self._world.stale:
+            return
+        claimed = self._claimed(call.request_id)
+        if not call.claims[-1]:
+            if any(call.claims):
+                raise Violation(f"{call.key} was told that it has the claim, and then that it has not")
+            return
+        if len(claimed) != 1 or claimed[0].detail["action_digest"] != call.event.digest:
+            raise Violation(f"{call.key} was told that it has the claim, and history does not hold that")
+        if claimed[0].seq <= call.begun:
+            raise Violation(f"{call.key} was told that it has the claim, which was made before it asked")
+        for other in self._world.callers.calls:
+            if other is not call and other.request_id == call.request_id and any(other.claims):
+                raise Violation(f"{call.key} and {other.key} were both told that they have the claim")
 
     def effects(self, call: Call) -> list[Entry]:
         """List the entries that a call has led to itself."""
@@ -215,6 +236,14 @@ class Checker:
         if set(store.raw(query, request_id)) != held:
             raise Violation(f"the tasks of {request_id} are others in the store than in the workflow")
 
+        claim = state.claim
+        ours = (None, None, None) if claim is None else (claim.status, claim.by, claim.key)
+        query = "SELECT claim_status, claimed_by, claim_key FROM approval_request WHERE id = ?"
+        if store.raw(query, request_id) != [ours]:
+            raise Violation(f"the claim of {request_id} is another in the store than in the workflow")
+        if bool(self._claimed(request_id)) is not (claim is not None and claim.status == "claimed"):
+            raise Violation(f"the claim of {request_id} is another in the chain than in the workflow")
+
     def _outbox(self, request_id: str, known: Known) -> None:
         query = "SELECT key, seq, hash, event, status, person, task_id FROM outbox WHERE request_id = ?"
         rows = {row[0]: row[1:] for row in self._world.store.raw(query, request_id)}
@@ -230,6 +259,25 @@ class Checker:
                 raise Violation(f"the notification {key} is {status} at the end")
             if status == "sent" and _message_id(key, hash_) not in self.sent:
                 raise Violation(f"the notification {key} counts as sent, and nobody got it")
+
+    def _claimed(self, request_id: str) -> list[Entry]:
+        """List the entries of a request that say that its action was claimed."""
+        entries = self.known[request_id].entries if request_id in self.known else []
+        return [e for e in entries if e.kind == "claimed" and e.task_id is None]
+
+    def _claims(self, request_id: str, entries: list[Entry]) -> None:
+        """An action is claimed at most once, after the approval, before it expires, and as it was approved."""
+        action = self._world.actions.get(request_id)
+        for number, entry in enumerate(self._claimed(request_id)):
+            before = entries[: entry.seq - 1]
+            if number:
+                raise Violation(f"the action of {request_id} was claimed a second time")
+            if action is None or entry.detail["action_digest"] != action.digest:
+                raise Violation(f"the claim of {request_id} is for another action than the approved one")
+            if not any(e.kind == "completed" and e.detail["outcome"] == "approved" for e in before):
+                raise Violation(f"the action of {request_id} was claimed and is not approved")
+            if entry.at >= action.expires_at or any(e.kind == "claim_expired" for e in before):
+                raise Violation(f"the action of {request_id} was claimed after it had expired")
 
     def _standing(self, request_id: str, entries: list[Entry]) -> None:
         """Nothing is undone after its time, and a decision stands once, at its time, unless it was undone."""

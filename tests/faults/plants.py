@@ -14,10 +14,10 @@ from temporalio import workflow
 
 from activities.notifications.delivery import message_sender
 from activities.notifications.delivery.channel_delivery import NoLongerNeeded
-from placet.engine import machine, timers
+from placet.engine import claims, machine, timers
 from placet.engine.events import Event
 from placet.engine.state import State, Transition
-from placet.errors import Conflict
+from placet.errors import ClaimFailure, Conflict
 from placet.plan.plan import Plan
 from placet.tasks import decisions
 from storage.queries.notifications import delivery_queue
@@ -186,6 +186,16 @@ def _decisions_stand_early() -> list[Any]:
     return [patch.object(decisions, "next_to_stand", next_to_stand)]
 
 
+def _claims_in_spite_of(*ignored: ClaimFailure) -> Callable[[], list[Any]]:
+    original = claims.claim_failure
+
+    def claim_failure(**given: Any) -> ClaimFailure | None:
+        failure = original(**given)
+        return None if failure in ignored else failure
+
+    return lambda: [patch.object(claims, "claim_failure", claim_failure)]
+
+
 PLANTS: dict[str, Plant] = {
     "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
     "keys-lost": Plant(
@@ -201,6 +211,12 @@ PLANTS: dict[str, Plant] = {
     "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 20),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
     "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),
+    "claims-twice": Plant(
+        "core", "an action is claimed again before the request closes", _claims_in_spite_of("already_claimed"), 3
+    ),
+    "claims-other": Plant(
+        "core", "an action is claimed that nobody has approved", _claims_in_spite_of("digest_mismatch"), 3
+    ),
     "dropped-for-good": Plant(
         "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 40
     ),

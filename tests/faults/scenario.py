@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 from placet.definition.model import parse_definition
 from placet.directory import Directory, Person
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import Opening
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Plan
@@ -18,6 +20,7 @@ MANAGERS: dict[str, str | None] = {"rita": "mo", "mo": "dh", "dh": "ceo", "ceo":
 APPROVERS = ("mo", "dh", "ceo", "ann")
 OPERATOR = "olivia"
 REQUESTER = "rita"
+CLAIMABLE_FOR = timedelta(hours=4)  # from the start of a request
 
 PROCESSES: tuple[dict[str, Any], ...] = (
     {"name": "One step", "process_steps": [{"stage_name": "Manager", "approvers": ["user:mo"], "sla_hours": 8}]},
@@ -91,7 +94,13 @@ def plan_of(number: int) -> Plan:
     return compile_plan(parse_definition(raw), start=START)
 
 
-def start_of(request_id: str, process: int, at: Any) -> Start:
+def action_of(request_id: str, at: datetime) -> BoundAction:
+    """Return the action that a request which starts then asks for."""
+    parameters = {"request": request_id, "amount": 820}
+    return BoundAction(type="payment", target="DE02", parameters=parameters, expires_at=at + CLAIMABLE_FOR)
+
+
+def start_of(request_id: str, process: int, at: Any, *, action: BoundAction | None = None) -> Start:
     """Return what a request starts with, as the API makes it."""
     plan = plan_of(process)
     directory = Directory(people={name: Person(id=name, manager=boss) for name, boss in MANAGERS.items()})
@@ -104,5 +113,6 @@ def start_of(request_id: str, process: int, at: Any) -> Start:
         directory_at=at,
         secret="00" * 16,
         titled=True,
+        action=action,
     )
     return Start(plan=plan, opening=opening, template_id=plan.name)

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from activities.notifications.channels.channel import Message
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import Actor, Decide, Resubmit
 from tests.faults import scenario
 from tests.faults.checker import Checker
@@ -46,7 +47,7 @@ class Seam:
 class World:
     """All processes, the engine, the store and the people of one schedule."""
 
-    def __init__(self, choices: Choices, *, trace: list[str] | None = None) -> None:
+    def __init__(self, choices: Choices, *, for_machines: bool = False, trace: list[str] | None = None) -> None:
         self.choices = choices
         self.trace = trace
         self.loop = VirtualLoop()
@@ -61,6 +62,8 @@ class World:
         self.stale: sqlite3.Connection | None = None  # the complete copy, while an older one stands in for it
         self.copies: list[tuple[sqlite3.Connection, dict[str, int]]] = []
         self.faults = 0
+        self._for_machines = for_machines
+        self.actions: dict[str, BoundAction] = {}  # by request, what each asks for where machines ask
         self._buried: list[asyncio.Future[Any]] = []  # what dead processes wait for
         self.steps = 0
         self.lease = SETTINGS.notify_lease
@@ -135,9 +138,11 @@ class World:
     def run(self) -> None:
         """Let things happen and go wrong, then heal everything; raises Violation."""
         for number in range(1, 1 + REQUESTS if self.choices.happens(0.5) else 2):
-            self.engine.start(
-                scenario.start_of(f"r{number}", self.choices.number(len(scenario.PROCESSES)), self.loop.now)
-            )
+            request_id, at = f"r{number}", self.loop.now
+            if self._for_machines:
+                self.actions[request_id] = scenario.action_of(request_id, at)
+            process = self.choices.number(len(scenario.PROCESSES))
+            self.engine.start(scenario.start_of(request_id, process, at, action=self.actions.get(request_id)))
         for _ in range(STEPS):
             self.step()
         self.heal()
@@ -427,6 +432,11 @@ class World:
         for run in self.engine.open_runs:
             query = "SELECT id, assignee FROM approval_task WHERE request_id = ? AND status = 'open'"
             tasks = self.store.raw(query, run.workflow_id)
+            if self.store.raw("SELECT 1 FROM approval_request WHERE id = ? AND claim_status = 'open'", run.workflow_id):
+                self.callers.begin(
+                    run.workflow_id, clients.claim_for(self, run.workflow_id, f"claim{number}-{run.workflow_id}")
+                )
+                continue
             for task_id, assignee in tasks:
                 key = f"end{number}-{task_id}"
                 by = Actor(person=assignee or "mo")

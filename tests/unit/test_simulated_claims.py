@@ -118,5 +118,5 @@ def test_a_claim_needs_an_action_and_parameters_need_a_claim() -> None:
         parse_script([{"do": "decide", "decision": "approve", "parameters": {}}])
     assert '"claim_action"' in refused.value.problems[0].message
     with pytest.raises(InputInvalid) as refused:
-        PreparedScenario(scenario({"do": "claim_action", "parameters": {"amount": 0.1 + 2**53}}))
+        PreparedScenario(scenario({"do": "claim_action", "parameters": {"amount": 2**53 + 1}}))
     assert refused.value.problems[0].pointer == "/script/0/parameters/amount"

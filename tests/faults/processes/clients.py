@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from sqlalchemy import Connection, select
+from sqlmodel import col
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.decision_tokens import DecisionTokens
@@ -18,6 +20,7 @@ from placet.engine.events import (
     AnswerQuestion,
     AskQuestion,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -31,6 +34,7 @@ from placet.errors import Gone, PlacetError, Unavailable
 from service.engine import client as engine_client
 from storage.recording import outbox
 from storage.recording.outbox import Confirmation
+from storage.tables.approvals import ApprovalRequest
 from tests.faults import scenario
 from tests.faults.processes.database import ProcessDatabase
 from tests.faults.processes.worker import SECRET
@@ -53,6 +57,7 @@ class Call:
     begun: int  # the number of entries in history when it was first sent
     answers: list[tuple[int, Answer]] = field(default_factory=list)  # with the number of entries when it came
     refusals: list[tuple[int, PlacetError]] = field(default_factory=list)
+    claims: list[bool] = field(default_factory=list)  # of an action: whether the caller was told that it is theirs
     given_up: int = 0
 
 
@@ -109,6 +114,8 @@ class Callers:
                 continue
             except Gone as error:
                 call.refusals.append((world.checker.length(call.request_id), error))
+                if isinstance(call.event, ClaimAction) and not await self._told_of_claim(call):
+                    continue
                 return
             except PlacetError as error:
                 call.refusals.append((world.checker.length(call.request_id), error))
@@ -116,6 +123,8 @@ class Callers:
                 return
             call.answers.append((world.checker.length(call.request_id), answer))
             world.checker.answered(call, answer)
+            if isinstance(call.event, ClaimAction) and not await self._told_of_claim(call):
+                continue
             confirmed = Confirmation(request_id=call.request_id, seq=answer.seq, head=answer.head)
             try:
                 await self._database.write(outbox.confirm_all, [confirmed])
@@ -124,10 +133,28 @@ class Callers:
             return
         call.given_up += 1
 
+    async def _told_of_claim(self, call: Call) -> bool:
+        """Tell a caller whether the claim is theirs, as service.claims does; False where the store does not answer."""
+        try:
+            key = await self._database.read(_claim_key, call.request_id)
+        except Unavailable:
+            await asyncio.sleep(1)
+            return False
+        call.claims.append(key == call.key)
+        self._world.checker.told_of_claim(call)
+        return True
+
+
+def _claim_key(connection: Connection, request_id: str) -> str | None:
+    where = col(ApprovalRequest.id) == request_id
+    return connection.execute(select(col(ApprovalRequest.claim_key)).where(where)).scalar_one_or_none()
+
 
 def event_for(world: World, request_id: str, key: str) -> Any:
     """Draw something that somebody wants."""
     choices = world.choices
+    if request_id in world.actions and choices.happens(0.3):
+        return claim_for(world, request_id, key)
     tasks = world.store.raw("SELECT id, assignee, status FROM approval_task WHERE request_id = ?", request_id)
     query = "SELECT id, decided_by FROM approval_task WHERE request_id = ? AND undo_until IS NOT NULL ORDER BY id"
     undoable = world.store.raw(query, request_id)
@@ -155,6 +182,15 @@ def event_for(world: World, request_id: str, key: str) -> Any:
         Resubmit(by=requester, comment=key, title="Another title", key=key),
         Withdraw(by=requester, how="withdrawn", reason=key, key=key),
     )[kind - 5]
+
+
+def claim_for(world: World, request_id: str, key: str) -> ClaimAction:
+    """Draw the claim of a request's action: mostly by its requester, and of the action that people see."""
+    by = scenario.REQUESTER if not world.choices.happens(0.1) else world.choices.one(scenario.APPROVERS)
+    action = world.actions[request_id]
+    if world.choices.happens(0.2):
+        action = replace(action, parameters=action.parameters | {"amount": 8200})
+    return ClaimAction(by=Actor(person=by), digest=action.digest, key=key)
 
 
 def _handed_on(by: Actor, task_id: str, other: str, key: str) -> Any:
