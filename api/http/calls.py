@@ -19,6 +19,7 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from sqlalchemy import Connection
 from starlette.exceptions import HTTPException
 
 from api.access import rule_of
@@ -30,6 +31,7 @@ from api.http.paths import BASE
 from api.http.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
 from placet.errors import (
+    ClaimRefused,
     InputInvalid,
     NotFound,
     NotPermitted,
@@ -42,6 +44,7 @@ from placet.errors import (
 from placet.json_text import read_json
 from service.principal import Principal
 from storage.queries import api_calls
+from storage.recording import metrics
 from storage.tables.approvals import Refusal
 
 _MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
@@ -252,6 +255,7 @@ async def _put_on_record(
         task_id=task_id,
         status=status,
         reason=reason,
+        counted=metrics.increment(metrics.CLAIMS, error.failure) if isinstance(error, ClaimRefused) else None,
     )
 
 
@@ -292,8 +296,9 @@ async def record_refusal(
     task_id: str | None,
     status: int,
     reason: str,
+    counted: metrics.Changes | None = None,
 ) -> None:
-    """Store one refusal."""
+    """Store one refusal, and count what it counts."""
     refusal = Refusal(
         at=context.now(),
         principal=principal.person,
@@ -303,7 +308,12 @@ async def record_refusal(
         status_code=status,
         reason=reason[:_LONGEST_REASON],
     )
-    await context.database.write(api_calls.add_refusal, refusal)
+
+    def store(connection: Connection) -> None:
+        api_calls.add_refusal(connection, refusal)
+        metrics.count(connection, counted or metrics.Changes())
+
+    await context.database.write(store)
 
 
 def request_of(task_id: str | None) -> str | None:

@@ -80,6 +80,20 @@ FAMILIES: tuple[Family, ...] = (
         known=(("approval", "completed"), ("approval", "failed"), ("approval", "cancelled")),
     ),
     Family(
+        name="workflow_claims_total",
+        kind="counter",
+        help="Claims of approved actions by result, and approved actions that nobody claimed in time.",
+        labels=("result",),
+        known=(
+            ("claimed",),
+            ("unclaimed",),
+            ("not_approved",),
+            ("digest_mismatch",),
+            ("expired",),
+            ("already_claimed",),
+        ),
+    ),
+    Family(
         name="workflow_sla_breach_total",
         kind="counter",
         help="Breaches of SLA definitions, by severity.",

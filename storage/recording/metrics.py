@@ -38,6 +38,7 @@ EXECUTIONS = "workflow_execution_total"
 STARTED = "workflow_started_total"
 ACTIONS = ("action_execution_total", "action_execution_duration_seconds")
 CANARY_REQUESTS = "workflow_canary_requests_total"
+CLAIMS = "workflow_claims_total"
 ESCALATION_SECONDS = "workflow_escalation_duration_seconds"
 
 FAILURES = "workflow_escalation_failures_total"
@@ -56,6 +57,7 @@ BY_KIND: Mapping[str, tuple[str, ...]] = {
     "escalation_ended": (_CHECKED,),
 }
 # How a request ended, by the kind of its last entry.
+_CLAIMS = {"claimed": "claimed", "claim_expired": "unclaimed"}  # what became of an approved action, likewise
 _ENDS = {"completed": "completed", "failed": "failed", "withdrawn": "cancelled", "cancelled": "cancelled"}
 
 
@@ -75,6 +77,8 @@ Series = tuple[str, Labels, str]
 """Name, labels and bucket of one row."""
 Changes = Counter[Series]
 """How much to add to which rows."""
+Lost = tuple[int, str, str | None]
+"""Number, kind and task of an entry that is in history no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,16 +116,16 @@ def observation(name: str, value: float, *labels: str) -> Changes:
 
 
 def changes(
-    recording: Recording, entries: Iterable[Entry], now: datetime, *, lost: Iterable[tuple[int, str]] = ()
+    recording: Recording, entries: Iterable[Entry], now: datetime, *, lost: Iterable[Lost] = ()
 ) -> Changes:
-    """Return what newly stored entries count, minus what they replace: `lost` are (seq, kind) of superseded rows."""
+    """Return what newly stored entries count, minus what they replace: `lost` are the superseded rows."""
     found: Changes = Counter()
     gone = set(lost)
-    for _, kind in gone:
-        found.subtract(_of_kind(recording, kind))
+    for _, kind, task_id in gone:
+        found.subtract(_of_kind(recording, kind, task_id))
     for entry in entries:
-        found.update(_of_kind(recording, entry.kind))
-        if entry.kind == "escalated" and (entry.seq, entry.kind) not in gone:
+        found.update(_of_kind(recording, entry.kind, entry.task_id))
+        if entry.kind == "escalated" and (entry.seq, entry.kind, entry.task_id) not in gone:
             found.update(observation(ESCALATION_SECONDS, late_by(entry.detail, now)))
     return found
 
@@ -185,12 +189,14 @@ def open_by_state(connection: Connection) -> dict[str, int]:
     return {row.sla_state: row.number for row in connection.execute(_OPEN)}
 
 
-def _of_kind(recording: Recording, kind: str) -> Changes:
+def _of_kind(recording: Recording, kind: str, task_id: str | None) -> Changes:
     found: Changes = Counter()
     for name in BY_KIND.get(kind, ()):
         found.update(increment(name))
     if kind == "started":
         found.update(increment(STARTED, recording.template))
+    if task_id is None and kind in _CLAIMS:  # a task of a queue is claimed too
+        found.update(increment(CLAIMS, _CLAIMS[kind]))
     if kind in _ENDS:
         found.update(increment(EXECUTIONS, recording.template_id, _ENDS[kind]))
     return found

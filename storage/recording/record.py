@@ -211,10 +211,10 @@ def _require_following(recording: Recording, previous: str) -> None:
         )
 
 
-def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tuple[int, str]]:
+def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[metrics.Lost]:
     """Supersede rows that are not in history: entries, their projection, and notifications that were not sent.
 
-    Return the seq and kind of each superseded entry.
+    Return the number, kind and task of each superseded entry.
     """
     request_id, seq = part.recording.request_id, part.entries[0].seq
     rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
@@ -230,7 +230,7 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[tu
         connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
     _ask_again(connection, part.recording)
     _take_tasks_back(connection, part.recording)
-    return [(entry["seq"], entry["kind"]) for entry in lost]
+    return [(entry["seq"], entry["kind"], entry["task_id"]) for entry in lost]
 
 
 def _ask_again(connection: Connection, recording: Recording) -> None:

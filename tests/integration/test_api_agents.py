@@ -91,6 +91,11 @@ async def test_an_agent_cannot_lie_about_its_principal(desk: ApiDesk) -> None:
     changed = await desk.call("PUT", "/workflow/people/bot/", as_="bot", body={"away": None, "principal": "user:carl"})
     assert changed.status_code == 403
     assert (await desk.get("/workflow/people/bot/", as_="adam")).json()["principal"] == "ann"
+    with writing(desk.database) as session:
+        query = text("SELECT action, status_code, reason FROM refusal WHERE principal = 'bot' ORDER BY id")
+        found = session.execute(query).all()
+    assert [row.status_code for row in found] == [403, 403], "that it was tried is on record"
+    assert all(row.reason for row in found)
 
 
 @pytest.mark.parametrize(

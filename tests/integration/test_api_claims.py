@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import unicodedata
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,6 +93,15 @@ async def test_an_approved_action_is_claimed_once_and_its_chain_verifies(desk: A
     checked = (await desk.get(f"/workflow/requests/{request['id']}/audit/verify/")).json()
     assert (checked["ok"], checked["differs"]) == (True, [])
     assert checked["head"] == checked["engine_head"]
+    assert await counted(desk) == {"claimed": 1, "not_approved": 1, "digest_mismatch": 2, "already_claimed": 2}
+
+
+async def counted(desk: ApiDesk) -> dict[str, float]:
+    """Return the metric of claims by result, without those that there were none of."""
+    shown = (await desk.get("/metrics/prometheus", as_=None)).text
+    found = re.findall(r'^workflow_claims_total\{result="(\w+)"\} (\S+)$', shown, re.MULTILINE)
+    assert len(found) == 6
+    return {result: float(value) for result, value in found if float(value)}
 
 
 async def test_who_may_claim_and_who_does_not_even_see_the_request(desk: ApiDesk) -> None:
@@ -123,6 +134,7 @@ async def test_an_approval_expires_and_the_request_then_ends_in_the_engine(desk:
     await until(over, what="the end of the approval")
     status, problem = await claim(desk, request, asked)
     assert (status, problem["reason"]) == (409, "expired")
+    assert await counted(desk) == {"unclaimed": 1, "expired": 1}
     checked = (await desk.get(f"/workflow/requests/{request['id']}/audit/verify/")).json()
     assert (checked["ok"], checked["head"] == checked["engine_head"]) == (True, True)
 
@@ -201,6 +213,40 @@ async def test_names_given_twice_are_refused_also_where_they_are_claimed(desk: A
     large = json.dumps({"action": asked}).replace("82000", "9007199254740993")
     assert (await desk.call("POST", path, content=large.encode())).status_code == 422
     assert (await claim(desk, request, asked))[0] == 200
+
+
+async def test_what_only_looks_like_the_approved_action_is_refused_with_its_reason_and_on_record(
+    desk: ApiDesk,
+) -> None:
+    asked = action(parameters={"amount": 82000, "to": "Zoë"})
+    request = await ask(desk, asked)
+    await approve(desk, request)
+    path = f"/workflow/requests/{request['id']}/claim/"
+
+    async def claimed(written: str, key: str) -> tuple[int, str | None]:
+        body = json.dumps({"action": {**asked, "parameters": {}}}).replace('"parameters": {}', f'"parameters": {written}')
+        answer = await desk.call("POST", path, content=body.encode(), key=key)
+        return answer.status_code, answer.json().get("reason")
+
+    decomposed = unicodedata.normalize("NFD", "Zoë")
+    assert await claimed(f'{{"amount": 82000, "to": "{decomposed}"}}', "form") == (409, "digest_mismatch")
+    assert await claimed('{"amount": 82000, "to": "Z\u043e\u00eb"}', "script") == (409, "digest_mismatch")  # a Cyrillic o
+    assert await claimed('{"amount": "82000", "to": "Zoë"}', "text") == (409, "digest_mismatch")
+    assert await claimed('{"amount": 82000.000000000000001, "to": "Zoë"}', "digits") == (422, None)
+    assert await claimed('{"amount": 82000, "to": "Zoë", "to": "Zoë"}', "twice") == (422, None)
+    assert await claimed(f'{{"amount": 82000, "to": "{decomposed}"}}', "form") == (409, "digest_mismatch"), "a replay"
+    assert await claimed('{"to": "Zo\\u00eb", "amount": 8.2e4}', "mine") == (200, None), "the same in another form"
+    reused = await claimed('{"amount": 820000, "to": "Zoë"}', "mine")
+    assert reused[0] in {409, 422}, "a key stands for one claim"
+    assert await claimed('{"to": "Zoë", "amount": 82000}', "mine") == (200, None)
+    assert await claimed('{"to": "Zoë", "amount": 82000}', "again") == (409, "already_claimed")
+    with writing(desk.database) as session:
+        query = text("SELECT status_code, reason FROM refusal WHERE request_id = :id ORDER BY id")
+        found = session.execute(query, {"id": request["id"]}).all()
+    statuses = [row.status_code for row in found]
+    assert statuses.count(422) >= 2
+    assert statuses.count(409) >= 5
+    assert all(row.reason for row in found)
 
 
 async def test_of_many_claims_at_once_one_wins(desk: ApiDesk) -> None:
