@@ -105,14 +105,15 @@ async def test_every_metric_is_there_at_zero_from_the_start(api: ApiDesk) -> Non
 
 async def test_what_is_recorded_is_counted(api: ApiDesk, database: Database) -> None:
     opened = Story(request_id="r1").open("bob", "carl")
-    reminded = opened.remind()
+    taken = then(opened, "claimed")  # out of its queue, which is no claim of an action
+    reminded = taken.remind()
     warned = then(reminded, "sla_warning")
     breached = then(warned, "sla_breached")
     moved = escalated(breached)
     skipped = then(moved, "escalation_skipped", to="role:nobody", why="nobody there may take the task")
     ended = then(skipped, "escalation_ended", final="wait")
     done = ended.decide()
-    stories = (opened, reminded, warned, breached, moved, skipped, ended, done)
+    stories = (opened, taken, reminded, warned, breached, moved, skipped, ended, done)
     await write(database, *(s.recording() for s in stories), *(s.recording() for s in stories))  # a repeat is none
 
     samples = await scrape(api)
@@ -124,6 +125,7 @@ async def test_what_is_recorded_is_counted(api: ApiDesk, database: Database) -> 
         "workflow_escalation_failures_total": 1,
     }
     assert samples["workflow_tasks_opened_total"] == 2
+    assert samples['workflow_claims_total{result="claimed"}'] == 0
     assert samples['workflow_execution_total{status="completed",type="approval"}'] == 1
     assert samples["workflow_pending_count"] == 1  # carl's: the story closes only bob's
 
