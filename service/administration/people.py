@@ -36,7 +36,18 @@ _NOT_CHANGED = {"id", "away", "updated_at"}
 # What an act of administration tells with the values: what a person may do, and whom they belong to. Of the rest, such
 # as names and addresses, it tells only that it has changed.
 _RIGHTS = {"access", "roles", "groups", "manager", "active", "actor_type", "principal"}
-EDITED: Final = ("name", "email", "department", "manager", "access", "roles", "groups", "active", "actor_type")
+EDITED: Final = (
+    "name",
+    "email",
+    "department",
+    "manager",
+    "access",
+    "roles",
+    "groups",
+    "active",
+    "actor_type",
+    "principal",
+)
 """What the page of a person changes of them."""
 _OVERTAKEN = "somebody else has changed this meanwhile; look at it, and send it again"
 _OWN_AFFAIRS = {"away", "preferences"}

@@ -19,7 +19,7 @@ from storage.tables.approvals import StoredPerson
 from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.pages import browser_of, send
 
-NAMES = ("name", "email", "department", "manager", "active", "actor_type", "was")
+NAMES = ("name", "email", "department", "manager", "active", "actor_type", "principal", "was")
 
 
 @pytest_asyncio.fixture
@@ -95,6 +95,28 @@ async def test_rights_are_changed_and_the_act_tells_before_and_after(desk: ApiDe
     assert detail["changed"] == ["access", "groups", "manager", "name", "roles"]
     assert detail["groups"] == {"before": [], "after": ["finance", "legal"]}
     assert "Other" not in str(detail), "names are told of, and not told"
+
+
+async def test_an_agent_is_made_to_act_for_somebody_by_name_and_its_page_says_for_whom(desk: ApiDesk) -> None:
+    browser = await browser_of(desk, "adam")
+    bot = {"id": "bot", "actor_type": "agent", "access": ["requester"]}
+    assert (await desk.post("/workflow/people/", bot, as_="adam")).status_code == 201
+    ann = (await stored(desk, "ann")).name
+    assert (await edit(browser, "bot", principal=ann)).status_code == 303
+    assert (await stored(desk, "bot")).principal == "ann"
+    (kind, target, detail) = (await acts(desk))[-1]
+    assert (kind, target, detail["changed"]) == ("person_changed", "person:bot", ["principal"])
+    assert detail["principal"] == {"before": None, "after": "ann"}
+    page = (await browser.get("/operations/people/bot")).text
+    assert f'Acts for</dt><dd><a href="/operations/people/ann">{ann}</a>' in page
+    assert (await edit(browser, "bot")).status_code == 303, "a form that nobody touched"
+    assert (await stored(desk, "bot")).principal == "ann"
+    for wrong in ({"principal": "bot"}, {"principal": "nobody-of-this-name"}, {"actor_type": "person"}):
+        refused = await edit(browser, "bot", **wrong)
+        assert (refused.status_code, 'id="f-principal-error"' in refused.text) == (422, True), wrong
+    assert (await edit(browser, "bot", principal="", actor_type="service")).status_code == 303
+    assert (await stored(desk, "bot")).principal is None
+    assert "Acts for" not in (await browser.get("/operations/people/bot")).text
 
 
 @pytest.mark.parametrize(

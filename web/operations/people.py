@@ -101,6 +101,7 @@ class PersonPage:
     row: StoredPerson
     manager: str
     kind: str
+    principal: str  # whom an agent acts for
     access: tuple[str, ...]
     absences: list[AbsenceLine]
     open: int
@@ -171,13 +172,14 @@ def read_people(connection: Connection, chosen: PeopleChoice, wording: Wording, 
 def read_person(connection: Connection, person: str, wording: Wording, idle: timedelta) -> PersonPage:
     """Read one person with what is theirs; raises NotFound."""
     row = people.get(connection, person)
-    names = names_of(connection, [row.manager, *(span.get("substitute") for span in row.away)])
+    names = names_of(connection, [row.manager, row.principal, *(span.get("substitute") for span in row.away)])
     first = requests.task_page(connection, limit=_MOST_TASKS, assignee=person, status="open", sort="due")
     held = tokens.page(connection, TokenFilter(person=person), wording.now, limit=_MOST_TOKENS)
     return PersonPage(
         row=row,
         manager=names(row.manager),
         kind=wording.say(ACTOR_TYPES[row.actor_type]),
+        principal=names(row.principal),
         access=tuple(wording.say(word) for name, word in words.ACCESS.items() if name in row.access),
         absences=absence_lines(row, wording, names),
         open=people_listing.open_tasks(connection, [person]).get(person, 0),

@@ -31,10 +31,12 @@ _LABELS: Final = {
     "groups": marked("Groups"),
     "active": marked("Works here"),
     "actor_type": marked("Kind"),
+    "principal": marked("Acts for"),
 }
 _HELP: Final = {
     "manager": marked("Their id or their full name; empty for nobody."),
     "access": marked("Nothing ticked: they may do nothing here."),
+    "principal": marked("Of an agent: the id or the full name of the person whom it acts for. It may do what both may."),
     "active": marked("Whoever has left decides nothing any more, and what is open for them goes to others."),
 }
 ACCESS_WORDS: Final = {
@@ -49,9 +51,11 @@ _WRONG: Final = {
     "email": marked("Enter an address such as anna@example.com."),
     "department": marked("Enter at most 200 characters."),
     "manager": marked("No active person has this id, and none or several have this name."),
+    "principal": marked("No active person has this id, and none or several have this name."),
     "roles": marked("Write names of letters, digits and . _ @ + -, without spaces, one on each line."),
     "groups": marked("Write names of letters, digits and . _ @ + -, without spaces, one on each line."),
 }
+_PEOPLE: Final = ("manager", "principal")  # who are named by their ids or their full names
 _TRUTHS: Final = (("true", marked("Yes")), ("false", marked("No, they have left")))
 
 
@@ -76,10 +80,12 @@ def read_shown(text: str, otherwise: PersonFacts) -> PersonFacts:
 def person_fields(
     facts: PersonFacts, entries: Entries | None, wording: Wording, people: Sequence[tuple[str, str]]
 ) -> tuple[Field, ...]:
-    """Return the fields, with what was entered, else with what there is; `people` are proposed as the manager."""
+    """Return the fields, with what was entered, else with what there is; `people` are proposed as the manager and as whom
+    an agent acts for.
+    """
     say = wording.say
     shown: dict[str, Any] = {name: getattr(facts, name) for name in EDITED}
-    shown["manager"] = person_id(facts.manager) if facts.manager else ""
+    shown |= {name: person_id(named) if (named := getattr(facts, name)) else "" for name in _PEOPLE}
     shown["active"] = "true" if facts.active else "false"
     fields = []
     for name in EDITED:
@@ -89,7 +95,7 @@ def person_fields(
             options = tuple((one, say(ACCESS_WORDS[one])) for one in ACCESS)
             ticked = entries.texts(name) if entries is not None else value
             more = {"widget": "choices", "options": options, "values": tuple(ticked)}
-        elif name == "manager":
+        elif name in _PEOPLE:
             more["proposals"] = tuple(people)
         elif name in {"roles", "groups"}:
             more = {"widget": "lines"}
@@ -119,13 +125,14 @@ def read_person_form(connection: Connection, entries: Entries, shown: PersonFact
     sent: dict[str, Any] = {name: entries.text(name) or None for name in ("name", "email", "department")}
     if not sent["name"]:
         wrong["name"] = _WRONG["name"]
-    entered = entries.text("manager")
-    if entered == (person_id(shown.manager) if shown.manager else ""):
-        sent["manager"] = shown.manager  # who may have left
-    else:
-        sent["manager"] = people_listing.named(connection, entered)
-        if sent["manager"] is None and entered:
-            wrong["manager"] = _WRONG["manager"]
+    for name in _PEOPLE:
+        before, entered = getattr(shown, name), entries.text(name)
+        if entered == (person_id(before) if before else ""):
+            sent[name] = before  # who may have left
+        else:
+            sent[name] = people_listing.named(connection, entered)
+            if sent[name] is None and entered:
+                wrong[name] = _WRONG[name]
     sent |= {name: entries.text(name).split() for name in ("roles", "groups")}
     sent["access"] = [one for one in ACCESS if one in entries.texts("access")]
     sent["active"] = entries.text("active") != "false"

@@ -24,6 +24,7 @@ from web.security import PageRoute, local_path
 from web.views import words
 from web.views.inbox import InboxRow, row_of
 from web.views.people import names_of
+from web.views.requests.bound_action import ActionView, action_of
 from web.views.undo import may_undo
 from web.visitor import SignedIn, Visitor
 
@@ -114,7 +115,7 @@ async def _carried_out(  # noqa: PLR0917
     count = sum(1 for outcome in outcomes if not isinstance(outcome, PlacetError))
     tasks = [task for one in outcomes if not isinstance(one, PlacetError) for task in one.tasks]
     undoable = verb == "decide" and any(may_undo(task, visitor.principal, visitor.wording.now) for task in tasks)
-    values: dict[str, Any] = {"rows": rows, "results": results, "done": count, "back": back, "undoable": undoable}
+    values: dict[str, Any] = {"rows": rows, "actions": {}, "results": results, "done": count, "back": back, "undoable": undoable}
     badge = await badge_of(here, visitor)
     return shown(request, "bulk.html", section="inbox", badge=badge, verb=verb, key="", faults=(), **values)
 
@@ -131,6 +132,7 @@ async def _summary(  # noqa: PLR0917
     entered: Any = None,
     error: InputInvalid | None = None,
 ) -> HTMLResponse:
+    actions = await here.context.database.read(_actions, rows, visitor)
     faults = [{"ident": None, "label": None, "message": error.message}] if error is not None else []
     status = 200 if error is None else 422
     more: dict[str, Any] = {"people": people, "entered": entered, "faults": faults, "results": (), "done": 0}
@@ -141,6 +143,7 @@ async def _summary(  # noqa: PLR0917
         section="inbox",
         badge=await badge_of(here, visitor),
         rows=rows,
+        actions=actions,
         back=back,
         verb=verb,
         key=fresh_key(),
@@ -178,8 +181,19 @@ def _rows_of(
     names = names_of(connection, [one for row in listed for one in (row.requester, row.assignee)])
     known = here.versions.all_of(connection, (row.template_id for row in listed))
     return [
-        row_of(row, known[row.template_id], visitor.principal, names, visitor.wording, tab="mine") for row in listed
+        row_of(
+            row, known[row.template_id], visitor.principal, names, visitor.wording, tab="mine", with_action=True
+        )
+        for row in listed
     ]
+
+
+def _actions(connection: Connection, rows: Sequence[InboxRow], visitor: Visitor) -> dict[str, ActionView]:
+    """Return the actions that the requests of these rows ask for, by request: people see every parameter."""
+    found = requests.actions_of(connection, {row.request_id for row in rows})
+    names = names_of(connection, ())
+    views = {row.id: action_of(row, names, visitor.wording) for row in found}
+    return {request_id: view for request_id, view in views.items() if view is not None}
 
 
 def _result(row: InboxRow, outcome: Any, done: str, visitor: Visitor) -> dict[str, Any]:

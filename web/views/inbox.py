@@ -190,8 +190,9 @@ def row_of(
     wording: Wording,
     *,
     tab: Tab,
+    with_action: bool = False,
 ) -> InboxRow:
-    """Make the row of a task."""
+    """Make the row of a task; `with_action` says that the page shows the action of the request beside it."""
     amount = next(
         iter(
             facts_named(version.variables, {version.amount or "": row.values.amount}, [version.amount or ""], wording)
@@ -200,7 +201,7 @@ def row_of(
     )
     others = (name for name in row.values.summary if name != version.amount)
     facts = facts_named(version.variables, row.values.summary, others, wording)
-    quick, why_not = _quick(row, version, principal, wording, tab=tab)
+    quick, why_not = _quick(row, version, principal, wording, tab=tab, with_action=with_action)
     sla = "none" if row.due_at is None else row.sla_state
     undo = undoable_of(row, row.title, principal, wording)
     return InboxRow(
@@ -229,7 +230,7 @@ def row_of(
 
 
 def _quick(
-    row: ListedTask, version: Version, principal: Principal, wording: Wording, *, tab: Tab
+    row: ListedTask, version: Version, principal: Principal, wording: Wording, *, tab: Tab, with_action: bool
 ) -> tuple[tuple[str, ...], str | None]:
     if tab == "decided" or row.status != "open":
         return (), None
@@ -248,4 +249,6 @@ def _quick(
         return (), wording.say("This decision needs a comment; open it to decide.")
     if step.sign is not None:
         return (), wording.say("This decision is signed; open it to decide.")
+    if row.action_digest is not None and not with_action:
+        return (), wording.say("A machine will do exactly this; open it to read every value.")
     return ("approve",), None

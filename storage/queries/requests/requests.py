@@ -122,6 +122,7 @@ class ListedTask(TaskRow):
     template: str
     template_id: str
     requester: str
+    action_digest: str | None
     values: ListValues
 
 
@@ -365,6 +366,12 @@ def task_page(
     ids, places = _found(connection, order_of_tasks(sort), searches, cursor=cursor, limit=limit)
     listed = {row.id: row for row in tasks_listed(connection, ids)}
     return cursors.page([listed[one] for one in ids], limit, lambda row: places[row.id])
+
+
+def actions_of(connection: Connection, ids: Collection[str]) -> list[RequestRow]:
+    """Return those of these requests that ask for an action, in no order."""
+    rows = _READ_REQUESTS.rows(connection, ids=sorted(ids)) if ids else []
+    return [RequestRow(**row._asdict()) for row in rows if row.action is not None]
 
 
 def tasks_listed(connection: Connection, ids: Collection[str]) -> list[ListedTask]:
