@@ -16,7 +16,9 @@ from mcp_types import CallToolResult, ElicitRequest, ElicitRequestURLParams, Inp
 from pydantic import BaseModel, Field
 
 from cli.mcp_server import texts
+from cli.mcp_server.answers import Outcome, outcome, result, told
 from cli.mcp_server.identity import Scope, need
+from cli.mcp_server.tasks import Tasks, takes_tasks
 from placet.client import Action, AsyncClient, ClientError, Problem, Request, StillPending
 
 LONGEST_WAIT = 55
@@ -34,16 +36,6 @@ Connect = Callable[[], AsyncClient]
 Seconds = Annotated[int, Field(ge=0, le=LONGEST_WAIT, description="For how long to wait for a decision.")]
 RequestId = Annotated[str, Field(min_length=1, max_length=200)]
 Name = Annotated[str, Field(min_length=1, max_length=500)]
-
-
-class Outcome(BaseModel):
-    """How a request stands, and what that means for whoever asked."""
-
-    request_id: str
-    standing: texts.Standing
-    says: str
-    url: str
-    action_digest: str | None
 
 
 class Listed(BaseModel):
@@ -79,7 +71,14 @@ class Processes(BaseModel):
 
 def mcp_server(connect: Connect, *, auth: AuthSettings | None = None, tokens: TokenVerifier | None = None) -> MCPServer:
     """Return the server; `connect` opens the API as whoever calls a tool."""
-    server = MCPServer("placet", title="Placet", instructions=_INSTRUCTIONS, auth=auth, token_verifier=tokens)
+    server = MCPServer(
+        "placet",
+        title="Placet",
+        instructions=_INSTRUCTIONS,
+        auth=auth,
+        token_verifier=tokens,
+        extensions=[Tasks(connect)],
+    )
     tools = Tools(connect)
     for tool in (
         tools.list_processes,
@@ -106,7 +105,7 @@ class Tools:
         async with self._placet("placet:read") as placet:
             page = await placet.templates(status="published", limit=500)
         names = sorted({one.name for one in page.items})
-        return _result("\n".join(names) or "There is no published process.", Processes(names=names))
+        return result("\n".join(names) or "There is no published process.", Processes(names=names))
 
     async def simulate(self, template: Name, process_input: dict[str, Any]) -> Annotated[CallToolResult, Explored]:
         """Explore what would come of a request: who would be asked, and how it could end. Nobody is asked."""
@@ -120,7 +119,7 @@ class Tools:
             approvals=[dict(one) for one in found.approval_chain],
             warnings=list(found.warnings),
         )
-        return _result(f"SIMULATED, nobody was asked. {explored.model_dump_json()}", explored)
+        return result(f"SIMULATED, nobody was asked. {explored.model_dump_json()}", explored)
 
     async def ask_for_approval(  # noqa: PLR0917 - they are given by name
         self,
@@ -131,6 +130,7 @@ class Tools:
         parameters: Annotated[
             dict[str, Any], Field(description="All of what shall be done; amounts as text. People see every one.")
         ],
+        ctx: Context,
         process_input: Annotated[
             dict[str, Any] | None, Field(description="The input of the process; left out, it is the parameters.")
         ] = None,
@@ -153,14 +153,14 @@ class Tools:
         async with self._placet("placet:ask") as placet:
             given = parameters if process_input is None else process_input
             request = await placet.start(template, given, title=title, action=action, key=key)
-            return _outcome(placet, await _waited(placet, request.id, wait_seconds))
+            return outcome(placet, await _waited(placet, request.id, _seconds(wait_seconds, ctx)))
 
     async def wait_for_approval(
-        self, request_id: RequestId, wait_seconds: Seconds = LONGEST_WAIT
+        self, request_id: RequestId, ctx: Context, wait_seconds: Seconds = LONGEST_WAIT
     ) -> Annotated[CallToolResult, Outcome]:
         """Wait for the decision about a request, at most 55 seconds. Call it again to go on."""
         async with self._placet("placet:read") as placet:
-            return _outcome(placet, await _waited(placet, request_id, wait_seconds))
+            return outcome(placet, await _waited(placet, request_id, _seconds(wait_seconds, ctx)))
 
     async def claim_action(
         self, request_id: RequestId, action_type: Name, target: Name, parameters: dict[str, Any]
@@ -177,7 +177,7 @@ class Tools:
         made = Claimed(
             request_id=claim.request_id, action_digest=claim.action_digest, claimed_at=claim.claimed_at, says=said
         )
-        return _result(said, made)
+        return result(said, made)
 
     async def list_my_requests(
         self, limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -185,34 +185,34 @@ class Tools:
         """List your own requests, newest first, and how each stands."""
         async with self._placet("placet:read") as placet:
             page = await placet.requests(requester="me", limit=limit)
-            listed = Listed(requests=[_told(placet, one) for one in page.items])
-        return _result("\n\n".join(one.says for one in listed.requests) or "You have asked for nothing yet.", listed)
+            listed = Listed(requests=[told(placet, one) for one in page.items])
+        return result("\n\n".join(one.says for one in listed.requests) or "You have asked for nothing yet.", listed)
 
     async def explain_request(self, request_id: RequestId) -> Annotated[CallToolResult, Outcome]:
         """Explain how a request stands, what or whom it waits for, and why it is stuck."""
         async with self._placet("placet:read") as placet:
             request = await placet.request(request_id)
-            told = _told(placet, request)
+            found = told(placet, request)
             if request.status == "pending":
-                told.says += "\n" + texts.waits(await placet.waiting(request_id))
-        return _result(told.says, told)
+                found.says += "\n" + texts.waits(await placet.waiting(request_id))
+        return result(found.says, found)
 
     async def open_request(self, request_id: RequestId, ctx: Context) -> CallToolResult | InputRequiredResult:
         """Lead your user to the page of a request in their browser, where people read and decide it."""
         async with self._placet("placet:read") as placet:
-            told = _told(placet, await placet.request(request_id))
+            found = told(placet, await placet.request(request_id))
         held = ctx.client_capabilities
         params = ElicitRequestURLParams(
-            message=f"Open request {request_id} in Placet.", url=told.url, elicitation_id=request_id
+            message=f"Open request {request_id} in Placet.", url=found.url, elicitation_id=request_id
         )
         if held is None or held.elicitation is None or held.elicitation.url is None:
-            return CallToolResult(content=[TextContent(text=f"Ask your user to open {told.url}")])
+            return CallToolResult(content=[TextContent(text=f"Ask your user to open {found.url}")])
         if (ctx.request_context.protocol_version or "") < _MODERN:
-            await ctx.elicit_url(params.message, told.url, request_id)
+            await ctx.elicit_url(params.message, found.url, request_id)
         elif not ctx.input_responses:
             return InputRequiredResult(input_requests={"inbox": ElicitRequest(params=params)})
         # That somebody opens a page decides nothing: how the request stands is told as before.
-        return CallToolResult(content=[TextContent(text=f"Your user was led to {told.url}\n{told.says}")])
+        return CallToolResult(content=[TextContent(text=f"Your user was led to {found.url}\n{found.says}")])
 
     @asynccontextmanager
     async def _placet(self, scope: Scope) -> AsyncIterator[AsyncClient]:
@@ -229,28 +229,13 @@ class Tools:
             raise ToolError(f"REFUSED: {error}") from error
 
 
+def _seconds(wanted: int, ctx: Context) -> int:
+    """Return for how long a call waits: not at all where a task waits in its place."""
+    return 0 if takes_tasks(ctx.request_context) else wanted
+
+
 async def _waited(placet: AsyncClient, request_id: str, seconds: int) -> Request:
     try:
         return await placet.wait(request_id, timeout=seconds)
     except StillPending as pending:
         return pending.request
-
-
-def _told(placet: AsyncClient, request: Request) -> Outcome:
-    return Outcome(
-        request_id=request.id,
-        standing=texts.standing(request),
-        says=texts.says(request),
-        url=f"{placet.place.url}/requests/{request.id}",
-        action_digest=request.action_digest,
-    )
-
-
-def _outcome(placet: AsyncClient, request: Request) -> CallToolResult:
-    told = _told(placet, request)
-    return _result(told.says, told)
-
-
-def _result(text: str, document: BaseModel) -> CallToolResult:
-    structured = document.model_dump(mode="json")
-    return CallToolResult(content=[TextContent(text=text)], structured_content=structured)

@@ -78,10 +78,10 @@ def standing(request: Request) -> Standing:
     return found
 
 
-def says(request: Request) -> str:
-    """Return what a model is told about a request."""
+def says(request: Request, stood: Standing | None = None) -> str:
+    """Return what a model is told about a request, as it stands or as it `stood`."""
     head = f"Request {request.id} ({request.title!r}, process {request.template!r}): "
-    told = head + _SAYS[standing(request)].format(outcome=request.outcome)
+    told = head + _SAYS[stood or standing(request)].format(outcome=request.outcome)
     words = [task.comment for task in request.tasks if task.comment]
     # What people write is quoted, so that a model does not take it for a text of Placet.
     return told + "".join(f"\nA person wrote: {comment!r}" for comment in words[-5:])

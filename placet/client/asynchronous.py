@@ -200,6 +200,10 @@ class AsyncClient:
         """Add a comment to a request."""
         return await self._send(routes.COMMENT.call(request_id, body={"text": text}, key=key or str(uuid4())))
 
+    async def answer(self, request_id: str, n: int, text: str, *, key: str | None = None) -> Request:
+        """Answer a question to the requester, by its number."""
+        return await self._send(routes.ANSWER.call(request_id, str(n), body={"text": text}, key=key or str(uuid4())))
+
     async def resubmit(
         self,
         request_id: str,

@@ -199,6 +199,10 @@ class Client:
         """Add a comment to a request."""
         return self._send(routes.COMMENT.call(request_id, body={"text": text}, key=key or str(uuid4())))
 
+    def answer(self, request_id: str, n: int, text: str, *, key: str | None = None) -> Request:
+        """Answer a question to the requester, by its number."""
+        return self._send(routes.ANSWER.call(request_id, str(n), body={"text": text}, key=key or str(uuid4())))
+
     def resubmit(
         self,
         request_id: str,

@@ -16,9 +16,11 @@ import pytest
 from mcp import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.exceptions import MCPError
 from mcp_types import ElicitResult
 
 from tests.contract import Placet, open_tasks
+from tests.mcp_tasks import TakesTasks, about
 from tests.processes import BIN, Process
 from tests.waiting import PATIENCE, poll
 
@@ -124,6 +126,46 @@ async def test_an_agent_asks_is_told_pending_and_claims_once_what_was_approved(
         assert (refused["refused"], "used before" in again) == (True, True)
         _, after = await told(client, "explain_request", request_id=ident)
         assert after["standing"] == "claimed"
+
+
+@pytest.mark.parametrize("over", ["stdio", "http"])
+async def test_an_agent_that_takes_tasks_is_asked_answers_and_claims_what_its_task_ended_with(
+    placet: Placet, served: str, process: str, over: str
+) -> None:
+    takes = TakesTasks()
+
+    async def fills_in(_context: Any, _params: Any) -> ElicitResult:
+        return ElicitResult(action="decline")
+
+    more: dict[str, Any] = {"extensions": [takes], "elicitation_callback": fills_in}
+    wanted = {"template": process, "title": "Pay", "process_input": {}, **TRANSFER}
+    address = served if over == "http" else None
+    async with agent(placet, address, **more) as client:
+        await client.call_tool("ask_for_approval", wanted)
+        (made,) = takes.tasks
+        task = made["taskId"]
+        ident = task.split(".", 2)[2]
+        assert (await about(client, "tasks/get", task))["status"] == "working"
+        placet.post("max", f"tasks/{open_tasks(placet.request({'id': ident}))['max']}/questions/", {"text": "Why?"})
+        asking = await about(client, "tasks/get", task)
+        assert (asking["status"], list(asking["inputRequests"])) == ("input_required", ["question-1"])
+        answer = {"question-1": {"action": "accept", "content": {"answer": "Invoice 4711."}}}
+        await about(client, "tasks/update", task, inputResponses=answer)
+        (question,) = placet.get("max", f"requests/{ident}/")["questions"]
+        assert question["answer"] == "Invoice 4711."
+    async with agent(placet, address, who="ben", **more) as client:
+        with pytest.raises(MCPError, match="no such task"):
+            await about(client, "tasks/get", task)
+    decide(placet, ident, "approve")
+    async with agent(placet, address, **more) as client:  # started again meanwhile
+        done = await about(client, "tasks/get", task)
+        assert (done["status"], done["result"]["structuredContent"]["standing"]) == ("completed", "approved")
+        _, claim = await told(client, "claim_action", request_id=ident, **TRANSFER)
+        assert not claim["refused"]
+        await client.call_tool("ask_for_approval", wanted)
+        another = takes.tasks[-1]["taskId"]
+        await about(client, "tasks/cancel", another)
+        assert (await about(client, "tasks/get", another))["status"] == "cancelled"
 
 
 async def test_an_agent_asks_for_its_principal_and_decides_nothing(placet: Placet, served: str, process: str) -> None:
