@@ -146,7 +146,7 @@ async def test_an_agent_that_takes_tasks_is_asked_answers_and_claims_what_its_ta
         task = made["taskId"]
         ident = task.split(".", 2)[2]
         assert (await about(client, "tasks/get", task))["status"] == "working"
-        placet.post("max", f"tasks/{open_tasks(placet.request({'id': ident}))['max']}/questions/", {"text": "Why?"})
+        placet.post("max", f"requests/{ident}/questions/", {"text": "Which invoice?"})
         asking = await about(client, "tasks/get", task)
         assert (asking["status"], list(asking["inputRequests"])) == ("input_required", ["question-1"])
         answer = {"question-1": {"action": "accept", "content": {"answer": "Invoice 4711."}}}

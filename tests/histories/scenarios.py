@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +14,11 @@ from temporalio.testing import TimeSkipper, TimeSkippingConfig
 from activities.actions.builtin import BUILT_IN
 from activities.decision_tokens import DecisionTokens
 from placet.definition.model import parse_definition
+from placet.engine.bound_action import BoundAction
 from placet.engine.events import (
     AddApprover,
     Claim,
+    ClaimAction,
     Comment,
     Decide,
     Delegate,
@@ -369,6 +372,19 @@ async def action(desk: Desk) -> Handle:
     return handle
 
 
+async def claimed(desk: Desk) -> Handle:
+    """Approve the action of a machine, refuse the claim of another one, and give it the claim of its own."""
+    asked = BoundAction(
+        type="payment", target="acct-1", parameters={"amount": 82000}, expires_at=datetime.now(UTC) + 24 * HOUR
+    )
+    handle = await desk.start(action=asked)
+    await _decide(handle, 1, "bob")
+    for key, digest in (("other", replace(asked, parameters={"amount": 820000}).digest), ("mine", asked.digest)):
+        event = ClaimAction(by=by("ann"), digest=digest, key=key)
+        await handle.execute_update(ApprovalWorkflow.claim_action, event, id=key)
+    return handle
+
+
 async def subprocess(desk: Desk) -> Handle:
     """Run another process, and go the way on that its outcome says."""
     handle, _ = await _with_child(desk)
@@ -425,6 +441,7 @@ SCENARIOS: dict[str, Scenario] = {
         notify,
         fork,
         action,
+        claimed,
         subprocess,
         subprocess_child,
         failing,
