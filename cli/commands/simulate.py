@@ -52,7 +52,7 @@ def spec_of(
     if file is not None:
         raw["blueprint"] = with_floats(read(file))
     if given is not None:
-        raw["input"] = _exact(given)
+        raw["input"] = _exact(given, "input")
     if requester is not None:
         raw["requester"] = requester
     if script is not None:
@@ -128,15 +128,15 @@ class _Progress:
             self._bar.advance(self._task)
 
 
-def _exact(text: str) -> Any:
-    """Read the input as JSON with exact numbers."""
+def _exact(text: str, name: str) -> Any:
+    """Read the value of an option as a JSON object with exact numbers."""
     try:
         value = read_json(text.encode())
     except InputInvalid as error:
-        problems = (Problem(pointer="/input", message=error.message),)
-        raise InputInvalid(f"--input: {error.message}", problems=problems) from None
+        problems = (Problem(pointer=f"/{name}", message=error.message),)
+        raise InputInvalid(f"--{name}: {error.message}", problems=problems) from None
     if not isinstance(value, dict):
-        raise InputInvalid("--input needs a JSON object, such as '{\"amount\": 7200}'")
+        raise InputInvalid(f"--{name} needs a JSON object, such as '{{\"amount\": 7200}}'")
     return value
 
 
@@ -151,6 +151,7 @@ def simulate_command(
     ] = None,
     version: Annotated[str | None, typer.Option(help="The version of the stored process.")] = None,
     given: Annotated[str | None, typer.Option("--input", help="The request's input, as JSON.")] = None,
+    action: Annotated[str | None, typer.Option(help="The action that a machine asks for, as JSON.")] = None,
     requester: Annotated[str | None, typer.Option(help="The id of the requester.")] = None,
     script: Annotated[Path | None, typer.Option(help="A JSON file that says who decides what, and when.")] = None,
     patch: Annotated[Path | None, typer.Option(help="A JSON Patch that changes the blueprint.")] = None,
@@ -173,9 +174,10 @@ def simulate_command(
     """Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors."""
     settings = settings_with()
     sample = None if seed is None else {"seed": seed, "approve": approve}
-    more = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
+    more: dict[str, Any] = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
     files = {"script": script, "patch": patch, "prices": prices}
     with errors_as_messages():
+        more["action"] = None if action is None else _exact(action, "action")
         spec = spec_of(file, mode=mode, given=given, requester=requester, **files, more=more)
     result = run(simulate(settings, spec, quiet=as_json))
     if report is not None:
