@@ -26,8 +26,8 @@ from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
 PATIENCE = 2.0  # seconds that a call waits for a background simulation before it answers that it runs
 FIRST_ROWS = 500  # rows of a backtest in its answer; all rows can be read in pages
-# What has money in it.
-_EXACT = {"input", "values", "variables", "prices"}
+# What has money in it, or is digested.
+_EXACT = {"input", "values", "variables", "action", "prices"}
 _LOOKS_AT_OTHERS = frozenset({"designer", "auditor", "admin"})
 
 

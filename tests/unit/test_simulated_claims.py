@@ -42,7 +42,7 @@ def test_an_approved_action_is_claimed_once_and_only_as_it_was_approved() -> Non
     other = {"do": "claim_action", "after_hours": 1, "parameters": {"amount": 820000}}
     found = explore(scenario(other, {"do": "claim_action", "after_hours": 2}, {"do": "claim_action", "after_hours": 3}))
     assert after_the_decision(found) == [
-        (10, "completed", "user:mo"),
+        (10, "completed", "system"),
         (11, "claim_refused", "user:rita"),
         (12, "claimed", "user:rita"),
     ]
@@ -63,7 +63,7 @@ def test_an_approved_action_is_claimed_once_and_only_as_it_was_approved() -> Non
 def test_a_claim_that_the_core_refuses_is_listed_and_the_action_expires(line: dict[str, Any], why: str) -> None:
     found = explore(scenario({"do": "claim_action", **line}))
     assert [(one["what"], why in one["why"]) for one in found.refused] == [("claimaction", True)]
-    assert after_the_decision(found) == [(10, "completed", "user:mo"), (30, "claim_expired", "system")]
+    assert after_the_decision(found) == [(10, "completed", "system"), (30, "claim_expired", "system")]
 
 
 def test_a_request_that_is_not_approved_has_nothing_to_claim() -> None:
@@ -76,7 +76,7 @@ def test_a_request_that_is_not_approved_has_nothing_to_claim() -> None:
 def test_a_simulation_that_ends_before_the_claim_does_has_an_outcome_all_the_same() -> None:
     found = explore(scenario(horizon=timedelta(hours=20)))
     assert (found.outcome, found.stopped) == ("approved", None)
-    assert after_the_decision(found) == [(10, "completed", "user:mo")]
+    assert after_the_decision(found) == [(10, "completed", "system")]
 
 
 def test_a_replay_of_a_request_whose_action_was_claimed_differs_in_nothing() -> None:
