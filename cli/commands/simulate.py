@@ -174,7 +174,13 @@ def simulate_command(
     """Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors."""
     settings = settings_with()
     sample = None if seed is None else {"seed": seed, "approve": approve}
-    more: dict[str, Any] = {"request_id": request_id, "template": template, "version": version, "limit": limit, "sample": sample}
+    more: dict[str, Any] = {
+        "request_id": request_id,
+        "template": template,
+        "version": version,
+        "limit": limit,
+        "sample": sample,
+    }
     files = {"script": script, "patch": patch, "prices": prices}
     with errors_as_messages():
         more["action"] = None if action is None else _exact(action, "action")

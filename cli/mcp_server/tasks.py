@@ -159,7 +159,7 @@ class Tasks(Extension):
         except ToolError as error:
             raise MCPError(INVALID_PARAMS, str(error)) from error
         except Problem as error:
-            message = _NONE if error.status == 404 else texts.refused(error)  # noqa: PLR2004 - HTTP's
+            message = _NONE if error.status == 404 else texts.refused(error)
             raise MCPError(INVALID_PARAMS, message) from error
         except ClientError as error:
             raise MCPError(INTERNAL_ERROR, f"UNKNOWN: {error.message} Carry nothing out; try again later.") from error

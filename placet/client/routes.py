@@ -120,9 +120,7 @@ VERIFY: Route[Verification] = Route(method="GET", path=f"{_REQUEST}audit/verify/
 WAITING: Route[Waiting] = Route(method="GET", path=f"{_REQUEST}waiting/", answer=Waiting)
 WITHDRAW: Route[Request] = Route(method="POST", path=f"{_REQUEST}withdraw/", answer=Request, body=("reason",))
 COMMENT: Route[Request] = Route(method="POST", path=f"{_REQUEST}comments/", answer=Request, body=("text",))
-ANSWER: Route[Request] = Route(
-    method="POST", path=f"{_REQUEST}questions/{{n}}/answer/", answer=Request, body=("text",)
-)
+ANSWER: Route[Request] = Route(method="POST", path=f"{_REQUEST}questions/{{n}}/answer/", answer=Request, body=("text",))
 RESUBMIT: Route[Request] = Route(
     method="POST", path=f"{_REQUEST}resubmit/", answer=Request, body=("input", "title", "comment", "action")
 )

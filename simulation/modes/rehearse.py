@@ -219,9 +219,7 @@ async def run_on_engine(engine: RehearsalEngine, prepared: PreparedScenario, *, 
         )
 
 
-async def _start(
-    time: VirtualTime, prepared: PreparedScenario, task_queue: str, asked: BoundAction | None
-) -> Handle:
+async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str, asked: BoundAction | None) -> Handle:
     scenario, plan = prepared.scenario, prepared.plan
     opening: Opening = opening_for(
         plan,

@@ -6,8 +6,8 @@ who has a task of that stage decides it so many hours after it was opened. `by` 
 `withdraw`, `cancel`, `resubmit`, `reassign`, `delegate`, `claim`, `release`, `extend`, `undo` (its `after_hours` counts
 from the decision), `add_approver`, `ask` (a question to the requester), `answer_question` (its `after_hours` counts
 from the question), `remind`, `claim_action` (the approved action of the request, or one with other `parameters`; its
-`after_hours` counts from the approval), or `wait` (the stage is left alone). Other lines set the results of what is not run: an
-action will `answer` (with an `output`) or `fail`, an outside event will `happen`, or `wait` and never come
+`after_hours` counts from the approval), or `wait` (the stage is left alone). Other lines set the results of what is not
+run: an action will `answer` (with an `output`) or `fail`, an outside event will `happen`, or `wait` and never come
 (simulation.world.answers). The approver model decides all other tasks (simulation.scenario.approver_model); by default
 everyone approves.
 """

@@ -115,9 +115,7 @@ def observation(name: str, value: float, *labels: str) -> Changes:
     return Counter({(name, labels, bucket): 1, (name, labels, "sum"): value})
 
 
-def changes(
-    recording: Recording, entries: Iterable[Entry], now: datetime, *, lost: Iterable[Lost] = ()
-) -> Changes:
+def changes(recording: Recording, entries: Iterable[Entry], now: datetime, *, lost: Iterable[Lost] = ()) -> Changes:
     """Return what newly stored entries count, minus what they replace: `lost` are the superseded rows."""
     found: Changes = Counter()
     gone = set(lost)

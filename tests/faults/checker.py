@@ -142,9 +142,9 @@ class Checker:
         kinds = {e.kind for e in self.known.get(call.request_id, Known()).entries}
         if isinstance(error, Ended) and not kinds & set(_ENDINGS):
             raise Violation(f"{call.key} was refused since the request has ended, and it has not")
-        if isinstance(error, ClaimRefused) and error.failure == "already_claimed":
-            if not self._claimed(call.request_id):
-                raise Violation(f"{call.key} was refused since the action was claimed, and it was not")
+        claimed_before = isinstance(error, ClaimRefused) and error.failure == "already_claimed"
+        if claimed_before and not self._claimed(call.request_id):
+            raise Violation(f"{call.key} was refused since the action was claimed, and it was not")
         if isinstance(error, AlreadyDecided):
             closed = [
                 e

@@ -224,13 +224,18 @@ async def test_what_only_looks_like_the_approved_action_is_refused_with_its_reas
     path = f"/workflow/requests/{request['id']}/claim/"
 
     async def claimed(written: str, key: str) -> tuple[int, str | None]:
-        body = json.dumps({"action": {**asked, "parameters": {}}}).replace('"parameters": {}', f'"parameters": {written}')
+        body = json.dumps({"action": {**asked, "parameters": {}}}).replace(
+            '"parameters": {}', f'"parameters": {written}'
+        )
         answer = await desk.call("POST", path, content=body.encode(), key=key)
         return answer.status_code, answer.json().get("reason")
 
     decomposed = unicodedata.normalize("NFD", "Zoë")
     assert await claimed(f'{{"amount": 82000, "to": "{decomposed}"}}', "form") == (409, "digest_mismatch")
-    assert await claimed('{"amount": 82000, "to": "Z\u043e\u00eb"}', "script") == (409, "digest_mismatch")  # a Cyrillic o
+    assert await claimed('{"amount": 82000, "to": "Z\u043e\u00eb"}', "script") == (
+        409,
+        "digest_mismatch",
+    )  # a Cyrillic o
     assert await claimed('{"amount": "82000", "to": "Zoë"}', "text") == (409, "digest_mismatch")
     assert await claimed('{"amount": 82000.000000000000001, "to": "Zoë"}', "digits") == (422, None)
     assert await claimed('{"amount": 82000, "to": "Zoë", "to": "Zoë"}', "twice") == (422, None)

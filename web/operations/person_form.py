@@ -36,7 +36,9 @@ _LABELS: Final = {
 _HELP: Final = {
     "manager": marked("Their id or their full name; empty for nobody."),
     "access": marked("Nothing ticked: they may do nothing here."),
-    "principal": marked("Of an agent: the id or the full name of the person whom it acts for. It may do what both may."),
+    "principal": marked(
+        "Of an agent: the id or the full name of the person whom it acts for. It may do what both may."
+    ),
     "active": marked("Whoever has left decides nothing any more, and what is open for them goes to others."),
 }
 ACCESS_WORDS: Final = {
@@ -80,9 +82,7 @@ def read_shown(text: str, otherwise: PersonFacts) -> PersonFacts:
 def person_fields(
     facts: PersonFacts, entries: Entries | None, wording: Wording, people: Sequence[tuple[str, str]]
 ) -> tuple[Field, ...]:
-    """Return the fields, with what was entered, else with what there is; `people` are proposed as the manager and as whom
-    an agent acts for.
-    """
+    """Return the fields, with what was entered, else with what there is; `people` are proposed where one is named."""
     say = wording.say
     shown: dict[str, Any] = {name: getattr(facts, name) for name in EDITED}
     shown |= {name: person_id(named) if (named := getattr(facts, name)) else "" for name in _PEOPLE}

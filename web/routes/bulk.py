@@ -115,7 +115,14 @@ async def _carried_out(  # noqa: PLR0917
     count = sum(1 for outcome in outcomes if not isinstance(outcome, PlacetError))
     tasks = [task for one in outcomes if not isinstance(one, PlacetError) for task in one.tasks]
     undoable = verb == "decide" and any(may_undo(task, visitor.principal, visitor.wording.now) for task in tasks)
-    values: dict[str, Any] = {"rows": rows, "actions": {}, "results": results, "done": count, "back": back, "undoable": undoable}
+    values: dict[str, Any] = {
+        "rows": rows,
+        "actions": {},
+        "results": results,
+        "done": count,
+        "back": back,
+        "undoable": undoable,
+    }
     badge = await badge_of(here, visitor)
     return shown(request, "bulk.html", section="inbox", badge=badge, verb=verb, key="", faults=(), **values)
 
@@ -181,9 +188,7 @@ def _rows_of(
     names = names_of(connection, [one for row in listed for one in (row.requester, row.assignee)])
     known = here.versions.all_of(connection, (row.template_id for row in listed))
     return [
-        row_of(
-            row, known[row.template_id], visitor.principal, names, visitor.wording, tab="mine", with_action=True
-        )
+        row_of(row, known[row.template_id], visitor.principal, names, visitor.wording, tab="mine", with_action=True)
         for row in listed
     ]
 
