@@ -212,10 +212,10 @@ PLANTS: dict[str, Plant] = {
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
     "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),
     "claims-twice": Plant(
-        "core", "an action is claimed again before the request closes", _claims_in_spite_of("already_claimed"), 3
+        "core", "an action is claimed again before the request closes", _claims_in_spite_of("already_claimed"), 107
     ),
     "claims-other": Plant(
-        "core", "an action is claimed that nobody has approved", _claims_in_spite_of("digest_mismatch"), 3
+        "core", "an action is claimed that nobody has approved", _claims_in_spite_of("digest_mismatch"), 47
     ),
     "dropped-for-good": Plant(
         "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 40
