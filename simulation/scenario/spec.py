@@ -43,9 +43,9 @@ class SimulationSpec(Model):
     explore, rehearse: `template` (with `version`), `blueprint`, or `request_id` for the process and the input of a real
     request; optionally `input`, `action`, `requester`, `script`, and `sample` for sampled approvers. replay:
     `request_id`, and what to change: another blueprint or version, a `patch`, a `script`. backtest, shadow: `template`
-    names the process whose requests are compared (default: the candidate's name); `blueprint`, `patch` or `version` give
-    the candidate (default: the newest published version); `request_ids` selects requests. A shadow runs `for_hours`;
-    with 0 it compares once.
+    names the process whose requests are compared (default: the candidate's name); `blueprint`, `patch` or `version`
+    give the candidate (default: the newest published version); `request_ids` selects requests. A shadow runs
+    `for_hours`; with 0 it compares once.
     """
 
     mode: Mode = "explore"
