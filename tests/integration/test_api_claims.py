@@ -243,7 +243,7 @@ async def test_what_only_looks_like_the_approved_action_is_refused_with_its_reas
     assert await claimed('{"to": "Zo\\u00eb", "amount": 8.2e4}', "mine") == (200, None), "the same in another form"
     reused = await claimed('{"amount": 820000, "to": "Zoë"}', "mine")
     assert reused[0] in {409, 422}, "a key stands for one claim"
-    assert await claimed('{"to": "Zoë", "amount": 82000}', "mine") == (200, None)
+    assert await claimed('{"to": "Zo\\u00eb", "amount": 8.2e4}', "mine") == (200, None)
     assert await claimed('{"to": "Zoë", "amount": 82000}', "again") == (409, "already_claimed")
     with writing(desk.database) as session:
         query = text("SELECT status_code, reason FROM refusal WHERE request_id = :id ORDER BY id")
