@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import subprocess
-import uuid
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,11 +18,8 @@ from openai.types.responses import ResponseFunctionToolCall, ResponseOutputMessa
 from pydantic_ai.messages import ModelMessage, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.messages import ModelResponse as Said
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from temporalio.client import Client as Engine
-from temporalio.client import WorkflowFailureError
-from temporalio.worker import Worker
 
-from examples.approvals import langgraph_interrupt, openai_agents, pydantic_ai_deferred, temporal_workflow
+from examples.approvals import langgraph_interrupt, openai_agents, pydantic_ai_deferred
 from examples.approvals.plain_script import transfer_with_approval
 from placet.client import AsyncClient, Client, Rejected
 from tests.contract import Placet, open_tasks
@@ -129,34 +125,6 @@ async def test_a_tool_of_the_openai_agents_sdk(
     said = await decided(placet, process, decision, openai_agents.run(agent, rita, process, "Pay the invoice."))
     assert sent == ([("DE02", "820.00")] if runs else [])
     assert ("were sent" if runs else "was rejected") in said
-
-
-@BOTH
-async def test_another_workflow(placet: Placet, rita: AsyncClient, process: str, decision: str, runs: bool) -> None:
-    engine = await Engine.connect(placet.where["temporal"], namespace=placet.where["namespace"])
-    queue = f"transfers-{uuid.uuid4().hex[:8]}"
-    activities = temporal_workflow.Approvals(rita)
-    asked = temporal_workflow.Asked(
-        process=process,
-        title="Pay",
-        type="transfer",
-        target="DE02",
-        parameters={"amount": "820.00"},
-        expires_at=(datetime.now(UTC) + timedelta(hours=1)).isoformat(),
-    )
-    async with Worker(
-        engine,
-        task_queue=queue,
-        workflows=[temporal_workflow.TransferWorkflow],
-        activities=[activities.ask, activities.wait, activities.claim, temporal_workflow.transfer],
-    ):
-        work = engine.execute_workflow(temporal_workflow.TransferWorkflow.run, asked, id=queue, task_queue=queue)
-        if runs:
-            assert await decided(placet, process, decision, work) == "820.00 EUR were sent to DE02."
-            return
-        with pytest.raises(WorkflowFailureError) as caught:
-            await decided(placet, process, decision, work)
-        assert "was rejected" in str(caught.value.cause.cause)  # type: ignore[union-attr]  # of the activity
 
 
 @BOTH
