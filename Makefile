@@ -1,12 +1,13 @@
 # Two commands do everything on a fresh machine: `make demo` and `make test`.
 PY := .venv/bin/python
 STAMP := .venv/.installed
+MODULES := clients/typescript/node_modules/.installed
 # Run a command, and repeat it after a pause if it fails, for example when the network is down for a moment.
 AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint pictures bench faults clean
+.PHONY: install demo test lint typescript pictures bench faults clean
 
 install: $(STAMP)
 
@@ -33,6 +34,16 @@ test: lint
 	.venv/bin/placet engine --find
 	$(PY) -m pytest -n 3 --dist loadfile
 
+# The types of the TypeScript client, from the OpenAPI document.
+typescript: install $(MODULES)
+	mkdir -p build
+	.venv/bin/placet openapi > build/openapi.json
+	npm --prefix clients/typescript run --silent generate -- ../../build/openapi.json -o src/schema.ts
+
+$(MODULES): clients/typescript/package-lock.json
+	$(AGAIN) npm ci --prefix clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
 # The pictures of README and docs, from the browser tests.
 pictures: install
 	PLACET_PICTURES=docs/images $(PY) -m pytest -q -n 0 tests/acceptance/test_browser_pictures.py
@@ -45,4 +56,4 @@ faults: install
 	$(PY) -m tests.faults --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis clients/typescript/node_modules clients/typescript/dist

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what the tests need besides Python: PostgreSQL's server programs, promtool, faketime and Chromium. Nothing is done where they are there.
+# Install what the tests need besides Python: PostgreSQL's server programs, promtool, faketime, Chromium and Node.js. Nothing is done where they are there.
 set -eu
 
 # Run a command, and again after a while where it fails, as it does when the network has a bad moment.
@@ -17,6 +17,7 @@ ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgre
 command -v promtool >/dev/null 2>&1 || missing="$missing prometheus"
 command -v faketime >/dev/null 2>&1 || missing="$missing faketime"
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
+command -v npm >/dev/null 2>&1 || missing="$missing nodejs npm"
 
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

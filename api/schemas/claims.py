@@ -19,7 +19,7 @@ EXAMPLE_ACTION: dict[str, Any] = {
 EXAMPLE_DIGEST = "8f0f2f5e1f6f3f0a7b1a5c6f6a3a4be2b0f8a7f1ce2c9a9c0d9a1e7b553f0a6c"
 
 
-class ActionBody(Body):
+class BoundActionBody(Body):
     """An action of a machine: what it is (`type`), on what (`target`), with which `parameters`, and up to when.
 
     The digest is SHA-256 over its RFC 8785 form, in which 1 and 1.0 are the same. A number that JSON does not keep
@@ -46,7 +46,7 @@ class NewClaim(Body):
 
     model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"action": EXAMPLE_ACTION}]})
 
-    action: ActionBody
+    action: BoundActionBody
 
 
 class ClaimedView(View):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import AliasChoices, ConfigDict, Field, StrictBool, StrictInt, model_validator
 
-from api.schemas.claims import EXAMPLE_ACTION, EXAMPLE_DIGEST, ActionBody, ClaimView
+from api.schemas.claims import EXAMPLE_ACTION, EXAMPLE_DIGEST, BoundActionBody, ClaimView
 from api.schemas.common import Body, Shown, View, shown
 from api.schemas.conversation import QuestionView
 from placet.definition.fields import LONGEST_TITLE
@@ -94,7 +94,7 @@ class NewRequest(Body):
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     input: dict[str, Any] = Field(default_factory=dict)
     requester: PersonRef | None = None
-    action: ActionBody | None = None
+    action: BoundActionBody | None = None
 
 
 class NewDecision(Body):
@@ -215,7 +215,7 @@ class Resubmission(Body):
     input: dict[str, Any] | None = None
     title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     comment: Words | None = None
-    action: ActionBody | None = None
+    action: BoundActionBody | None = None
 
 
 class BulkItem(NewDecision):
