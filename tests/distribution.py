@@ -1,7 +1,8 @@
 """How the tests of a run are spread over its processes: file by file, the longest first.
 
 A file's tests share what a module has set up. Files that use the one `placet up` of the acceptance tests stay together
-in one process, so that it runs once. What takes long begins first, so that at the end no process waits for another.
+in one process, so that it runs once; they are two groups, as one would be the last to end. What takes long begins
+first, so that at the end no process waits for another.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 TOGETHER = "the tests of one installation"
-_TOGETHER = re.compile(r"tests/acceptance/test_(browser(?!_pictures|_story)|contract|suggestions)")
+PROGRAMS = "the programs that call one installation"
+_GROUPS = {
+    TOGETHER: re.compile(r"tests/acceptance/test_(browser(?!_pictures|_story)|contract|suggestions)"),
+    PROGRAMS: re.compile(r"tests/acceptance/test_(agents_guide|canaries|client|mcp)"),
+}
 # By the seconds that they took; the others follow by their number of tests.
 LONGEST: tuple[str, ...] = (
     TOGETHER,
+    PROGRAMS,
     "tests/acceptance/test_faults.py",
     "tests/acceptance/test_crash.py",
     "tests/acceptance/test_processes.py",
@@ -52,7 +58,7 @@ class ByFile(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         """Return what a test is run together with."""
         file = nodeid.split("::", 1)[0]
-        return TOGETHER if _TOGETHER.match(file) else file
+        return next((group for group, files in _GROUPS.items() if files.match(file)), file)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         """Give a process the longest of what is left."""

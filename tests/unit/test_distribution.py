@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-from tests.distribution import LONGEST, TOGETHER, ByFile
+from tests.distribution import LONGEST, PROGRAMS, TOGETHER, ByFile
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ class Node:
 
 
 def test_the_longest_files_are_there() -> None:
-    assert [one for one in LONGEST if one != TOGETHER and not (ROOT / one).exists()] == []
+    assert [one for one in LONGEST if one not in {TOGETHER, PROGRAMS} and not (ROOT / one).exists()] == []
 
 
 def test_files_stay_together_and_the_longest_come_first() -> None:
@@ -40,6 +40,8 @@ def test_files_stay_together_and_the_longest_come_first() -> None:
         "tests/acceptance/test_browser.py::test_a",
         "tests/acceptance/test_faults.py::test_a",
         "tests/acceptance/test_contract.py::test_a",
+        "tests/acceptance/test_client.py::test_a",
+        "tests/acceptance/test_mcp.py::test_a",
     ]
     option = SimpleNamespace(loadscopereorder=True, tx=["popen"], maxprocesses=None, numprocesses=None)
     config = cast(Any, SimpleNamespace(option=option, getvalue=lambda name: getattr(option, name)))
@@ -50,8 +52,9 @@ def test_files_stay_together_and_the_longest_come_first() -> None:
     assert [tests[index].rpartition("/")[2] for index in node.got] == [
         "test_browser.py::test_a",
         "test_contract.py::test_a",
-        "test_faults.py::test_a",
+        "test_client.py::test_a",
+        "test_mcp.py::test_a",
     ]
-    for index in node.got[:2]:
+    for index in node.got[:4]:
         scheduler.mark_test_complete(node, index)
-    assert [tests[index] for index in node.got[3:]] == tests[1:3]
+    assert [tests[index] for index in node.got[4:]] == [tests[4], *tests[1:3]]
