@@ -106,6 +106,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/people/": OPERATE,
     "GET /workflow/people/{person_id}/": EVERYBODY,
     "PUT /workflow/people/{person_id}/": EVERYBODY,  # everybody may set their own absence
+    "GET /workflow/people/{person_id}/export/": OPERATE,
     "GET /workflow/people/{person_id}/sessions/": OPERATE,
     "DELETE /workflow/people/{person_id}/sessions/": OPERATE,
     "GET /workflow/people/me/preferences/": EVERYBODY,
@@ -165,6 +166,10 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /log/entries": AUDIT,
     "GET /log/inclusion-proof": AUDIT,
     "GET /log/consistency-proof": AUDIT,
+    "POST /codec/decode": AUDIT,
+    "GET /workflow/retention-rules/": AUDIT,
+    "POST /workflow/retention-rules/": OPERATE,
+    "DELETE /workflow/retention-rules/{rule_id}/": OPERATE,
     "GET /auth/me/": EVERYBODY,
     "GET /auth/tokens/": EVERYBODY,
     "POST /auth/tokens/": EVERYBODY,

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from api import docs
 from api.context import ApiContext
 from api.http import problems
+from api.http.cross_origin import CodecOriginMiddleware
 from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
@@ -37,9 +38,11 @@ from api.routes import (
     metrics,
     migration,
     notifications,
+    payloads,
     people,
     receipts,
     requests,
+    retention,
     simulations,
     slas,
     suggestions,
@@ -138,6 +141,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
     docs.install(app)
     if pages is not None:
         app.add_middleware(cast(Any, PagesMiddleware), pages=pages)
+    app.add_middleware(cast(Any, CodecOriginMiddleware))
     app.add_middleware(cast(Any, ShutdownMiddleware))
     app.add_middleware(cast(Any, TrailingSlashMiddleware))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -161,9 +165,11 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         tasks,
         receipts,
         transparency_log,
+        payloads,
         evidence,
         event_logs,
         admin_acts,
+        retention,
         people,
         actions,
         simulations,

@@ -13,6 +13,7 @@ from api.http.repeats import Repeats
 from service.context import Context
 from service.event_logs.jobs import EventLogJobs
 from service.evidence.jobs import EvidenceJobs
+from service.retention.periods import Periods
 from storage.queries.api_calls import Completion, Reservation, complete_all, key_of, reserve_all
 from storage.recording.group_commit import GroupCommit
 from storage.tables.approvals import IdempotentCall
@@ -36,6 +37,8 @@ class ApiContext(Context):
     max_body_bytes: int = 1_000_000
     """Longer bodies are refused with 413."""
 
+    periods: Periods = field(default_factory=Periods)
+    """For how many days what is kept, as the workers have it."""
     processes: Callable[[], Mapping[str, int]] = own_process
     """Returns the ids of the processes whose processor time and memory are among the metrics, by their names."""
 

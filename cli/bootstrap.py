@@ -141,9 +141,12 @@ def build_action_worker(
 
 @asynccontextmanager
 async def engine_for(
-    settings: Settings, progress: Any, *, ports: Ports | None = None
+    settings: Settings, progress: Any, *, ports: Ports | None = None, api: str | None = None
 ) -> AsyncIterator[tuple[EngineSettings, Engine | None]]:
-    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one (at `ports`) for the block."""
+    """Yield a prepared engine: the one that TEMPORAL_ADDRESS names, or an embedded one (at `ports`) for the block.
+
+    `api` is where the API will be, which decodes payloads for the Web UI of an embedded engine.
+    """
     there = EngineSettings.read()
     if there.named:
         progress(f"using the Temporal server at {there.address}")
@@ -151,11 +154,21 @@ async def engine_for(
         yield there, None
         return
     async with await start_engine(
-        settings.home / "engine", database=settings.engine_database, ui=True, ports=ports, progress=progress
+        settings.home / "engine",
+        database=settings.engine_database,
+        ui=True,
+        ports=ports,
+        codec=codec_server(there, api),
+        progress=progress,
     ) as engine:
         there = replace(there, address=engine.address)
         await prepare(there, embedded=True)
         yield there, engine
+
+
+def codec_server(there: EngineSettings, api: str | None) -> str | None:
+    """Return the address at which the API decodes payloads for the Web UI; None where they are not encrypted."""
+    return f"{api}/api/v1/codec" if api is not None and there.payload_keys is not None else None
 
 
 async def connect_client(

@@ -54,6 +54,7 @@ def build_api(
             attachments=settings.attachments,
             attachment_bytes=settings.attachment_bytes,
             evidence_days=settings.evidence_days,
+            periods=settings.periods,
             event_log_bytes=settings.event_log_bytes,
             unsent_files_days=settings.unsent_files_days,
             limits=settings.limits,

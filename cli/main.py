@@ -64,7 +64,7 @@ COMMANDS = (
         "Write an evidence pack of a process and a period for an auditor, as one signed archive.",
     ),
     LazyCommand(
-        "keys", "cli.commands.keys:keys_app", "List the keys that sign receipts and evidence, and rotate them."
+        "keys", "cli.commands.keys:keys_app", "List and rotate the keys that sign receipts and encrypt payloads."
     ),
     LazyCommand(
         "check",

@@ -163,11 +163,16 @@ def shared_settings() -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
-def cli_arguments(*, folder: Path | None, ports: Ports, ui: bool) -> list[str]:
-    """Return the arguments of `temporal` that start the same server; `folder` None keeps data in memory."""
+def cli_arguments(*, folder: Path | None, ports: Ports, ui: bool, codec: str | None = None) -> list[str]:
+    """Return the arguments of `temporal` that start the same server; `folder` None keeps data in memory.
+
+    `codec` is the address of the codec server for the Web UI.
+    """
     arguments = ["server", "start-dev", "--ip", HOST, "--port", str(ports.frontend), "--log-level", "warn"]
     arguments += ["--http-port", str(ports.frontend_http)]
     arguments += ["--ui-ip", HOST, "--ui-port", str(ports.ui)] if ui else ["--headless"]
+    if ui and codec:
+        arguments += ["--ui-codec-endpoint", codec]
     if folder:
         arguments += ["--db-filename", str(folder / CLI_FILE)]
         arguments += ["--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=2"]
@@ -176,11 +181,14 @@ def cli_arguments(*, folder: Path | None, ports: Ports, ui: bool) -> list[str]:
     return arguments
 
 
-def write_ui_config(folder: Path, *, ports: Ports) -> None:
-    """Write the Web UI's configuration as `folder`/development.yaml (JSON, which is YAML)."""
+def write_ui_config(folder: Path, *, ports: Ports, codec: str | None = None) -> None:
+    """Write the Web UI's configuration as `folder`/development.yaml (JSON, which is YAML).
+
+    `codec` is the address of the codec server, to which browsers send the cookie of their session.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://{HOST}:{ports.ui}"
-    settings = {
+    settings: dict[str, Any] = {
         "temporalGrpcAddress": f"{HOST}:{ports.frontend}",
         "host": HOST,
         "port": ports.ui,
@@ -190,6 +198,8 @@ def write_ui_config(folder: Path, *, ports: Ports) -> None:
         "notifyOnNewVersion": False,
         "cors": {"cookieInsecure": True, "allowOrigins": [url]},
     }
+    if codec is not None:
+        settings["codec"] = {"endpoint": codec, "passAccessToken": False, "includeCredentials": True}
     (folder / "development.yaml").write_text(json.dumps(settings, indent=2), encoding="utf-8")
 
 

@@ -130,13 +130,15 @@ async def start_engine(
     ports: Ports | None = None,
     startable: Startable | None = None,
     environ: Mapping[str, str] | None = None,
+    codec: str | None = None,
     progress: Progress = no_progress,
 ) -> Engine:
     """Start an engine with its files under `home` and return it once its frontend answers.
 
     `database` is `file` (SQLite under `home`), `memory`, or a `postgresql://…` URL. `startable` is what to start;
-    without it the locator finds or makes one. Raises Conflict when `home` is in use, EngineMissing, InputInvalid for a
-    bad `database` or port, and Unavailable with the end of the log when the server does not come up.
+    without it the locator finds or makes one. `codec` is the address of the codec server for the Web UI. Raises
+    Conflict when `home` is in use, EngineMissing, InputInvalid for a bad `database` or port, and Unavailable with the
+    end of the log when the server does not come up.
     """
     environ = os.environ if environ is None else environ
     home = await asyncio.to_thread(_folder, home)
@@ -159,7 +161,9 @@ async def start_engine(
         while True:
             attempt += 1
             chosen = free_ports(ports or Ports(), before=earlier if attempt == 1 else None)
-            launch = _Launch(home=home, startable=startable, store=store, ports=chosen, ui=ui, environ=environ)
+            launch = _Launch(
+                home=home, startable=startable, store=store, ports=chosen, ui=ui, codec=codec, environ=environ
+            )
             engine = await asyncio.to_thread(launch.server, lock.fileno())
             try:
                 failure = await _wait_until_healthy(engine) or await _start_web_ui(engine, launch)
@@ -242,6 +246,7 @@ class _Launch:
     store: Database
     ports: Ports
     ui: bool
+    codec: str | None
     environ: Mapping[str, str]
 
     def server(self, lock: int) -> Engine:
@@ -251,7 +256,10 @@ class _Launch:
             environ = server_environment(database=self.store, ports=self.ports, inherited=self.environ)
         else:
             folder = self.store if isinstance(self.store, Path) else None
-            program = [self.startable.program, *cli_arguments(folder=folder, ports=self.ports, ui=self.ui)]
+            program = [
+                self.startable.program,
+                *cli_arguments(folder=folder, ports=self.ports, ui=self.ui, codec=self.codec),
+            ]
             environ = _without_settings(self.environ)
         with fresh_log(self.home / "server.log") as log:
             running = GuardedProcess(program, environ=environ, output=log, directory=self.home, keep=[lock])
@@ -261,7 +269,7 @@ class _Launch:
         """Start the Web UI where it is a program of its own; the CLI serves its own."""
         if not self.ui or not isinstance(self.startable, Binaries):
             return None
-        write_ui_config(self.home / "ui", ports=self.ports)
+        write_ui_config(self.home / "ui", ports=self.ports, codec=self.codec)
         program: list[str | Path] = [
             self.startable.ui,
             "--root",

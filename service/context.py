@@ -88,6 +88,11 @@ class Context:
     unsent_files_days: int = 7
     """After how many days the files of a form that was not sent in are deleted."""
 
+    @cached_property
+    def archives(self) -> asyncio.Lock:
+        """Held while this process makes the archive of a person."""
+        return asyncio.Lock()
+
     @property
     def namespace(self) -> str:
         """The engine's namespace in which requests run."""

@@ -100,6 +100,7 @@ class Desk:
         actions: Mapping[str, ActionSpec] | None = None,
         children: Mapping[str, Child] | None = None,
         action: BoundAction | None = None,
+        title: str = "A test",
     ) -> WorkflowHandle[ApprovalWorkflow, Answer]:
         """Start a request as the API does; `client` may be one with a clock of its own."""
         parsed = parse_definition(deepcopy(blueprint))
@@ -111,7 +112,7 @@ class Desk:
         opening = Opening(
             request_id=f"req-{uuid.uuid4().hex[:12]}",
             requester=requester,
-            title="A test",
+            title=title,
             input=given,
             directory=directory,
             directory_at=now,
@@ -124,7 +125,7 @@ class Desk:
             Start(plan=plan, opening=opening, template_id="template"),
             id=opening.request_id,
             task_queue=self.task_queue,
-            static_summary=display.summary(plan, opening.title),
+            static_summary=display.summary(plan),
         )
 
 

@@ -41,7 +41,7 @@ from web.routes import (
 from web.routes.common import WebContext
 from web.routes.editor import drafts, publishing, trying
 from web.routes.insight import breaches, event_logs, slas
-from web.routes.operations import acts, home, people, person_edit, tokens, webhook_changes, webhooks
+from web.routes.operations import acts, home, people, person_edit, retention, tokens, webhook_changes, webhooks
 from web.routes.operations import bulk as bulk_requests
 from web.routes.simulations import events, orders, results
 from web.security import HeadersMiddleware
@@ -62,6 +62,7 @@ ROUTERS = (
     people.router,
     person_edit.router,
     tokens.router,
+    retention.router,
     admin.router,
     acts.router,
     bulk_requests.router,

@@ -18,7 +18,9 @@ from temporalio.runtime import Runtime
 from temporalio.service import TLSConfig
 
 from placet.errors import InputInvalid, Unavailable
-from worker.converter import DATA_CONVERTER
+from worker.converter import converter_with
+from worker.key_ring import VARIABLE, KeyRing
+from worker.payload_codec import EncryptingCodec
 
 DEFAULT_ADDRESS = "127.0.0.1:7233"
 
@@ -43,15 +45,18 @@ class EngineSettings:
 
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What every call carries beside, never shown."""
+    payload_keys: KeyRing | None = field(default=None, compare=False)
+    """The keys that encrypt payloads; None leaves them readable."""
     named: bool = False
     """Whether somebody named the address: without that, an engine of our own may be used."""
 
     @classmethod
     def read(cls, environ: Mapping[str, str] | None = None) -> EngineSettings:
-        """Read the TEMPORAL_… variables, and the profile that they name; raises InputInvalid with place and remedy.
+        """Read the TEMPORAL_… variables, the profile that they name, and the keys of payloads.
 
-        The SDK reads both, as for every program on Temporal (temporalio.envconfig). A file is read only where
-        TEMPORAL_PROFILE or TEMPORAL_CONFIG_FILE asks for it: requests must not go where the command line was last used.
+        Raises InputInvalid with place and remedy. The SDK reads both, as for every program on Temporal
+        (temporalio.envconfig). A file is read only where TEMPORAL_PROFILE or TEMPORAL_CONFIG_FILE asks for it: requests
+        must not go where the command line was last used.
         """
         given = _given(os.environ if environ is None else environ)
         profile = _profile(given)
@@ -68,6 +73,7 @@ class EngineSettings:
             api_key=profile.api_key or None,
             tls=tls,
             metadata=dict(profile.grpc_meta),
+            payload_keys=KeyRing(Path(given[VARIABLE]).expanduser()) if VARIABLE in given else None,
             named=profile.address is not None,
         )
 
@@ -81,6 +87,7 @@ async def connect(
     identity: str | None = None,
 ) -> Client:
     """Connect to the engine, in `settings.namespace` unless another is given; raises Unavailable."""
+    keys = settings.payload_keys
     try:
         return await Client.connect(
             settings.address,
@@ -88,7 +95,7 @@ async def connect(
             api_key=settings.api_key,
             tls=settings.tls or False,
             rpc_metadata=settings.metadata,
-            data_converter=DATA_CONVERTER,
+            data_converter=converter_with(EncryptingCodec(keys) if keys is not None else None),
             interceptors=interceptors,
             runtime=runtime,
             identity=identity,
@@ -204,7 +211,7 @@ def _toml(file: Path, given: Mapping[str, str]) -> bytes:
     if isinstance(tls, dict) and tls.get("disable_host_verification"):
         raise InputInvalid(f"{file}, profile {name!r}: disable_host_verification is on: {_NOT_VERIFIED}.")
     if "codec" in profile:
-        raise InputInvalid(f"{file}, profile {name!r}: remove codec; Placet writes payloads that everybody can read.")
+        raise InputInvalid(f"{file}, profile {name!r}: remove codec; {VARIABLE} names the keys of payloads.")
     return content
 
 

@@ -9,14 +9,20 @@ ignores the stored names of fields (placet.frozen.stored_as).
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
+from dataclasses import is_dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
-from temporalio.converter import CompositePayloadConverter, DataConverter, EncodingPayloadConverter
+from temporalio.converter import (
+    CompositePayloadConverter,
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    EncodingPayloadConverter,
+    PayloadCodec,
+)
 from temporalio.converter import DefaultPayloadConverter as Default
 
 _MOST_TYPES = 1024  # cached adapters; a sandbox without pass-through makes new types for each workflow
@@ -67,4 +73,15 @@ class SharedPayloadConverter(CompositePayloadConverter):
 
 
 DATA_CONVERTER = DataConverter(payload_converter_class=SharedPayloadConverter)
-"""The converter of every client of Placet."""
+"""The converter of every client of Placet whose payloads are not encrypted."""
+
+
+def converter_with(codec: PayloadCodec | None) -> DataConverter:
+    """Return the converter whose payloads a codec encodes; messages of failures become payloads too."""
+    if codec is None:
+        return DATA_CONVERTER
+    return replace(
+        DATA_CONVERTER,
+        payload_codec=codec,
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes,
+    )

@@ -17,24 +17,13 @@ from temporalio.client import Client
 
 from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
+from service.attachments.store import FileStore
 from service.canaries.monitoring import CanaryMonitor
-from service.slas.forgetting import forget_executions
+from service.retention.running import delete_old_rows, erase_old_contents
 from service.slas.monitoring import SlaMonitor
 from service.transparency.growth import grow
 from storage.database import Database
 from storage.queries import presence
-from storage.retention.retention import (
-    delete_abandoned_drafts,
-    delete_ended_sessions,
-    delete_ended_step_ups,
-    delete_old_calls,
-    delete_old_challenges,
-    delete_old_counts,
-    delete_old_marks,
-    delete_old_refusals,
-    delete_spent_codes,
-    empty_published_drafts,
-)
 from worker.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -143,30 +132,13 @@ _EVERY_SECONDS = 3600.0
 
 @asynccontextmanager
 async def retention_job(database: Database, settings: Settings) -> AsyncIterator[None]:
-    """Delete rows that are older than the settings allow, while the block runs. Any number of processes may do this."""
+    """Delete what is older than it is kept, while the block runs. Any number of processes may do this."""
+    files = FileStore(settings.attachments)
 
     async def forget() -> None:
-        await delete_old_rows(database, settings, datetime.now(UTC))
+        now = datetime.now(UTC)
+        await delete_old_rows(database, settings.periods, now)
+        await erase_old_contents(database, files, settings.periods, now)
 
     async with repeating(forget, seconds=_EVERY_SECONDS):
         yield
-
-
-async def delete_old_rows(database: Database, settings: Settings, now: datetime) -> None:
-    """Delete old rows, batch by batch."""
-    for delete, days in (
-        (delete_old_calls, settings.answers_days),
-        (delete_old_refusals, settings.refusals_days),
-        (delete_old_marks, settings.marks_days),
-        (delete_ended_sessions, 0),
-        (delete_spent_codes, 0),
-        (delete_ended_step_ups, 0),
-        (delete_old_challenges, 0),
-        (delete_old_counts, 0),
-        (delete_abandoned_drafts, settings.drafts_days),
-        (empty_published_drafts, settings.drafts_days),
-    ):
-        while await database.write(delete, now - timedelta(days=days)):
-            pass
-    while await database.write(forget_executions, now, timedelta(days=settings.sla_executions_days)):
-        pass

@@ -16,6 +16,7 @@ from placet.errors import InputInvalid, Problem
 from service.drafting.settings import DraftingSettings
 from service.identity.settings import IdentitySettings, OidcSettings
 from service.pool.pool import Limits
+from service.retention.periods import Periods
 
 _SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 
@@ -59,6 +60,12 @@ class Settings(BaseSettings):
     refusals_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which refused calls are kept
     marks_days: Annotated[int, Field(ge=1, le=3650)] = 180  # after somebody's last look, it is forgotten what they saw
     drafts_days: Annotated[int, Field(ge=1, le=3650)] = 365  # after its last change, an abandoned draft is deleted
+    messages_days: Annotated[int, Field(ge=1, le=3650)] = 180  # for which messages are kept that were sent or given up
+    simulations_days: Annotated[int, Field(ge=1, le=3650)] = 365  # for which simulations are kept
+    event_logs_days: Annotated[int, Field(ge=1, le=3650)] = 730  # for which imported event logs are kept
+    content_days: Annotated[int, Field(ge=1, le=36_500)] | None = (
+        None  # after a request's end, its content is erased; None: never, where no rule of its process says otherwise
+    )
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     attachments_url: str | None = None  # s3://…, gs://…, az://…; default: a folder under `home`
     attachment_bytes: Annotated[int, Field(ge=1)] = 25_000_000  # of one file
@@ -115,6 +122,21 @@ class Settings(BaseSettings):
             megabytes=self.pool_megabytes,
             seconds=self.pool_seconds,
             waiting=self.pool_waiting,
+        )
+
+    @property
+    def periods(self) -> Periods:
+        """For how many days what is kept."""
+        return Periods(
+            answers=self.answers_days,
+            refusals=self.refusals_days,
+            marks=self.marks_days,
+            drafts=self.drafts_days,
+            messages=self.messages_days,
+            simulations=self.simulations_days,
+            event_logs=self.event_logs_days,
+            sla_executions=self.sla_executions_days,
+            contents=self.content_days,
         )
 
     @property

@@ -146,7 +146,7 @@ class Calls:
                 search_attributes=display.opening_attributes(
                     child.plan, machine.opening_state(child.plan, opening, workflow.now())
                 ),
-                static_summary=display.summary(child.plan, call.title),
+                static_summary=display.summary(child.plan),
             )
         except FailureError as error:
             await self._child_failed(call, error)

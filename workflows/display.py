@@ -1,4 +1,7 @@
-"""What the Temporal Web UI shows of a request: search attributes, the summary, and the current details."""
+"""What the Temporal Web UI shows of a request: search attributes, the summary, and the current details.
+
+None of it holds what people wrote, such as a title: search attributes are never encrypted, and lists show summaries.
+"""
 
 from __future__ import annotations
 
@@ -45,9 +48,9 @@ def changes(plan: Plan, state: State, shown: TypedSearchAttributes) -> list[Sear
     return [key.value_unset() if value is None else key.value_set(value) for key, value in wanted.items()]
 
 
-def summary(plan: Plan, title: str) -> str:
+def summary(plan: Plan) -> str:
     """Return the one line by which a request is listed."""
-    return f"{plan.name} {plan.version}: {title}"[:_LONGEST_KEYWORD]
+    return f"{plan.name} {plan.version}"[:_LONGEST_KEYWORD]
 
 
 def timer(state: State, armed: datetime) -> str:

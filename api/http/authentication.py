@@ -36,12 +36,15 @@ FROM_ELSEWHERE = "This was sent by a page of another site. Nothing has happened.
 _OWN_SITES = {"same-origin", "none"}
 
 
-async def authenticate(context: ApiContext, request: Request) -> Principal:
-    """Return the person of the bearer token or of the session; raises 401, and NotPermitted without a CSRF token."""
+async def authenticate(context: ApiContext, request: Request, *, changes: bool = True) -> Principal:
+    """Return the person of the bearer token or of the session; raises 401, and NotPermitted without a CSRF token.
+
+    `changes` says whether a call that is no GET changes something.
+    """
     header = request.headers.get("authorization")
     if header is None and (session := await session_of(context, request)) is not None:
         request.state.session = session
-        if request.method not in SAFE_METHODS:
+        if changes and request.method not in SAFE_METHODS:
             require_own_page(context, request)
             require_csrf_token(session, request.headers.get(CSRF_HEADER))
         return session.principal

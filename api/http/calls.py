@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, get_args
+from typing import Any, ClassVar, get_args
 from urllib.parse import urlencode
 
 from fastapi import Request, Response
@@ -47,7 +47,7 @@ from storage.queries import api_calls
 from storage.recording import metrics
 from storage.tables.approvals import Refusal
 
-_MUTATING = {"POST", "PUT", "PATCH", "DELETE"}
+_MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _LONGEST_KEY = 255
 _LONGEST_REASON = 1000
 _SHORT = 32_000  # bytes; a longer body is parsed on a thread
@@ -69,6 +69,9 @@ class _ExactRequest(Request):
 class PersonalRoute(APIRoute):
     """A route that only an authenticated person may call."""
 
+    changes: ClassVar[bool] = True
+    """Whether its calls that are no GET change something."""
+
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wrap the route in the steps of every call."""
         handle = super().get_route_handler()
@@ -76,14 +79,15 @@ class PersonalRoute(APIRoute):
         rules = {method: rule_of(method, path) for method in self.methods or ()}
         model = self._body
         known = parameters_of(self)
+        mutating = _MUTATING if self.changes else frozenset[str]()
 
         async def personal(request: Request) -> Response:
             context: ApiContext = request.app.state.context
-            principal = await authenticate(context, request)
+            principal = await authenticate(context, request, changes=request.method in mutating)
             request.state.principal = principal
             try:
                 principal.need(rules[request.method])
-                if request.method in _MUTATING:
+                if request.method in mutating:
                     principal.need_to_change()
             except NotPermitted as error:
                 await _put_on_record(context, principal, request, error)
@@ -95,6 +99,8 @@ class PersonalRoute(APIRoute):
             value: Any = None
             try:
                 received, value = await self._received(context, request)
+                if not mutating:
+                    return await handle(received)
                 try:
                     return await _once(context, principal, received, value, handle)
                 finally:
@@ -126,6 +132,15 @@ class PersonalRoute(APIRoute):
                 if isinstance(one, type) and issubclass(one, Body):
                     return one
         return None
+
+
+class ReadingRoute(PersonalRoute):
+    """A route that is told by POST what to read, and changes nothing: tokens that only read may call it.
+
+    Nor does it need the mark of a page of ours, since a page of another site gets no answer of it to see.
+    """
+
+    changes = False
 
 
 async def read_bytes(request: Request, most: int) -> bytes:

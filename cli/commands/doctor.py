@@ -91,7 +91,9 @@ async def _engine(settings: Settings) -> str:
     missing = await missing_attributes(client, there.namespace)
     if missing:
         raise Unavailable(f"{there.address} lacks the search attributes {', '.join(missing)}; run `placet prepare`.")
-    return f"{there.address}, namespace {there.namespace}"
+    keys = there.payload_keys
+    payloads = "readable" if keys is None else f"encrypted by the key {keys.writes.id}"
+    return f"{there.address}, namespace {there.namespace}, payloads {payloads}"
 
 
 async def _worker(settings: Settings) -> str:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 
 from cli.database import migrated_database
 from cli.installation import require_installation
 from cli.terminal.event_loop import run
+from cli.terminal.files import new_file
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
 from placet.audit.admin_acts import OPERATOR
-from placet.errors import InputInvalid
 from service.administration.acts import write_with_act
 from service.attachments.store import FileStore
 from service.evidence.building import LONGEST_SEED, MOST_SAMPLED, Made, Order, build
@@ -62,7 +60,7 @@ async def write_pack(settings: Settings, order: Order, to: Path) -> Made:
     signer = f"{_BY} ({by})" if by else _BY
     async with migrated_database(require_installation(settings)) as database:
         key = await signing_key(database, settings.secret(), now)
-        with _new_file(to) as file:
+        with new_file(to) as file:
             made = await build(database, FileStore(settings.attachments), key, order, file, by=signer, now=now)
         row = row_of(order, pack_id=uuid.uuid4().hex, status="saved", by=signer, at=now)
         row.finished_at = finished = datetime.now(UTC)
@@ -70,23 +68,6 @@ async def write_pack(settings: Settings, order: Order, to: Path) -> Made:
             setattr(row, name, value)
         await write_with_act(database, OPERATOR, finished, act_of(row), packs.insert, row)
     return made
-
-
-@contextmanager
-def _new_file(to: Path) -> Iterator[IO[bytes]]:
-    """Open a file that was not there, for its owner alone; it is not left behind half written."""
-    try:
-        number = os.open(to, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError as error:
-        raise InputInvalid(f"{to} is there already; name another file.") from error
-    except OSError as error:
-        raise InputInvalid(f"{to} cannot be written: {error.strerror}.") from error
-    try:
-        with os.fdopen(number, "r+b") as file:
-            yield file
-    except BaseException:
-        to.unlink(missing_ok=True)
-        raise
 
 
 def _utc(at: datetime) -> datetime:

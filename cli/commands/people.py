@@ -1,8 +1,9 @@
-"""`placet people`: load the organisation's people from a file."""
+"""`placet people`: load the organisation's people from a file, and export everything about one of them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,17 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from cli.database import migrated_database
+from cli.installation import require_installation
 from cli.terminal.event_loop import run
+from cli.terminal.files import new_file
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
+from placet.audit.admin_acts import OPERATOR
 from placet.errors import InputInvalid, Problem
 from service.administration.people import load_people
 from service.administration.person_document import PersonDocument
+from service.administration.person_export import Exported, export_person
+from service.attachments.store import FileStore
 from storage.queries.people.people_loading import LoadResult
 from worker.settings import Settings
 
@@ -82,3 +88,33 @@ def load_command(
         out.print(f"loaded {loaded.given} people, {loaded.changed} of them new or changed{left_too}")
         if not loaded.admins:
             out.print("Nobody is an admin, so nobody can administer this installation. Load somebody with that access.")
+
+
+@people_app.command("export")
+def export_command(
+    person: Annotated[str, typer.Argument(help="The id of the person.")],
+    to: Annotated[Path, typer.Option("--out", help="The file to write, which must not be there yet.", dir_okay=False)],
+    without_files: Annotated[bool, typer.Option("--without-files", help="Leave attached files out.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write everything that is stored about a person to one archive. That it was taken stays on record."""
+    made = run(_exported(settings_with(), person, to, with_files=not without_files))
+    if as_json:
+        print_json({"file": str(to), **asdict(made)})
+        return
+    rows = sum(made.rows.values())
+    missing = f"; {made.missing} files are missing in the store" if made.missing else ""
+    out.print(
+        f"{to} has {rows:,} rows of {len(made.rows)} tables and {made.files} files{missing}",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+async def _exported(settings: Settings, person: str, to: Path, *, with_files: bool) -> Exported:
+    async with migrated_database(require_installation(settings)) as database:
+        store = FileStore(settings.attachments)
+        with new_file(to) as file:
+            return await export_person(
+                database, store, person, file, by=OPERATOR, now=datetime.now(UTC), with_files=with_files
+            )

@@ -115,10 +115,13 @@ class Roles:
             migrating = asyncio.create_task(_migrate(settings))
             stack.callback(migrating.cancel)
             ports = Ports(**before.ports) if before is not None and before.ports is not None else None
-            there, engine = await stack.enter_async_context(bootstrap.engine_for(settings, progress, ports=ports))
+            there, engine = await stack.enter_async_context(
+                bootstrap.engine_for(settings, progress, ports=ports, api=self._here)
+            )
             ui_url = bootstrap.temporal_ui_url(settings, there)
             if engine is not None:
-                await stack.enter_async_context(_restart_engine_when_killed(engine, settings))
+                codec = bootstrap.codec_server(there, self._here)
+                await stack.enter_async_context(_restart_engine_when_killed(engine, settings, codec))
                 if engine.ui_url is not None:
                     pages = _listen_at_previous_port(settings, "temporal_ui", LOOPBACK)
                     shown = web_ui(engine.ui_url, (there.namespace, there.rehearsal_namespace))
@@ -226,8 +229,8 @@ def _listen_at_previous_port(settings: Settings, what: str, host: str) -> socket
 
 
 @asynccontextmanager
-async def _restart_engine_when_killed(engine: Engine, settings: Settings) -> AsyncIterator[None]:
-    """Restart the engine at its ports if it is killed while the block runs."""
+async def _restart_engine_when_killed(engine: Engine, settings: Settings, codec: str | None) -> AsyncIterator[None]:
+    """Restart the engine at its ports, with its codec server, if it is killed while the block runs."""
     again: list[Engine] = []
 
     async def watch() -> None:
@@ -237,7 +240,11 @@ async def _restart_engine_when_killed(engine: Engine, settings: Settings) -> Asy
             progress(f"the Temporal server has stopped (exit code {code}); it is started again")
             await current.stop()
             current = await start_engine(
-                settings.home / "engine", database=settings.engine_database, ui=True, ports=engine.ports
+                settings.home / "engine",
+                database=settings.engine_database,
+                ui=True,
+                ports=engine.ports,
+                codec=codec,
             )
             again.append(current)
 

@@ -19,13 +19,14 @@ Outcome = Literal["done", "begun", "partly", "nothing"]
 """What came of an act. One that is no single transaction is `begun` first; a second act says what came of it."""
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 KINDS: Final = frozenset({
-    "action_added", "action_changed", "canary_begun", "canary_promoted", "canary_reverted",
+    "action_added", "action_changed", "canary_begun", "canary_promoted", "canary_reverted", "contents_erased",
     "draft_created", "draft_discarded", "draft_published", "draft_reopened", "draft_saved", "draft_submitted",
     "event_log_deleted", "event_log_imported", "evidence_ordered", "group_changed", "group_removed",
     "key_rotated", "login_link_made", "messages_resent",
     "notification_template_changed", "notification_template_restored",
-    "people_loaded", "person_added", "person_changed",
-    "requests_cancelled", "requests_extended", "requests_moved", "sessions_ended",
+    "people_loaded", "person_added", "person_changed", "person_exported",
+    "requests_cancelled", "requests_extended", "requests_moved", "retention_removed", "retention_set",
+    "sessions_ended",
     "sla_added", "sla_breach_acknowledged", "sla_changed", "sla_removed",
     "suggestion_accepted", "suggestion_added", "suggestion_rejected", "suggestions_generated", "tasks_reassigned",
     "token_made", "token_revoked",

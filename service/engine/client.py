@@ -110,7 +110,7 @@ async def start(context: Context, beginning: Start) -> None:
                 task_queue=context.task_queue,
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 request_eager_start=True,
-                static_summary=display.summary(beginning.plan, opening.title),
+                static_summary=display.summary(beginning.plan),
                 static_details=_details(opening),
                 search_attributes=display.opening_attributes(beginning.plan, with_tasks),
                 rpc_timeout=context.start_deadline,
@@ -194,7 +194,7 @@ async def running_calls(context: Context, request_id: str, *, within: timedelta)
             attempt=one.attempt,
             taken=one.HasField("last_started_time"),
             since=one.scheduled_time.ToDatetime(UTC),
-            last_error=_told(one.last_failure) if one.HasField("last_failure") else None,
+            last_error=await _told(context.client, one.last_failure) if one.HasField("last_failure") else None,
             next_at=one.next_attempt_schedule_time.ToDatetime(UTC)
             if one.HasField("next_attempt_schedule_time")
             else None,
@@ -203,9 +203,12 @@ async def running_calls(context: Context, request_id: str, *, within: timedelta)
     ]
 
 
-def _told(failure: Failure) -> str:
-    """Return the message of a failure, or of what it was caused by."""
-    return str(failure.message or failure.cause.message)
+async def _told(client: Client, failure: Failure) -> str:
+    """Return the message of a failure, or of what it was caused by; it may be encrypted."""
+    if not failure.HasField("encoded_attributes") and not failure.cause.HasField("encoded_attributes"):
+        return str(failure.message or failure.cause.message)
+    error = await client.data_converter.decode_failure(failure)
+    return str(error) or str(error.__cause__ or "")
 
 
 async def head_of(client: Client, request_id: str) -> str | None:

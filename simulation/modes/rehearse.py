@@ -239,7 +239,7 @@ async def _start(time: VirtualTime, prepared: PreparedScenario, task_queue: str,
         task_queue=task_queue,
         id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
         search_attributes=display.opening_attributes(plan, machine.opening_state(plan, opening, opening.directory_at)),
-        static_summary=display.summary(plan, scenario.title),
+        static_summary=display.summary(plan),
     )
 
 

@@ -56,7 +56,7 @@ class BeginSubProcess:
             parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             search_attributes=display.opening_attributes(start.plan, state),
-            static_summary=display.summary(start.plan, start.opening.title),
+            static_summary=display.summary(start.plan),
         )
 
 

@@ -1,7 +1,8 @@
 """Erase the content of a request: its input, title and texts. Its audit chains stay valid.
 
 The chains hold commitments (placet.audit.sealed), so that values and salts can be deleted. Who did what and when stays,
-by ids and codes. The engine's history has its own retention, and mails that were sent are with their receivers.
+by ids and codes. The engine's history has its own retention, and mails that were sent are with their receivers. The
+request's files are listed to be deleted, for the store of files knows no transactions.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -21,11 +22,14 @@ from placet.audit.sealed import committed, erased
 from placet.errors import Conflict, NotFound
 from storage.database import of_rows
 from storage.queries.requests import titles
+from storage.queries.requests.attachments import attachments_of
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.identity import StepUp
 from storage.tables.notifications import NotificationMessage
 from storage.tables.reading import ReadingMark
+from storage.tables.request_drafts import DraftFile
+from storage.tables.retention import ErasedFile
 from storage.tables.slas import SlaBreach
 
 TITLE = "(erased)"  # in the place of a request's own
@@ -63,6 +67,7 @@ def erase_content(session: Session, request_id: str, now: datetime) -> Erased:
         )
     deliveries = session.scalars(select(Delivery).where(col(Delivery.request_id) == request_id)).all()
     superseded = session.scalars(select(AuditSuperseded).where(col(AuditSuperseded.request_id) == request_id))
+    _list_files(session.connection(), request_id, now)
     counts = _erase([*entries, *deliveries, *superseded.all()])
     _erase_projection(session.connection(), request, now)
     return Erased(rows=len(counts), values=sum(counts))
@@ -88,6 +93,17 @@ def _erase(rows: Sequence[AuditEntry | Delivery | AuditSuperseded]) -> list[int]
             row.salts = None
             counts.append(len(salts))
     return counts
+
+
+def _list_files(connection: Connection, request_id: str, now: datetime) -> None:
+    """List the request's files to be deleted, also those that its form has held and not sent in."""
+    of_form = col(DraftFile.request_id) == request_id
+    unsent = connection.scalars(select(col(DraftFile.sha256)).where(of_form)).all()
+    digests = {*unsent, *(one.sha256 for one in attachments_of(connection, request_id))}
+    if digests:
+        rows = [{"request_id": request_id, "sha256": digest, "erased_at": now} for digest in sorted(digests)]
+        connection.execute(insert(ErasedFile), rows)
+        connection.execute(delete(DraftFile).where(of_form))
 
 
 def _erase_projection(connection: Connection, request: ApprovalRequest, now: datetime) -> None:

@@ -15,6 +15,7 @@ from sqlmodel import Field, SQLModel
 from storage.tables.columns import json_column, moment_column
 
 _SOMETIMES_AWAY = text("CAST(away AS VARCHAR) != '[]'")
+_HELD = text("ended_at IS NOT NULL AND erased_at IS NULL")
 _UNCLAIMED = text("status = 'open' AND assignee IS NULL AND queue IS NOT NULL")
 
 
@@ -59,6 +60,8 @@ class ApprovalRequest(SQLModel, table=True):
         Index("ix_approval_request_version", "template_id", "ended_at", "id"),
         # What of a process was open in a period, for its costs.
         Index("ix_approval_request_process", "template", "ended_at", "id"),
+        # Whose content is not erased yet.
+        _only("ix_approval_request_content", "template", "ended_at", "id", where=_HELD),
     )
 
     id: str = Field(primary_key=True)

@@ -33,6 +33,7 @@ NO_PAGES = {
     "/requests/{request_id}/process.svg": "the drawing as a file; it is looked at on its page",
     "/processes/{template_id}/process.svg": "as above",
     "/evidence/{pack_id}/file": "an archive",
+    "/operations/people/{person_id}/export": "an archive",
     "/drafts/{draft_id}/export": "a file",
     "/sign/{step_up_id}/log-in": "leads on to the identity provider",
     "/login/oidc": "leads on to the identity provider",

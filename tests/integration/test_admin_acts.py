@@ -77,6 +77,9 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/event-logs/{log_id}/suggest/": NOTHING,
     "POST /workflow/event-logs/{log_id}/forecasts/": NOTHING,
     "POST /workflow/event-logs/{log_id}/backtest/": NOTHING,
+    "POST /codec/decode": NOTHING,
+    "POST /workflow/retention-rules/": {"retention_set"},
+    "DELETE /workflow/retention-rules/{rule_id}/": {"retention_removed"},
     "POST /workflow/workflow-suggestions/": {"suggestion_added"},
     "POST /workflow/workflow-suggestions/generate/": "it needs a past: test_api_suggestions",
     "POST /workflow/workflow-suggestions/{suggestion_id}/accept/": {"suggestion_accepted", "version_created"},
@@ -125,6 +128,7 @@ FORMS: dict[str, set[str] | str] = {
     "POST /operations/people/{person_id}/edit": {"person_changed"},
     "POST /operations/people/{person_id}/sessions": {"sessions_ended"},
     "POST /operations/tokens/{token_id}": {"token_revoked"},
+    "POST /operations/retention": {"retention_set", "retention_removed"},
     "POST /admin/{identity}/edit/{pk}": {"action_changed"},
     "POST /suggestions": {"suggestions_generated"},
     "POST /suggestions/{suggestion_id}/accept": {"suggestion_accepted", "version_created", "draft_created"},
@@ -189,7 +193,7 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "prepare": PROCESS,
     "migrate": PROCESS,
     "demo": "its installation is thrown away",
-    "people": {"people_loaded"},
+    "people": {"people_loaded", "person_exported"},
     "token": {"token_made"},
     "tokens": {"token_revoked"},
     "login": {"login_link_made"},
@@ -365,6 +369,8 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     sla = await leaves("POST /workflow/workflow-slas/", body=fast)
     await leaves("PUT /workflow/workflow-slas/{sla_id}/", sla["id"], body={**fast, "target_duration_seconds": 90})
     await leaves("DELETE /workflow/workflow-slas/{sla_id}/", sla["id"])
+    rule = await leaves("POST /workflow/retention-rules/", body={"template": process, "content_days": 30})
+    await leaves("DELETE /workflow/retention-rules/{rule_id}/", rule["id"])
     await desk.database.write(put_breach)
     await leaves("POST /workflow/sla-breaches/{breach_id}/acknowledge/", "br_1", body={})
     hook = await leaves("POST /workflow/webhooks/", body={"url": "https://93.184.216.34/hook"})
@@ -560,6 +566,7 @@ def test_each_command_leaves_the_acts_that_it_says(
     assert loaded[0]["changed"] == ["mia", "pia"]
     assert loaded[1]["access"] == {"mia": {"before": ["admin"], "after": ["auditor"]}}
     assert "pia" in loaded[2]["left"]
+    call("people", "export", "mia", "--out", str(tmp_path / "mia.zip"))
     call("token", "mia", "--name", "laptop")
     call("tokens", "revoke", json.loads(call("tokens", "list", "mia", "--json"))[0]["id"])
     call("login", "mia")

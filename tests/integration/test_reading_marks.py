@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from service.retention.running import delete_old_rows
 from storage.database import Database
 from storage.queries.requests.reading_marks import LOOK, Mark, find, looked, put
 from storage.retention.erasure import erase_content
 from tests.integration.test_storage_erasure import store
-from worker.jobs import delete_old_rows
 from worker.settings import Settings
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -48,7 +48,7 @@ async def test_each_person_has_a_mark_of_their_own_for_each_request(database: Da
 async def test_marks_go_some_time_after_the_last_look(database: Database) -> None:
     await database.write(put, "old", "ann", seen(None, 1, days=-8))
     await database.write(put, "new", "ann", seen(None, 1, days=-6))
-    await delete_old_rows(database, Settings(marks_days=7), NOW)
+    await delete_old_rows(database, Settings(marks_days=7).periods, NOW)
     assert await database.read(find, "old", "ann") is None
     assert await database.read(find, "new", "ann") is not None
 

@@ -13,6 +13,7 @@ import pytest_asyncio
 from sqlalchemy import delete, select, update
 from sqlmodel import col
 
+from service.retention.running import delete_old_rows
 from service.slas.monitoring import MOST_REMINDERS, SlaMonitor
 from service.slas.verifying import verify_slas
 from storage.database import Database
@@ -24,7 +25,6 @@ from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.integration.recordings import NOW, Story
 from tests.integration.recordings import write as write_recording
 from tests.stored import reading, writing
-from worker.jobs import delete_old_rows
 from worker.settings import Settings
 
 SLAS, BREACHES = "/workflow/workflow-slas/", "/workflow/sla-breaches/"
@@ -234,7 +234,7 @@ async def test_where_no_earlier_window_is_kept_a_forecast_is_refused_and_says_ho
     for _ in range(2):  # the second finds nothing left to judge
         await office.look(NOW + 330 * HOUR)
     assert (await office.desk.get(path)).json()["state"] == "ok"
-    await delete_old_rows(office.desk.database, Settings(sla_executions_days=1), office.now)
+    await delete_old_rows(office.desk.database, Settings(sla_executions_days=1).periods, office.now)
     refused = await office.desk.get(path)
     assert (refused.status_code, pointers(refused)) == (422, ["/slo_window_hours"])
     assert "PLACET_SLA_EXECUTIONS_DAYS raised to 20 or more" in refused.text
@@ -571,7 +571,7 @@ async def test_executions_are_forgotten_once_no_window_has_them_and_breaches_sta
     await office.look(now)
     office.now = now
     before = await office.figures(sla), await office.breaches()
-    await delete_old_rows(office.desk.database, Settings(sla_executions_days=1), now)
+    await delete_old_rows(office.desk.database, Settings(sla_executions_days=1).periods, now)
     assert executions_of(office, sla) == ["r3", "r4", "r5"], "the window, and what is open"
     assert len(executions_of(office)) == 6, "the window of the other is longer"
     assert (await office.figures(sla), await office.breaches()) == before

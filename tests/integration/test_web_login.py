@@ -15,12 +15,12 @@ import pytest_asyncio
 from api.http.authentication import COOKIE, LOOPBACK_COOKIE
 from service.identity.login import issue_code
 from service.identity.settings import IdentitySettings
+from service.retention.running import delete_old_rows
 from storage.database import Database
 from storage.queries.identity import tokens
 from storage.tables.identity import BrowserSession, LoginCode, RateCount
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine
 from tests.stored import reading, writing
-from worker.jobs import delete_old_rows
 from worker.settings import Settings
 
 LOCAL = "http://127.0.0.1:8420"
@@ -318,12 +318,12 @@ async def test_decisions_of_one_person_are_limited(sqlite_url: str) -> None:
 async def test_what_has_ended_is_deleted(browsers: Browsers) -> None:
     await browsers.entered()
     await browsers.open().post("/login", data={"token": "x"})
-    await delete_old_rows(browsers.desk.database, Settings(), browsers.clock())
+    await delete_old_rows(browsers.desk.database, Settings().periods, browsers.clock())
     kept = (BrowserSession, LoginCode, RateCount)
     with reading(browsers.desk.database) as session:
         assert all(session.query(model).count() for model in kept)
     browsers.clock.pass_by(hours=25)
-    await delete_old_rows(browsers.desk.database, Settings(), browsers.clock())
+    await delete_old_rows(browsers.desk.database, Settings().periods, browsers.clock())
     with reading(browsers.desk.database) as session:
         assert not any(session.query(model).count() for model in kept)
 

@@ -42,6 +42,7 @@ from storage.tables.notifications import NotificationMessage, NotificationTempla
 from storage.tables.reading import ReadingMark, SavedView, Watch
 from storage.tables.receipts import ReceiptKey
 from storage.tables.request_drafts import DraftFile
+from storage.tables.retention import ErasedFile, KeptContent, RetentionRule, RetentionRun
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 from storage.tables.slas import SlaBreach, SlaExecution, WorkflowSla
 from storage.tables.suggestions import NightlyRun, WorkflowSuggestion
@@ -303,6 +304,12 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             hidden=("id", "public_key"),
         ),
         _table(RateCount, _("Counters of rate limits"), "key count expires_at"),
+    ),
+    _("Retention"): (
+        _table(RetentionRule, _("Rules of retention"), "template content_days set_by set_at"),
+        _table(RetentionRun, _("Runs of retention"), "kind ran_at rows total"),
+        _table(KeptContent, _("Contents that could not be erased"), "request_id template reason tried_at"),
+        _table(ErasedFile, _("Files that are about to be deleted"), "request_id sha256 erased_at"),
     ),
     _("What runs"): (
         _table(WorkerPresence, _("Workers"), "identity task_queue seen_at"),

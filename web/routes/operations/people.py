@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import HTMLResponse, Response
+from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sqlalchemy import Connection
 
+from api.routes.people import headers_of
 from placet.errors import InputInvalid
 from service.administration.people import add_absence, remove_absence
+from service.administration.person_archives import archive_of
 from service.identity.login import log_person_out
 from storage.queries.people import people
 from web.forms.absence import absence_fields, at_its_field, read_absence
@@ -67,6 +69,13 @@ async def change_absence(request: Request, here: Here, visitor: SignedIn, person
             key = entries.text("key")
             return await hand_over_rows(request, here, visitor, rows, "reassign", to, reason, key, back)
     return see_other(back, "saved")
+
+
+@router.get("/people/{person_id}/export")
+async def export_person(here: Here, visitor: SignedIn, person_id: PersonId) -> StreamingResponse:
+    """Hand out everything that is stored about a person as one archive."""
+    found = await archive_of(here.context, visitor.principal, person_id)
+    return StreamingResponse(found.pieces, media_type="application/zip", headers=headers_of(found))
 
 
 @router.get("/people/{person_id}/sessions")

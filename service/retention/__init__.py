@@ -1,0 +1,1 @@
+"""Retention: how long what is kept, and the run that deletes what is older."""
