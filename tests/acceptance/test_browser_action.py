@@ -33,6 +33,11 @@ def test_an_action_is_read_decided_and_claimed(placet: Placet, visit: Visitors, 
     request = placet.start(template, title=f"Pay Nordwind, {width}", action=action)
     (task,) = open_tasks(request).values()
     visitor = visit("max", width=width)
+    page = visitor.go("/")
+    page.locator(f'[data-row-id="{task}"] [data-pick]').check()
+    page.get_by_role("button", name="Decide the selected…").click()
+    expect(page.locator(".results .bound")).to_contain_text("b" * 3000)
+    assert visitor.findings(f"several decisions with an action, {width}") == []
     page = visitor.go(f"/tasks/{task}")
     section = page.locator("#action")
     expect(section).to_contain_text("What will be done")
