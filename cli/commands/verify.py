@@ -237,6 +237,13 @@ def _verify_evidence(path: Path, keys: Sequence[str], *, as_json: bool) -> None:
             markup=False,
             soft_wrap=True,
         )
+        if (logged := body.get("log")) is not None:
+            out.print(
+                f"The log has {logged['included']} of the decisions in it; {logged['pending']} were under no checkpoint "
+                "yet when it was made" + (", see log.json." if logged["pending"] else "."),
+                markup=False,
+                soft_wrap=True,
+            )
         if key is None:
             out.print("Ask the installation for its key by another way, and give it as --key.", soft_wrap=True)
     if verdict.faults:

@@ -1,8 +1,8 @@
 """Evidence for an auditor: which requests are sampled, what in a chain is an exception, and the signed manifest.
 
-The signature of a manifest is Ed25519 over the bytes `placet evidence 2`, a line feed, and the RFC 8785 canonical JSON
+The signature of a manifest is Ed25519 over the bytes `placet evidence 3`, a line feed, and the RFC 8785 canonical JSON
 of the manifest without its `signature`, with the key that signs receipts; the number is the manifest's format. Packs of
-format 1 have no deliveries, and are still verified.
+format 1 have no deliveries, those of format 2 do not say where the log has their decisions; both are still verified.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import rfc8785
 from placet.audit.chain import Entry, moment
 from placet.audit.receipts import ReceiptKey, fault_of_signature
 
-FORMAT: Final = 2
-_READ: Final = (1, 2)
+FORMAT: Final = 3
+_READ: Final = (1, 2, 3)
 _SIGNED: Final = ("format", "body", "key_id", "public_key")
 
 POPULATION_RULE: Final = (
@@ -149,8 +149,7 @@ def fault_of_manifest(manifest: object, written: bytes) -> str | None:
         return f"It is no manifest: one has exactly the members {', '.join(sorted({*_SIGNED, 'signature'}))}."
     written_as = manifest["format"]
     if type(written_as) is not int or written_as not in _READ:
-        known = " and ".join(map(str, _READ))
-        return f"Its format is {written_as!r:.40}; this version reads the formats {known}."
+        return f"Its format is {written_as!r:.40}; this version reads the formats {_READ[0]} to {FORMAT}."
     fault = fault_of_signature(manifest, _SIGNED, _prefix(written_as))
     if fault is None and rfc8785.dumps(manifest) != written:
         return "It is not written as RFC 8785 writes it."

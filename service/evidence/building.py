@@ -7,7 +7,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,8 +26,11 @@ from placet.sentences import joined, sentence
 from service.attachments.store import FileStore
 from service.evidence.archive import MANIFEST, ArchiveWriter
 from service.evidence.deliveries import counted, counts_of, deliveries_of
+from service.evidence.inclusions import MEMBER as LOG
+from service.evidence.inclusions import Inclusions
 from service.evidence.words import READ_ME
 from service.receipts import body_of, digest_of
+from service.transparency.proofs import inclusion_of
 from storage.database import Database
 from storage.queries import receipt_keys
 from storage.queries.definitions import definitions
@@ -101,6 +104,7 @@ class _Counts:
     outcome: Counter[str] = field(default_factory=Counter)
     exceptions: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[str] = field(default_factory=Counter)  # of the sample
+    inclusions: Inclusions = field(default_factory=Inclusions)  # of the sample's receipts
 
     def add(self, row: PopulationRow) -> None:
         self.requests += 1
@@ -144,6 +148,7 @@ async def build(
             "sample": {"rule": SAMPLE_RULE, "seed": order.seed, "asked": order.sample, "requests": len(sampled)},
             "exceptions": dict(sorted(counts.exceptions.items())),
             "deliveries": counts_of(counts.deliveries),
+            "log": {"included": counts.inclusions.included, "pending": len(counts.inclusions.pending)},
             "files": [{"name": one.name, "sha256": one.sha256, "size": one.size} for one in archive.members],
         }
         with archive.member(MANIFEST) as out:
@@ -200,8 +205,14 @@ def _write(
     for n, request_id in enumerate(chosen, 1):
         chain = chain_of(connection, request_id)
         counts.deliveries += _write_deliveries(connection, archive, folder_of(n), request_id)
-        versions |= _write_request(connection, archive, key, folder_of(n), request_id, chain)
+        versions |= _write_request(connection, archive, folder_of(n), request_id, chain)
+        with archive.member(f"{folder_of(n)}/receipts.ndjson") as out:
+            for receipt in _receipts(connection, key, request_id):
+                counts.inclusions.add(receipt)
+                out.write(line(receipt))
         sampled.append((request_id, [attachment_line(entry) for entry in chain if entry.kind == KIND]))
+    with archive.member(LOG) as out:
+        out.write(line(counts.inclusions.document(connection)))
     _write_policies(connection, archive, order.process, versions)
     with archive.member("keys.json") as out:
         keys = receipt_keys.listed(connection)
@@ -256,26 +267,25 @@ def entry_line(entry: Entry) -> dict[str, Any]:
     }
 
 
-def _write_request(  # noqa: PLR0917 - what a request's folder is made of
-    connection: Connection,
-    archive: ArchiveWriter,
-    key: ReceiptKey,
-    folder: str,
-    request_id: str,
-    chain: Sequence[Entry],
+def _write_request(
+    connection: Connection, archive: ArchiveWriter, folder: str, request_id: str, chain: Sequence[Entry]
 ) -> set[str]:
-    """Write the chain of a request and its receipts; return the versions of its process that it followed."""
+    """Write the chain of a request; return the versions of its process that it followed."""
     with archive.member(f"{folder}/chain.ndjson") as out:
         for entry in chain:
             out.write(line(entry_line(entry)))
+    return versions_of(chain) or {requests.read(connection, request_id).request.version}
+
+
+def _receipts(connection: Connection, key: ReceiptKey, request_id: str) -> Iterator[dict[str, Any]]:
+    """Yield the receipts of a request's decisions, with where the log has them."""
     stored = requests.read(connection, request_id)
     rows = requests.timeline(connection, request_id)
-    with archive.member(f"{folder}/receipts.ndjson") as out:
-        for task in stored.tasks:
-            if task.decision is not None and task.undo_until is None:
-                with suppress(Conflict):  # its chain was edited, which is what an auditor has to see
-                    out.write(line(key.sign(body_of(connection, stored.request, task, rows))))
-    return versions_of(chain) or {stored.request.version}
+    for task in stored.tasks:
+        if task.decision is not None and task.undo_until is None:
+            with suppress(Conflict):  # its chain was edited, which is what an auditor has to see
+                body = body_of(connection, stored.request, task, rows)
+                yield {**key.sign(body), "inclusion": inclusion_of(connection, body)}
 
 
 def _write_deliveries(connection: Connection, archive: ArchiveWriter, folder: str, request_id: str) -> Counter[str]:

@@ -12,6 +12,7 @@ from placet.audit.chain import Entry, first_bad, genesis, standing_decisions
 from placet.audit.evidence import DECISIONS, exceptions_of
 from placet.audit.receipts import fault_of
 from placet.audit.sealed import without_erased
+from placet.transparency.inclusion import Inclusion, read_inclusion
 from service.evidence.archive import Fault, Member
 from service.evidence.building import attachment_line, entry_line, versions_of
 from service.evidence.deliveries import counted, faults_of
@@ -22,7 +23,7 @@ _ENDINGS = {"completed": "completed", "failed": "failed", "withdrawn": "cancelle
 
 @dataclass(kw_only=True)
 class RequestFaults:
-    """One request of the sample; `files` and `policies_used` are known once its faults were looked for."""
+    """One request of the sample; the last five fields are known once its faults were looked for."""
 
     request_id: str
     folder: str
@@ -40,6 +41,8 @@ class RequestFaults:
     files: set[str] = field(default_factory=set)
     policies_used: set[str] = field(default_factory=set)
     delivered: Counter[str] = field(default_factory=Counter)
+    inclusions: list[Inclusion] = field(default_factory=list)
+    pending: list[dict[str, Any]] = field(default_factory=list)  # bodies of receipts without an inclusion
 
     def faults(self) -> Iterator[Fault]:
         """Yield whatever does not fit together."""
@@ -91,6 +94,10 @@ class RequestFaults:
             if fault is not None:
                 yield self._fault("receipts", fault)
                 continue
+            if receipt["inclusion"] is None:
+                self.pending.append(receipt["body"])
+            else:
+                self.inclusions.append(read_inclusion(receipt["inclusion"], receipt["body"]))
             entry = decisions.pop(receipt["body"]["task_id"], None)
             if entry is None:
                 yield self._fault("receipts", f"The chain has no decision of the task {receipt['body']['task_id']}.")

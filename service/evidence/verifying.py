@@ -12,19 +12,21 @@ from placet.audit.evidence import Sampling, fault_of_manifest
 from placet.definition.model import parse_definition
 from placet.errors import PlacetError
 from placet.plan.compiler import digest
+from placet.transparency.inclusion import Inclusion
 from service.evidence.archive import MANIFEST, Fault, Member, content_of, lines_of, read_archive
 from service.evidence.deliveries import counts_of
+from service.evidence.inclusions import MEMBER as LOG
+from service.evidence.inclusions import faults_of_log
 from service.evidence.sampled_request import RequestFaults
 from service.receipts import digest_of
 
 _LONGEST_LINE: Final = 16_000_000  # bytes
 _LARGEST_MANIFEST: Final = 30_000_000
-PARTS: Final = {
-    1: ("chain", "receipts", "attachments"),
-    2: ("chain", "receipts", "attachments", "deliveries"),
-}
+_SINCE_FIRST = ("chain", "receipts", "attachments")
+PARTS: Final = {1: _SINCE_FIRST, 2: (*_SINCE_FIRST, "deliveries"), 3: (*_SINCE_FIRST, "deliveries")}
 """What there is of each sampled request, by the format of the pack."""
 _ALWAYS: Final = frozenset({"README.md", "population.ndjson", "exceptions.ndjson", "sample.json", "keys.json"})
+_LOGGED: Final = 3  # the first format that says where the log has its decisions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +118,18 @@ class _Pack:
         self._body = manifest["body"]
         self._key_id = manifest["key_id"]
         self._parts = PARTS[manifest["format"]]  # of a sampled request
+        self._logged = manifest["format"] >= _LOGGED
+        self._inclusions: list[Inclusion] = []
+        self._pending: list[dict[str, Any]] = []
 
     def faults(self) -> Iterator[Fault]:
         """Yield whatever does not fit together."""
-        missing = sorted(_ALWAYS - self._members.keys())
+        always = _ALWAYS | ({LOG} if self._logged else set())
+        missing = sorted(always - self._members.keys())
         if missing:
             yield from (Fault(member=name, message="Every pack has this file; it is missing.") for name in missing)
             return
-        known = _ALWAYS | {MANIFEST}
+        known = always | {MANIFEST}
         sample = self._json("sample.json")
         chosen = {one["request_id"]: one["folder"] for one in sample["requests"]}
         sampled, faults = self._population(sample, chosen)
@@ -134,6 +140,7 @@ class _Pack:
         yield from faults
         used: set[str] = set()
         delivered: Counter[str] = Counter()
+        holds = True
         for request_id, folder in chosen.items():
             if request_id not in sampled:
                 continue  # sample.json is at fault
@@ -157,17 +164,32 @@ class _Pack:
                 since=self._body["from"],
                 until=self._body["until"],
             )
-            yield from request.faults()
+            wrong = list(request.faults())
+            yield from wrong
+            holds = holds and not wrong
             known |= names | request.files
             used |= request.policies_used
             delivered += request.delivered
+            self._inclusions += request.inclusions
+            self._pending += request.pending
         if "deliveries" in self._parts and self._body["deliveries"] != counts_of(delivered):
             yield Fault(member=MANIFEST, message="It has other counts of deliveries than the sampled requests.")
         known |= {f"policies/{digest}.json" for digest in used}
         for name in self._members.keys() - known:
             yield Fault(member=name, message="Nothing in the pack refers to this file.")
-        if not any(one["key_id"] == self._key_id for one in self._json("keys.json")):
+        keys = self._json("keys.json")
+        if not any(one["key_id"] == self._key_id for one in keys):
             yield Fault(member="keys.json", message="The key that signed the manifest is not among these.")
+        if self._logged and holds:  # otherwise its receipts have said it
+            yield from self._log({one["public_key"] for one in keys})
+
+    def _log(self, keys: set[str]) -> Iterator[Fault]:
+        """Compare what the pack says of the log with what its receipts say."""
+        stated = self._json(LOG)
+        for message in faults_of_log(stated, self._inclusions, self._pending, keys):
+            yield Fault(member=LOG, message=message)
+        if self._body["log"] != {"included": stated["included"], "pending": len(stated["pending"])}:
+            yield Fault(member=MANIFEST, message=f"It has other counts of what is in the log than {LOG}.")
 
     def _population(
         self, sample: dict[str, Any], chosen: dict[str, str]

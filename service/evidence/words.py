@@ -23,7 +23,10 @@ Ask the installation for its KEY_ID by another way than the one by which you got
 - `sample.json`: the sample, which anybody can draw again from the population and the seed.
 - `requests/NNNN/chain.ndjson`: the audit chain of a sampled request; each entry has the hash that ties it to the one
   before.
-- `requests/NNNN/receipts.ndjson`: a signed receipt of each decision in it.
+- `requests/NNNN/receipts.ndjson`: a signed receipt of each decision in it, with the proof where the installation's
+  transparency log has it. Whoever keeps this archive finds out who rewrites the record.
+- `log.json`: the newest signed checkpoint of that log, and the decisions that were not under one yet: they are
+  expected to be by the moment that stands there. Ask for the receipts of these again later.
 - `requests/NNNN/attachments.ndjson`: its attachments with their SHA-256. The files are in `files/` where they were
   asked for.
 - `requests/NNNN/deliveries.ndjson`: the notices that were sent about it: to whom, when, by which channel, and which

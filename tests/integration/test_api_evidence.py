@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -18,11 +19,14 @@ from temporalio.client import Client
 from typer.testing import CliRunner
 
 from cli.main import app
-from placet.audit.chain import canonical_json, link
+from placet.audit.chain import canonical_json, link, moment
 from placet.audit.receipts import ReceiptKey
+from placet.transparency.checkpoints import Checkpoint
+from placet.transparency.notes import Note
 from service.evidence import archive
 from service.evidence.archive import MANIFEST
 from service.receipts import rotate
+from service.transparency.growth import grow
 from storage.database import Database
 from storage.recording.outbox import delivery_genesis
 from storage.retention.erasure import erase_content
@@ -178,16 +182,69 @@ async def test_a_pack_says_who_was_sent_which_notice_and_when(desk: ApiDesk, dat
     assert faulty(signed_again(other, key)) == [deliveries], "the notices of another request"
 
 
-def test_a_pack_from_before_there_were_deliveries_in_them_still_holds() -> None:
-    content = (Path(__file__).parents[1] / "data" / "evidence-in-format-1.zip").read_bytes()
+@pytest.mark.parametrize(("written_as", "later"), [(1, "requests/0001/deliveries.ndjson"), (2, "log.json")])
+def test_a_pack_of_an_earlier_format_still_holds(written_as: int, later: str) -> None:
+    content = (Path(__file__).parents[1] / "data" / f"evidence-in-format-{written_as}.zip").read_bytes()
     members = members_of(content)
-    assert json.loads(members[MANIFEST])["format"] == 1
+    assert json.loads(members[MANIFEST])["format"] == written_as
     assert faulty(content) == []
-    more = packed({**members, "requests/0001/deliveries.ndjson": b""})
-    assert faulty(more) == ["requests/0001/deliveries.ndjson"]
-    newer = json.loads(members[MANIFEST]) | {"format": 3}
+    assert faulty(packed({**members, later: b""})) == [later]
+    newer = json.loads(members[MANIFEST]) | {"format": 4}
     (fault,) = verdict_of(packed({**members, MANIFEST: rfc8785.dumps(newer)})).faults
-    assert "reads the formats 1 and 2" in fault.message
+    assert "reads the formats 1 to 3" in fault.message
+
+
+async def test_a_pack_says_where_the_log_has_each_decision_and_which_it_does_not_have_yet(
+    desk: ApiDesk, database: Database
+) -> None:
+    name, _ = await history(desk, 2)
+    none = members_of(await file_of(desk, await order(desk, name)))
+    assert json.loads(none["log.json"])["checkpoint"] is None
+    await grow(database, SECRET, datetime.now(UTC), settled=timedelta())
+    (late,) = (await desk.start(name, amount="30"))["tasks"]
+    await desk.post(f"/workflow/tasks/{late['id']}/decide/", {"decision": "approve"}, as_="bob")
+    content = await file_of(desk, await order(desk, name, sample=3))
+    members, key = members_of(content), ReceiptKey(SECRET)
+    receipts = {
+        member: receipt
+        for member, text in members.items()
+        if member.endswith("receipts.ndjson")
+        for receipt in lines(text)
+    }
+    (pending,) = (one["body"] for one in receipts.values() if one["inclusion"] is None)
+    stated = json.loads(members["log.json"])
+    expected = datetime.fromisoformat(pending["decided_at"]) + timedelta(minutes=10)
+    assert stated["pending"] == [
+        {"request_id": late["request_id"], "task_id": late["id"], "seq": pending["seq"], "expected_by": moment(expected)}
+    ]
+    included = [one["inclusion"] for one in receipts.values() if one["inclusion"] is not None]
+    assert {one["checkpoint"] for one in included} == {stated["checkpoint"]}
+    assert json.loads(members[MANIFEST])["body"]["log"] == {"included": 2, "pending": 1}
+    assert faulty(content) == []
+
+    def altered(log: dict[str, Any], member: str | None = None, **receipt: Any) -> list[str | None]:
+        changed = {**members, "log.json": json.dumps({**stated, **log}).encode()}
+        if member is not None:
+            changed[member] = json.dumps({**receipts[member], **receipt}).encode() + b"\n"
+        return faulty(signed_again(changed, key))
+
+    logged = next(member for member, one in receipts.items() if one["inclusion"] is not None)
+    assert altered({}) == []
+    assert "log.json" in altered({"pending": []})
+    assert altered({"checkpoint": None}) == ["log.json"]
+    assert altered({"checkpoint": stated["checkpoint"].replace("\n", "x\n", 1)}) == ["log.json"]
+    assert altered({"public_key": b64encode(ReceiptKey("another").public).decode()}) == ["log.json"]
+    assert altered({}, logged, inclusion=None) == ["log.json"]
+    proof = receipts[logged]["inclusion"]
+    assert altered({}, logged, inclusion={**proof, "index": proof["index"] + 1})[0] == logged
+    other = ReceiptKey("another")
+    forged = Checkpoint.read(Note.read(proof["checkpoint"]).text)
+    by_another = {
+        **proof,
+        "checkpoint": other.sign_checkpoint(forged),
+        "public_key": b64encode(other.public).decode(),
+    }
+    assert altered({}, logged, inclusion=by_another) == ["log.json"], "a log of somebody else"
 
 
 async def test_an_escalation_to_the_process_owner_and_what_the_owner_does_are_told_as_theirs(desk: ApiDesk) -> None:

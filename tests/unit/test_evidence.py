@@ -187,8 +187,8 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEY = ReceiptKey("a secret for the tests alone")
-FILES = ("README.md", "population.ndjson", "exceptions.ndjson", "sample.json", "keys.json", "policies/ab.json")
-NAMES = ("files", "population", "sample", "from", "until", "process", "exceptions")
+FILES = ("log.json", "README.md", "population.ndjson", "exceptions.ndjson", "sample.json", "keys.json", "policies/ab.json")
+NAMES = ("log", "files", "population", "sample", "from", "until", "process", "exceptions")
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), JSON) | JSON, st.dictionaries(st.sampled_from(FILES), JSON))
