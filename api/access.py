@@ -163,6 +163,7 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "POST /workflow/webhooks/{webhook_id}/replay/": OPERATE,
     "GET /metrics/workflow-escalations": EVERYBODY,
     "GET /log/checkpoint": EVERYBODY,
+    "GET /log/timestamp": EVERYBODY,
     "GET /log/entries": AUDIT,
     "GET /log/inclusion-proof": AUDIT,
     "GET /log/consistency-proof": AUDIT,

@@ -34,6 +34,7 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /evidence": AUDIT,
     "POST /evidence": AUDIT,
     "GET /evidence/{pack_id}/file": AUDIT,
+    "GET /log": AUDIT,
     "GET /operations": OPERATE,
     "GET /operations/acts": AUDIT,
     "POST /operations/requests": OPERATE,

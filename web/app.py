@@ -36,6 +36,7 @@ from web.routes import (
     saved_views,
     suggestions,
     tasks,
+    transparency_log,
     waiting,
 )
 from web.routes.common import WebContext
@@ -56,6 +57,7 @@ ROUTERS = (
     consequences.router,
     receipts.router,
     evidence.router,
+    transparency_log.router,
     home.router,
     webhook_changes.router,
     webhooks.router,

@@ -19,8 +19,10 @@ from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
 from service.attachments.store import FileStore
 from service.canaries.monitoring import CanaryMonitor
+from service.context import utc_now
 from service.retention.running import delete_old_rows, erase_old_contents
 from service.slas.monitoring import SlaMonitor
+from service.transparency.attesting import attest
 from service.transparency.growth import grow
 from storage.database import Database
 from storage.queries import presence
@@ -114,14 +116,15 @@ async def canary_job(database: Database) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def log_job(database: Database, settings: Settings) -> AsyncIterator[None]:
-    """Let the transparency log grow, while the block runs, in any number of processes.
+    """Let the transparency log grow, and have others sign it, while the block runs, in any number of processes.
 
     Not at once: what a worker that was killed has left behind is told again first.
     """
-    secret = settings.secret()
+    secret, attesters = settings.secret(), settings.attesters
 
     async def step() -> None:
         await grow(database, secret, datetime.now(UTC), origin=settings.log_origin)
+        await attest(database, attesters, utc_now)
 
     async with repeating(step, seconds=settings.log_seconds, first=settings.log_seconds):
         yield

@@ -17,6 +17,7 @@ from service.drafting.settings import DraftingSettings
 from service.identity.settings import IdentitySettings, OidcSettings
 from service.pool.pool import Limits
 from service.retention.periods import Periods
+from service.transparency.settings import AttesterSettings, Authority, certificates_in, witnesses_of
 
 _SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 
@@ -74,6 +75,11 @@ class Settings(BaseSettings):
     sla_executions_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which what SLAs have judged is kept
     log_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60  # between two checkpoints of the transparency log
     log_origin: Annotated[str, Field(max_length=200)] | None = None  # its name; default: placet/KEY_ID of the first key
+    log_witnesses: Annotated[str, Field(max_length=10_000)] = ""  # URL KEY, URL KEY: who cosigns checkpoints
+    log_timestamp_url: Annotated[str, Field(pattern=r"^https?://\S{1,500}$")] | None = None  # who dates checkpoints
+    log_timestamp_certificates: Path | None = None  # PEM: what leads to that authority's certificate
+    log_timestamp_seconds: Annotated[int, Field(ge=1, le=31_536_000)] = 3600  # between two dated checkpoints
+    log_attest_seconds: Annotated[float, Field(gt=0, le=60)] = 10  # for one answer of a witness or of that authority
     evidence_days: Annotated[int, Field(ge=1, le=3650)] = 30  # for which the file of an evidence pack is kept
     unsent_files_days: Annotated[int, Field(ge=1, le=365)] = 7  # for which files of forms not sent in are kept
     session_idle_hours: Annotated[float, Field(gt=0, le=8760)] = 8  # without a call, a session ends
@@ -169,6 +175,23 @@ class Settings(BaseSettings):
         )
 
     @property
+    def attesters(self) -> AttesterSettings:
+        """Who signs the checkpoints of the log besides; raises InputInvalid for what cannot be used."""
+        return AttesterSettings(
+            witnesses=witnesses_of(self.log_witnesses), authority=self._authority, seconds=self.log_attest_seconds
+        )
+
+    @property
+    def _authority(self) -> Authority | None:
+        if self.log_timestamp_url is None or self.log_timestamp_certificates is None:
+            return None
+        return Authority(
+            url=self.log_timestamp_url,
+            certificates=certificates_in(self.log_timestamp_certificates),
+            every=timedelta(seconds=self.log_timestamp_seconds),
+        )
+
+    @property
     def oidc(self) -> OidcSettings | None:
         """The identity provider, or None where none is set."""
         if self.oidc_issuer is None or self.oidc_client_id is None:
@@ -189,6 +212,10 @@ class Settings(BaseSettings):
     def _complete(self) -> Settings:
         if (self.oidc_issuer is None) is not (self.oidc_client_id is None):
             raise ValueError("PLACET_OIDC_ISSUER and PLACET_OIDC_CLIENT_ID belong together: set both or none")
+        if (self.log_timestamp_url is None) is not (self.log_timestamp_certificates is None):
+            raise ValueError(
+                "PLACET_LOG_TIMESTAMP_URL and PLACET_LOG_TIMESTAMP_CERTIFICATES belong together: set both or none"
+            )
         if self.drafting_key is not None and self.drafting_key_file is not None:
             raise ValueError("set PLACET_DRAFTING_KEY or PLACET_DRAFTING_KEY_FILE, not both")
         if "openid" not in self.oidc_scopes.split():

@@ -47,7 +47,7 @@ class NotAnswered(PlacetError):
 class CallPolicy:
     """Where calls may go and how long an answer may be. The `…_setting` fields are named in refusals.
 
-    Every policy refuses addresses of no server and of metadata services, and calls public addresses by `https` only.
+    Every policy refuses addresses of no server and of metadata services. Public ones are called by `https`, if not `plain`.
     """
 
     sender: str
@@ -61,6 +61,8 @@ class CallPolicy:
     hosts: tuple[str, ...] | None = None
     """The only hosts that may be called, as `allowed` reads them; None: any."""
     hosts_setting: str = ""
+    plain: bool = False
+    """Whether public addresses may be called without encryption: where answers are signed, and the call is no secret."""
     longest: int | None = None
     """The longest answer that is read, in bytes; None: answers are not read at all."""
 
@@ -191,7 +193,7 @@ def _check(address: str, scheme: str, policy: CallPolicy) -> None:
         raise _refused(policy, f"the address is this machine; {policy.loopback_setting} allows it")
     if place == "private" and not policy.private:
         raise _refused(policy, f"the host has a private address; {policy.private_setting} allows it")
-    if place == "public" and scheme != "https":
+    if place == "public" and scheme != "https" and not policy.plain:
         raise _refused(policy, "http:// is not encrypted; write https://")
 
 

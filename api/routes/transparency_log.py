@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import PlainTextResponse, Response
 
 from api.deps import Cursor, Here, Limit
 from api.http.calls import PersonalRoute
@@ -30,6 +30,14 @@ TreeSize = Annotated[
 async def read_checkpoint(context: Here) -> PlainTextResponse:
     """Return the newest checkpoint as a signed note (C2SP tlog-checkpoint)."""
     return PlainTextResponse(await proofs.newest_checkpoint(context))
+
+
+@router.get(
+    "/timestamp", response_class=Response, responses={200: {"content": {"application/timestamp-reply": {}}}}
+)
+async def read_timestamp(context: Here, tree_size: TreeSize = None) -> Response:
+    """Return the timestamp (RFC 3161) of the checkpoint over so many leaves, or the newest one there is."""
+    return Response(await proofs.timestamp(context, tree_size), media_type="application/timestamp-reply")
 
 
 @router.get("/entries")

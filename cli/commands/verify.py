@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,20 +16,20 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import EXIT_FAILED, errors_as_messages, out, print_json, progress
-from placet.audit.receipts import fault_of, key_id
-from placet.errors import InputInvalid, NotFound, Unavailable
-from placet.transparency.leaves import Leaf
-from placet.transparency.notes import LONGEST
+from cli.verifying.checkpoint import verify_kept_checkpoint
+from cli.verifying.kept import Told
+from cli.verifying.receipt import verify_receipt
+from cli.verifying.transparency_log import show_log, verify_the_log
+from placet.errors import NotFound, Unavailable
 from service.evidence.verifying import verify_evidence
 from service.slas.verifying import VerifiedSlas, verify_slas
-from service.transparency.verifying import Kept, VerifiedLog, verify_log
+from service.transparency.verifying import VerifiedLog, verify_log
 from service.verification import verify_many
 from storage.recording import admin_acts
 from storage.recording.admin_acts import VerifiedActs
 from worker.settings import Settings
 
 _MOST_FAULTS = 50  # that are printed
-_LONGEST_RECEIPT = 1_000_000  # bytes; a comment is the longest part of one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +54,8 @@ class Verified:
 async def verify(settings: Settings, requests: list[str]) -> Verified:
     """Verify these requests, or all of them. Without an engine, verify only the database rows and say so."""
     there = bootstrap.engine_settings(settings)
+    with errors_as_messages():
+        attesters = settings.attesters
     async with bootstrap.open_database(require_installation(settings)) as database:
         try:
             client = await bootstrap.connect_client(there)
@@ -65,7 +65,7 @@ async def verify(settings: Settings, requests: list[str]) -> Verified:
         verified = await verify_many(database, client, requests)
         acts = None if requests else await database.read(admin_acts.verify)
         slas = None if requests else await verify_slas(database, datetime.now(UTC))
-        log = None if requests else await database.read(verify_log, datetime.now(UTC))
+        log = None if requests else await database.read(verify_log, datetime.now(UTC), (), attesters)
     results = [
         {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
         for request_id, found in verified.found
@@ -98,18 +98,7 @@ def show(verified: Verified) -> None:
         for line in slas["faults"] or [said]:
             out.print(f"SLAs: {line}", markup=False, soft_wrap=True)
     if verified.log is not None:
-        _show_log(verified.log)
-
-
-def _show_log(found: VerifiedLog) -> None:
-    """Print what there is to say of the transparency log."""
-    if found["ok"]:
-        holds = f"{found['leaves']} leaves under {found['checkpoints']} checkpoints hold"
-        lines = [f"{holds}, with the root {found['root']}" if found["checkpoints"] else "there is no checkpoint yet"]
-    else:
-        lines = found["faults"]
-    for line in [*lines, *(f"look at this: {warning}" for warning in found["warnings"])]:
-        out.print(f"Log: {line}", markup=False, soft_wrap=True)
+        show_log(verified.log)
 
 
 def _why(result: dict[str, Any]) -> list[str]:
@@ -125,97 +114,6 @@ def _why(result: dict[str, Any]) -> list[str]:
     if result["engine_head"] not in {None, result["head"]}:
         found.append(f"its last entry has the hash {result['head']}, and the engine's history {result['engine_head']}")
     return found
-
-
-def _read_receipt(file: Path, keys: Sequence[str]) -> tuple[Any, str | None]:
-    """Return a receipt, and what is wrong with it; None where nothing is."""
-    if file.stat().st_size > _LONGEST_RECEIPT:
-        return None, f"The file is longer than {_LONGEST_RECEIPT:,} bytes, so it is no receipt."
-    try:
-        read = json.loads(file.read_bytes(), object_pairs_hook=_once)
-        fault = fault_of(read)
-    except (ValueError, RecursionError) as error:
-        return None, f"It is no JSON: {error}"
-    if fault is not None or not keys:
-        return read, fault
-    used = {read["key_id"]: "It"}
-    if read["inclusion"] is not None:
-        used.setdefault(key_id(b64decode(read["inclusion"]["public_key"])), "Its checkpoint")
-    wrong = next((f"{what} is signed with the key {one}" for one, what in used.items() if one not in keys), None)
-    return read, wrong and f"{wrong}, and not with {' or '.join(keys)}."
-
-
-def _verify_receipt(file: Path, keys: Sequence[str], *, as_json: bool) -> None:
-    """Say whether a receipt holds; the exit code is 1 where it does not."""
-    read, fault = _read_receipt(file, keys)
-    signed_with = read["key_id"] if fault is None else None
-    inclusion = read["inclusion"] if fault is None else None
-    if as_json:
-        print_json({"ok": fault is None, "key_id": signed_with, "why": fault, "inclusion": inclusion})
-    elif fault is None:
-        out.print(f"The receipt holds. It is signed with the key {signed_with}.", soft_wrap=True)
-        if inclusion is None:
-            out.print("It does not say where in the log its entry is; read it again a minute later.", soft_wrap=True)
-        else:
-            where = f"leaf {inclusion['index']} of {inclusion['tree_size']}"
-            out.print(
-                f"Its entry is {where} of the log {inclusion['checkpoint'].splitlines()[0]}. Keep the receipt: with "
-                "`placet verify --log --receipt FILE` it finds out whoever rewrites that.",
-                markup=False,
-                soft_wrap=True,
-            )
-        if not keys:
-            out.print(
-                "Compare that with what `GET /api/v1/workflow/receipt-keys/` lists, or give --key.", soft_wrap=True
-            )
-    if fault is not None:
-        if not as_json:
-            out.print(f"The receipt does not hold: {fault}", markup=False, soft_wrap=True)
-        raise typer.Exit(EXIT_FAILED)
-
-
-def _verify_log(checkpoint: Path | None, receipt: Path | None, keys: Sequence[str], *, as_json: bool) -> None:
-    """Verify the log against its rows and what somebody has kept; the exit code is 1 where it does not hold."""
-    kept: list[Kept] = []
-    with errors_as_messages():
-        if checkpoint is not None:
-            kept.append(Kept(name=checkpoint.name, note=_read_note(checkpoint)))
-        if receipt is not None:
-            kept.append(_kept_receipt(receipt, keys))
-    found = run(_verified_log(settings_with(), kept))
-    if as_json:
-        print_json(dict(found))
-    else:
-        _show_log(found)
-    if not found["ok"]:
-        raise typer.Exit(EXIT_FAILED)
-
-
-async def _verified_log(settings: Settings, kept: Sequence[Kept]) -> VerifiedLog:
-    async with bootstrap.open_database(require_installation(settings)) as database:
-        return await database.read(verify_log, datetime.now(UTC), kept)
-
-
-def _read_note(file: Path) -> str:
-    with file.open("rb") as opened:
-        raw = opened.read(LONGEST + 1)
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        raise InputInvalid(f"{file} is no checkpoint: it is not UTF-8.") from None
-
-
-def _kept_receipt(file: Path, keys: Sequence[str]) -> Kept:
-    """Return what a receipt holds against the log; raises InputInvalid for one that does not hold in itself."""
-    read, fault = _read_receipt(file, keys)
-    if fault is not None:
-        raise InputInvalid(f"The receipt {file} does not hold: {fault}")
-    body, inclusion = read["body"], read["inclusion"] or {}
-    try:
-        leaf = Leaf(chain=body["request_id"], seq=body["seq"], head=body["entry_hash"])
-    except (KeyError, ValueError) as error:
-        raise InputInvalid(f"The receipt {file} names no entry: {error}") from None
-    return Kept(name=file.name, note=inclusion.get("checkpoint"), leaf=leaf, index=inclusion.get("index"))
 
 
 def _verify_evidence(path: Path, keys: Sequence[str], *, as_json: bool) -> None:
@@ -254,13 +152,6 @@ def _verify_evidence(path: Path, keys: Sequence[str], *, as_json: bool) -> None:
         raise typer.Exit(EXIT_FAILED)
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a name stands twice in one object")
-    return found
-
-
 def verify_command(
     requests: Annotated[
         list[str] | None, typer.Argument(help="Ids of requests; without them, all requests are verified.")
@@ -281,7 +172,25 @@ def verify_command(
         typer.Option("--log", help="Verify the transparency log alone, against --checkpoint or --receipt."),
     ] = False,
     checkpoint: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="With --log: a checkpoint that you have kept.")
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, help="A checkpoint that you have kept: against --log, or offline by the keys."
+        ),
+    ] = None,
+    log_key: Annotated[
+        str | None, typer.Option(help="The log's verifier key, which a --checkpoint has to be signed with.")
+    ] = None,
+    witness: Annotated[
+        list[str] | None,
+        typer.Option(help="The key of a witness that must have cosigned a --checkpoint or the one of a --receipt."),
+    ] = None,
+    timestamp: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The timestamp (.tsr) of that checkpoint, to verify as well."),
+    ] = None,
+    timestamp_certificates: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="The certificates (PEM) that lead to the timestamp's authority."),
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -291,13 +200,28 @@ def verify_command(
 ) -> None:
     """Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken."""
     keys = key or []
-    if checkpoint is not None and not log:
-        raise typer.BadParameter("give --log with it: a checkpoint is compared with the log", param_hint="--checkpoint")
+    told = Told(
+        log_key=log_key, witnesses=witness or (), timestamp=timestamp, certificates=timestamp_certificates
+    )
+    if checkpoint is not None and not log and not told:
+        raise typer.BadParameter(
+            "give --log to compare it with the log, or --log-key, --witness or --timestamp to verify it offline",
+            param_hint="--checkpoint",
+        )
+    if told and checkpoint is None and receipt is None:
+        raise typer.BadParameter("give the --checkpoint or the --receipt that they are about", param_hint="--log-key")
     if log:
-        _verify_log(checkpoint, receipt, keys, as_json=as_json)
+        if told:
+            raise typer.BadParameter(
+                "with --log, the witnesses and the authority are those of the settings", param_hint="--log"
+            )
+        verify_the_log(checkpoint, receipt, keys, as_json=as_json)
         return
     if receipt is not None:
-        _verify_receipt(receipt, keys, as_json=as_json)
+        verify_receipt(receipt, keys, told, as_json=as_json)
+        return
+    if checkpoint is not None:
+        verify_kept_checkpoint(checkpoint, told, as_json=as_json)
         return
     if evidence is not None:
         _verify_evidence(evidence, keys, as_json=as_json)

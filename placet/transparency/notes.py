@@ -1,7 +1,8 @@
 """Signed notes (https://c2sp.org/signed-note): a text, and lines that sign it, each by a named key.
 
-A key is known to its readers as a verifier key, `<name>+<key id>+<base64 of kind and key>`. The one kind that is read
-here is Ed25519 (0x01). Signatures by other keys are passed over, as the standard asks: those of witnesses, for example.
+A key is known to its readers as a verifier key, `<name>+<key id>+<base64 of kind and key>`. The kind that is read here
+is Ed25519 (0x01). Signatures by other keys are passed over, as the standard asks: those of witnesses, for example,
+whose kind is another one (placet.transparency.cosignatures).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ LONGEST: Final = 65_536
 _DASH = "\N{EM DASH}"
 _NAME = re.compile(r"[^\s+\x00-\x1f]+")
 _KEY_ID_BYTES = 4
+_KEY_BYTES = 32
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
@@ -94,6 +96,33 @@ def decoded(encoded: str) -> bytes:
     return raw
 
 
+def key_id(name: str, kind: int, public: bytes) -> bytes:
+    """Return the first four bytes of the SHA-256 of name, line feed, kind and key."""
+    return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:_KEY_ID_BYTES]
+
+
+def written_key(name: str, kind: int, public: bytes) -> str:
+    """Return a key as readers are told it, `<name>+<key id>+<base64 of kind and key>`."""
+    return f"{name}+{key_id(name, kind, public).hex()}+{b64encode(bytes([kind]) + public).decode()}"
+
+
+def read_key(encoded: str, kind: int) -> tuple[str, bytes]:
+    """Return name and 32 bytes of an Ed25519 key of this kind; raises ValueError, also for another kind."""
+    name, given, key = [*encoded.split("+", 2), "", ""][:3]
+    raw = decoded(key)
+    if len(raw) != 1 + _KEY_BYTES or raw[0] != kind:
+        raise ValueError(f"{encoded[:80]!r} is no verifier key NAME+KEY_ID+BASE64 of the kind 0x{kind:02x} (Ed25519)")
+    if key_id(name, kind, raw[1:]).hex() != given:
+        raise ValueError(f"the key id of {name[:80]} is {key_id(name, kind, raw[1:]).hex()}, and not {given[:80]}")
+    return name, raw[1:]
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError for what is no name of a key."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"{name[:80]!r} is no name of a key: it has a space, a plus, or nothing in it")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifierKey:
     """An Ed25519 key by which signatures of notes are verified: its name, and its 32 bytes."""
@@ -102,29 +131,22 @@ class VerifierKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        if not _NAME.fullmatch(self.name):
-            raise ValueError(f"{self.name[:80]!r} is no name of a key: it has a space, a plus, or nothing in it")
+        check_name(self.name)
 
     @classmethod
     def read(cls, encoded: str) -> Self:
         """Read `<name>+<key id>+<base64>`; raises ValueError, also for another kind."""
-        name, key_id, key = [*encoded.split("+", 2), "", ""][:3]
-        raw = decoded(key)
-        if len(raw) != 33 or raw[0] != ED25519:
-            raise ValueError(f"{encoded[:80]!r} is no Ed25519 verifier key, NAME+KEY_ID+BASE64")
-        found = cls(name=name, public=raw[1:])
-        if found.id.hex() != key_id:
-            raise ValueError(f"the key id of {name[:80]} is {found.id.hex()}, and not {key_id[:80]}")
-        return found
+        name, public = read_key(encoded, ED25519)
+        return cls(name=name, public=public)
 
     def __str__(self) -> str:
         """Return the key as readers are told it."""
-        return f"{self.name}+{self.id.hex()}+{b64encode(bytes([ED25519]) + self.public).decode()}"
+        return written_key(self.name, ED25519, self.public)
 
     @property
     def id(self) -> bytes:
-        """The first four bytes of the SHA-256 of name, line feed, kind and key."""
-        return hashlib.sha256(self.name.encode() + b"\n" + bytes([ED25519]) + self.public).digest()[:_KEY_ID_BYTES]
+        """The four bytes that signatures by this key begin with."""
+        return key_id(self.name, ED25519, self.public)
 
     def signed(self, text: str, signatures: Sequence[Signature]) -> tuple[Signature, ...]:
         """Return those signatures that are by this key and fit the text; raises ValueError where one does not fit."""

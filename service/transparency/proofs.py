@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,12 @@ from sqlalchemy import Connection
 from placet.errors import Conflict, InputInvalid, NotFound
 from placet.sentences import sentence
 from placet.transparency.checkpoints import read_signed
+from placet.transparency.cosignatures import with_cosignatures
 from placet.transparency.inclusion import Inclusion
 from placet.transparency.leaves import Leaf
 from placet.transparency.tree import Plan, consistency_plan, inclusion_plan, proof_of
 from service.context import Context
-from storage.queries import receipt_keys
+from storage.queries import log_attestations, receipt_keys
 from storage.queries import transparency_log as log
 from storage.tables.transparency_log import LogCheckpoint, LogEntry
 
@@ -42,11 +44,35 @@ class ConsistencyProof:
 
 
 async def newest_checkpoint(context: Context) -> str:
-    """Return the newest checkpoint as a signed note; raises NotFound where the log has none yet."""
-    found = await context.database.read(log.last_checkpoint)
-    if found is None:
+    """Return the newest checkpoint as a signed note, with the lines of witnesses; raises NotFound before the first."""
+
+    def read(connection: Connection) -> str | None:
+        found = log.last_checkpoint(connection)
+        return None if found is None else cosigned_note(connection, found)
+
+    note = await context.database.read(read)
+    if note is None:
         raise NotFound("The log has no checkpoint yet; the first one is made a minute after something was recorded.")
-    return found.note
+    return note
+
+
+async def timestamp(context: Context, tree_size: int | None) -> bytes:
+    """Return the timestamp (RFC 3161) of the checkpoint over so many leaves, or the newest one; raises NotFound."""
+    found = await context.database.read(log_attestations.timestamp_at, tree_size)
+    if found is None:
+        raise NotFound(
+            "No timestamp of this checkpoint is here: an authority dates the newest checkpoint every "
+            "PLACET_LOG_TIMESTAMP_SECONDS, where one is set up."
+        )
+    return b64decode(found.proof)
+
+
+def cosigned_note(connection: Connection, checkpoint: LogCheckpoint) -> str:
+    """Return a checkpoint with the lines of the witnesses that have cosigned it."""
+    try:
+        return with_cosignatures(checkpoint.note, log_attestations.lines_of(connection, checkpoint.number))
+    except ValueError:
+        return checkpoint.note  # somebody has edited the lines, which `placet verify --log` says
 
 
 async def entries(context: Context, start: int, limit: int) -> tuple[list[LogEntry], int]:
@@ -68,7 +94,7 @@ async def inclusion_proof(context: Context, index: int, tree_size: int | None) -
             raise NotFound(sentence("The tree of {size} leaves has no leaf {index}.", size=size, index=index))
         (row,) = log.entries(connection, start=index, limit=1)
         leaf = Leaf(chain=row.chain, seq=row.seq, head=row.head)
-        hashes = _hashes(connection, inclusion_plan(index, size))
+        hashes = hashes_of(connection, inclusion_plan(index, size))
         return InclusionProof(leaf=leaf, index=index, tree_size=size, hashes=hashes)
 
     return await context.database.read(read)
@@ -86,7 +112,7 @@ async def consistency_proof(context: Context, first: int, second: int | None) ->
             second=size,
             first_root=log.root(connection, first),
             second_root=log.root(connection, size),
-            hashes=_hashes(connection, consistency_plan(first, size)),
+            hashes=hashes_of(connection, consistency_plan(first, size)),
         )
 
     return await context.database.read(read)
@@ -103,10 +129,19 @@ def inclusion_of(connection: Connection, body: Mapping[str, Any]) -> dict[str, A
     except ValueError:
         return None
     index = log.known(connection, [leaf]).get(leaf)
-    over = None if index is None else log.checkpoint_over(connection, index)
+    over = None if index is None else _checkpoint_over(connection, index)
     if index is None or over is None:
         return None
     return _inclusion(connection, leaf, index, over)
+
+
+def _checkpoint_over(connection: Connection, index: int) -> LogCheckpoint | None:
+    """Return the newest checkpoint over a leaf that was dated, else cosigned, else the newest; None where none is."""
+    for kind in (log_attestations.TIMESTAMP, log_attestations.COSIGNATURE):
+        found = log_attestations.newest(connection, kind)
+        if found is not None and found.tree_size > index:
+            return found
+    return log.checkpoint_over(connection, index)
 
 
 def _inclusion(connection: Connection, leaf: Leaf, index: int, over: LogCheckpoint) -> dict[str, Any] | None:
@@ -115,10 +150,11 @@ def _inclusion(connection: Connection, leaf: Leaf, index: int, over: LogCheckpoi
         return None
     try:
         checkpoint = read_signed(over.note, public)
-        hashes = _hashes(connection, inclusion_plan(index, checkpoint.size))
+        hashes = hashes_of(connection, inclusion_plan(index, checkpoint.size))
     except (ValueError, Conflict):
         return None
-    found = Inclusion(leaf=leaf, index=index, hashes=hashes, checkpoint=checkpoint, note=over.note, public_key=public)
+    note = cosigned_note(connection, over)
+    found = Inclusion(leaf=leaf, index=index, hashes=hashes, checkpoint=checkpoint, note=note, public_key=public)
     return found.document
 
 
@@ -141,7 +177,7 @@ def _signed_size(connection: Connection) -> int:
     return 0 if last is None else last.tree_size
 
 
-def _hashes(connection: Connection, plan: Plan) -> tuple[bytes, ...]:
+def hashes_of(connection: Connection, plan: Plan) -> tuple[bytes, ...]:
     """Return the hashes of a proof; raises Conflict where the tables lack one."""
     try:
         return tuple(proof_of(plan, log.hashes(connection, {node for nodes in plan for node in nodes})))

@@ -19,6 +19,8 @@ from placet.transparency.checkpoints import Checkpoint, read_signed
 from placet.transparency.leaves import ADMIN_ACTS, DELIVERIES, Leaf
 from placet.transparency.notes import Note
 from placet.transparency.tree import Node, fold, grown, perfect
+from service.transparency.attested import CLOCK_JUMP, AttesterFound, verify_attested
+from service.transparency.settings import AttesterSettings
 from storage.queries import receipt_keys
 from storage.queries import transparency_log as log
 from storage.recording.verify import raw_rows
@@ -30,10 +32,9 @@ MOST_FAULTS: Final = 100
 """Faults that are listed; one rewritten row is often many."""
 LATE: Final = timedelta(minutes=10)
 """After so long, what has been recorded should be in the log."""
-CLOCK_JUMP: Final = timedelta(minutes=1)
-"""Clocks that differ by more are said to."""
 _PAGE = 1_000  # leaves
 _AT_ONCE = 500  # checkpoints, or requests
+_NOBODY: Final = AttesterSettings()
 
 
 class VerifiedLog(TypedDict):
@@ -47,6 +48,7 @@ class VerifiedLog(TypedDict):
     leaves: int
     checkpoints: int
     root: str | None
+    attesters: list[AttesterFound]
     faults: list[str]
     warnings: list[str]
 
@@ -85,14 +87,20 @@ class _Found:
         return [*self.faults, *([f"… and {self.more} more."] if self.more else [])]
 
 
-def verify_log(connection: Connection, now: datetime, kept: Sequence[Kept] = ()) -> VerifiedLog:
-    """Verify all of the log, and what was kept against it."""
+def verify_log(
+    connection: Connection, now: datetime, kept: Sequence[Kept] = (), settings: AttesterSettings = _NOBODY
+) -> VerifiedLog:
+    """Verify all of the log, what others have signed of it by the settings, and what was kept against it."""
     found, warnings = _Found(), list[str]()
     keys = {key.id: key.key for key in receipt_keys.listed(connection)}
     last = log.last_checkpoint(connection)
     claims = sorted(_kept_claims(connection, kept, keys, last.origin if last else None, found))
     tree = _Tree(connection, found)
     tree.compare(merge(_own_claims(connection, keys, found, warnings), claims))
+    attested = verify_attested(connection, settings)
+    for fault in attested.faults:
+        found.add(fault)
+    warnings += attested.warnings
     unlogged = _unlogged(connection, now - LATE)
     if unlogged:
         warnings.append(
@@ -105,6 +113,7 @@ def verify_log(connection: Connection, now: datetime, kept: Sequence[Kept] = ())
         leaves=tree.size,
         checkpoints=last.number if last else 0,
         root=None if tree.broken else tree.root.hex(),
+        attesters=list(attested.attesters.values()),
         faults=found.all(),
         warnings=warnings,
     )

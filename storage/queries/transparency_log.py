@@ -95,6 +95,12 @@ def checkpoint_over(connection: Connection, index: int) -> LogCheckpoint | None:
     return _checkpoint(connection, over.order_by(col(LogCheckpoint.number).desc()).limit(1))
 
 
+def size_at(connection: Connection, number: int) -> int:
+    """Return how many leaves the checkpoint with a number is over; 0 where there is none with it."""
+    query = select(col(LogCheckpoint.tree_size)).where(col(LogCheckpoint.number) == number)
+    return connection.execute(query).scalar() or 0
+
+
 def checkpoints(connection: Connection, *, after: int, limit: int) -> list[LogCheckpoint]:
     """Return so many checkpoints after the one of a number, oldest first."""
     query = select(LogCheckpoint).where(col(LogCheckpoint.number) > after).order_by(col(LogCheckpoint.number))

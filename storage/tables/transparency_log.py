@@ -1,4 +1,6 @@
-"""The transparency log over the heads of all audit chains. All but its progress is only added to: triggers see to that.
+"""The transparency log over the heads of all audit chains, and what others have signed of its checkpoints.
+
+Triggers see to it that all but its progress and the state of attesters is only added to.
 
 docs/trust.md says what the log is for, and what exactly a leaf is.
 """
@@ -7,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Column, Text, UniqueConstraint
+from sqlalchemy import Column, Index, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from storage.tables.columns import moment_column
@@ -48,6 +50,35 @@ class LogCheckpoint(SQLModel, table=True):
     key_id: str  # of receipt_key
     note: str = Field(sa_column=Column(Text, nullable=False))
     made_at: datetime = moment_column()
+
+
+class LogAttestation(SQLModel, table=True):
+    """What somebody else has signed of a checkpoint: a witness with its cosignature, an authority with a timestamp."""
+
+    __tablename__ = "log_attestation"
+    __table_args__ = (Index("ix_log_attestation_kind", "kind", "checkpoint"),)
+
+    checkpoint: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})  # its number
+    kind: str = Field(primary_key=True)  # cosignature, timestamp
+    name: str = Field(primary_key=True)  # of the witness's key; of an authority its address
+    verifier: str  # the verifier key of the witness; of an authority the subject of its certificate
+    proof: str = Field(sa_column=Column(Text, nullable=False))  # the line of the note; the answer (DER) in base64
+    at: datetime = moment_column()  # that the proof says
+    stored_at: datetime = moment_column()
+
+
+class LogAttester(SQLModel, table=True):
+    """A witness or an authority of the settings: what it was last asked, and when it is asked again."""
+
+    __tablename__ = "log_attester"
+
+    kind: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    checkpoint: int = 0  # the number of the last one that it has signed
+    signed_at: datetime | None = moment_column(nullable=True)
+    failures: int = 0  # since then
+    failure: str | None = None  # the reason of the last one, since then
+    next_at: datetime = moment_column()  # before, nobody asks it
 
 
 class LogProgress(SQLModel, table=True):

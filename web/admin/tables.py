@@ -46,7 +46,7 @@ from storage.tables.retention import ErasedFile, KeptContent, RetentionRule, Ret
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 from storage.tables.slas import SlaBreach, SlaExecution, WorkflowSla
 from storage.tables.suggestions import NightlyRun, WorkflowSuggestion
-from storage.tables.transparency_log import LogCheckpoint, LogEntry, LogNode, LogProgress
+from storage.tables.transparency_log import LogAttestation, LogAttester, LogCheckpoint, LogEntry, LogNode, LogProgress
 from web.views.words import marked as _
 
 
@@ -135,6 +135,8 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
         _table(LogEntry, _("Leaves of the log"), "leaf_index chain seq head logged_at"),
         _table(LogNode, _("Hashes of the log's tree"), "level node_index hash"),
         _table(LogCheckpoint, _("Checkpoints of the log"), "number tree_size key_id made_at"),
+        _table(LogAttestation, _("Witnesses and timestamps of checkpoints"), "checkpoint kind name at"),
+        _table(LogAttester, _("Who witnesses and timestamps"), "kind name checkpoint signed_at failures"),
         _table(LogProgress, _("How far the log has come"), "id complete_until swept"),
         _table(Refusal, _("Refused calls"), "at principal action status_code reason request_id", few=("request_id",)),
         _table(

@@ -1,0 +1,1 @@
+"""What `placet verify` does with what somebody has kept: receipts and checkpoints, and with the log."""
