@@ -16,11 +16,15 @@ from cli.main import app
 from docs.verify_inclusion import fault_of_inclusion
 from placet.audit.receipts import ReceiptKey, fault_of
 from placet.transparency.checkpoints import read_signed
+from placet.transparency.notes import VerifierKey
 from placet.transparency.tree import continues, includes
+from service.transparency.attesting import attest
 from service.transparency.growth import grow
+from service.transparency.settings import AttesterSettings, Authority, witnesses_of
 from storage.database import Database
 from tests.api_desk import ApiDesk
 from tests.approvals import EXPENSE, SECRET
+from tests.attesters import LocalAuthority, LocalWitness, serving
 from tests.integration.test_transparency_log import forced
 from tests.pages import browser_of
 from tests.stored import writing
@@ -131,3 +135,72 @@ async def test_leaves_and_proofs_are_for_those_who_audit_and_checkpoints_for_eve
         found = {person: (await desk.get(path, as_=person)).status_code for person in ("rex", "ava", "desi", "adam")}
         assert set(found.values()) - {found["adam"]} == {403}, found
         assert found["adam"] in {200, 404}
+
+
+async def test_what_others_have_signed_is_in_receipts_on_the_page_and_verified_offline(
+    desk: ApiDesk, database: Database, tmp_path: Path
+) -> None:
+    key = ReceiptKey(SECRET)
+    log_key = VerifierKey(name=f"placet/{key.id}", public=key.public)
+    witness = LocalWitness(logs={log_key.name: key.public})
+    authority = LocalAuthority(tmp_path / "authority")
+    auditor = await browser_of(desk, "audrey")
+    assert (await (await browser_of(desk, "bob")).get("/log")).status_code == 403
+    assert "There is no checkpoint yet" in (await auditor.get("/log")).text
+    assert (await desk.get("/log/timestamp", as_="rex")).status_code == 404
+    path = await decided(desk)
+    await grown(database)
+    page = (await auditor.get("/log")).text
+    assert "Nobody: whoever keeps no checkpoint" in page
+    async with serving(witness.answer) as witness.url, serving(authority.answer) as url:
+        authority.url = f"{url}/tsr"
+        settings = AttesterSettings(
+            witnesses=witnesses_of(f"{witness.setting}, http://127.0.0.1:9 {LocalWitness(name='away.example').key}"),
+            authority=Authority(
+                url=authority.url, certificates=authority.certificates.read_bytes(), every=timedelta(hours=1)
+            ),
+        )
+        await attest(database, settings, lambda: datetime.now(UTC))
+    dated = (await desk.get("/log/checkpoint", as_="rex")).text
+    size = int(dated.split("\n")[1])
+    await decided(desk)
+    await grown(database)  # nobody has signed the newest one yet
+    page = (await auditor.get("/log")).text
+    assert all(one in page for one in (witness.name, authority.url, "away.example", "cannot be reached", str(log_key)))
+    assert all(one in page for one in ("Signed an older one", "Has not signed", f"timestamp-{size}.tsr"))
+    receipt = (await desk.get(path, as_="bob")).json()
+    assert receipt["inclusion"]["checkpoint"] == dated, "the newest that is dated, with the line of the witness"
+    stamp = await desk.get(f"/log/timestamp?tree_size={size}", as_="rex")
+    assert (stamp.status_code, stamp.headers["content-type"]) == (200, "application/timestamp-reply")
+    assert (await desk.get(f"/log/timestamp?tree_size={size + 1}", as_="rex")).status_code == 404
+
+    files = {name: tmp_path / name for name in ("receipt.json", "checkpoint.txt", "stamp.tsr")}
+    files["receipt.json"].write_text(json.dumps(receipt))
+    files["checkpoint.txt"].write_text(dated)
+    files["stamp.tsr"].write_bytes(stamp.content)
+    trusted = ["--timestamp", str(files["stamp.tsr"]), "--timestamp-certificates", str(authority.certificates)]
+    kept = ["--checkpoint", str(files["checkpoint.txt"])]
+    code, found = await said(*kept, "--log-key", str(log_key), "--witness", witness.key, *trusted)
+    assert (code, found["tree_size"], list(found["cosigned"]), found["authority"]) == (
+        0,
+        size,
+        [witness.name],
+        "CN=Time of the tests",
+    )
+    code, found = await said("--receipt", str(files["receipt.json"]), "--witness", witness.key, *trusted)
+    assert (code, list(found["checkpoint"]["cosigned"])) == (0, [witness.name])
+    stranger = LocalWitness(name="w2")
+    other = LocalAuthority(tmp_path / "other")
+    for wrong, why in (
+        ([*kept, "--witness", stranger.key], "w2 has not cosigned it"),
+        ([*kept, "--log-key", str(VerifierKey(name=log_key.name, public=bytes(32)))], "not signed with the key"),
+        ([*kept, *trusted[:3], str(other.certificates)], "no trusted certificate leads"),
+        (["--receipt", str(files["receipt.json"]), "--witness", stranger.key], "w2 has not cosigned it"),
+    ):
+        code, found = await said(*wrong)
+        assert (code, why in found["why"]) == (1, True), found
+    for misused in (kept, [*kept, *trusted[:2]], ["--witness", witness.key], [*kept, "--witness", "nonsense"]):
+        assert (await said(*misused))[0] == 2, misused
+    text = await asyncio.to_thread(CliRunner().invoke, app, ["verify", *kept, "--log-key", str(log_key), *trusted])
+    assert "It is signed with the key of the log." in text.output
+    assert "CN=Time of the tests has dated it" in text.output.replace("\n", " ")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -26,7 +26,7 @@ from service.transparency.verifying import Kept, VerifiedLog, verify_log
 from service.verification import verify
 from storage.database import Database
 from storage.queries import transparency_log as log
-from storage.recording import admin_acts
+from storage.recording import admin_acts, metrics
 from storage.recording.transparency_log import append
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry
@@ -37,7 +37,7 @@ from tests.stored import reading, writing
 
 LATER = NOW + timedelta(minutes=30)
 NONE = timedelta()
-ONLY_ADDED = ("log_entry", "log_node", "log_checkpoint")
+ONLY_ADDED = ("log_entry", "log_node", "log_checkpoint", "log_attestation")
 
 
 def store(database: Database, *stories: Story, at: datetime = NOW) -> None:
@@ -98,11 +98,8 @@ async def test_a_crash_between_leaves_and_checkpoint_changes_nothing(
 ) -> None:
     store(database, Story(request_id="r1").open("bob"))
 
-    def dies(*_args: object) -> None:
-        raise Conflict("killed here")
-
     with monkeypatch.context() as patch:
-        patch.setattr(growth, "add_checkpoint", dies)
+        patch.setattr(growth, "add_checkpoint", _refuses)
         with pytest.raises(Conflict, match="killed"):
             await grown(database)
     assert leaves(database) == [("r1", 2)]
@@ -154,6 +151,38 @@ async def test_a_clock_that_was_ahead_for_a_while_hides_nothing(database: Databa
     assert "a clock jumped" in found["warnings"][0]
 
 
+async def test_the_metric_says_how_long_ago_the_log_was_complete_and_under_a_checkpoint(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def behind(at: datetime) -> float:
+        return (await database.read(log.behind, at)).total_seconds()
+
+    async def told() -> float:
+        return (await database.read(metrics.totals)).values["workflow_log_behind_seconds"][()]
+
+    assert (await behind(LATER), await told()) == (0, 0), "it has not begun"
+    store(database, Story(request_id="r1").open("bob"))
+    await grow(database, SECRET, LATER)
+    assert await behind(LATER) == growth.SETTLED.total_seconds(), "what was recorded since may still be taken back"
+    assert await behind(LATER + timedelta(minutes=5)) == 330
+    store(database, Story(request_id="r2").open("bob"), at=LATER)
+    with monkeypatch.context() as patch:
+        patch.setattr(growth, "add_checkpoint", _refuses)
+        with pytest.raises(Conflict, match="killed"):
+            await grow(database, SECRET, LATER + timedelta(minutes=10))
+    assert await behind(LATER + timedelta(minutes=10)) == 630, "leaves without a checkpoint over them do not count"
+    await grow(database, SECRET, LATER + timedelta(minutes=11))
+    assert await behind(LATER + timedelta(minutes=11)) == 30
+    assert await behind(LATER - timedelta(days=1)) == 0, "a clock that was set back"
+    began = datetime.now(UTC)
+    await grow(database, SECRET, began - timedelta(minutes=5))
+    assert 330 <= await told() <= 330 + (datetime.now(UTC) - began).total_seconds(), "as Prometheus is told it"
+
+
+def _refuses(*_args: object) -> None:
+    raise Conflict("killed here")
+
+
 async def test_a_rotated_key_signs_the_log_as_it_is_and_old_checkpoints_hold(database: Database) -> None:
     store(database, Story(request_id="r1").open("bob"))
     first = await grown(database)
@@ -178,8 +207,8 @@ async def test_a_log_keeps_the_origin_that_it_began_with(database: Database) -> 
 async def test_rows_of_the_log_are_only_added(database: Database) -> None:
     store(database, Story(request_id="r1").open("bob"), Story(request_id="r2").open("bob"))
     await grown(database)
-    for table in ONLY_ADDED:
-        column = {"log_entry": "seq", "log_node": "level"}.get(table, "number")
+    for table in ONLY_ADDED[:3]:
+        column = {"log_entry": "seq", "log_node": "level", "log_checkpoint": "number"}[table]
         for act in (f"UPDATE {table} SET {column} = {column} + 1", f"DELETE FROM {table}"):
             with pytest.raises(DBAPIError, match=f"rows of {table} are only added"), writing(database) as session:
                 session.execute(text(act))
