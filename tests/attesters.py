@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -31,7 +32,12 @@ Answer = tuple[int, str, bytes]
 async def serving(answer: Callable[[str, bytes], object]) -> AsyncIterator[str]:
     """Serve HTTP while the block runs: give the address; `answer` gets path and body, and may be asynchronous."""
 
+    under_way = set[asyncio.Task[Any]]()
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        under_way.add(task)
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             lengths = [line.split(": ")[1] for line in head if line.lower().startswith("content-length")]
@@ -43,9 +49,10 @@ async def serving(answer: Callable[[str, bytes], object]) -> AsyncIterator[str]:
                 f"Content-Length: {len(body)}\r\n\r\n".encode() + body
             )
             await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
+            under_way.discard(task)
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -53,6 +60,8 @@ async def serving(answer: Callable[[str, bytes], object]) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
         server.close()
+        for task in under_way:
+            task.cancel()
 
 
 @dataclass

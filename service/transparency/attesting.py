@@ -77,13 +77,12 @@ async def attest(database: Database, settings: AttesterSettings, clock: Callable
         newest, there = await database.read(read)
     if newest is None:
         return
-    await asyncio.gather(
-        *(
-            _turn(database, asked[state.kind, state.name], settings.seconds, clock, state, newest)
-            for state in there
-            if state.checkpoint != newest.number and _is_due(state, asked[state.kind, state.name], clock())
-        )
-    )
+    turns = []
+    for state in there:
+        attester = asked.get((state.kind, state.name))  # None: a worker with other settings has set it up
+        if attester is not None and state.checkpoint != newest.number and _is_due(state, attester, clock()):
+            turns.append(_turn(database, attester, settings.seconds, clock, state, newest))
+    await asyncio.gather(*turns)
 
 
 def _is_due(state: LogAttester, attester: Witness | Authority, now: datetime) -> bool:
