@@ -32,8 +32,8 @@ _AT_ONCE = 500  # checkpoints
 class AttesterFound(TypedDict):
     """What one witness or authority has signed: the last checkpoint, its number, and how many of them.
 
-    `known`: its key or certificate is that of the settings. Otherwise a witness's key was read from the row, and proves
-    only that the row is whole, and a timestamp was not verified.
+    `known`: its key or address is that of the settings, for all of them. Otherwise a witness's key was read from the row,
+    and proves only that the row is whole, and a timestamp was not verified.
     """
 
     kind: str
@@ -85,7 +85,7 @@ def verify_attested(connection: Connection, settings: AttesterSettings) -> Attes
             found.attesters[row.kind, row.name] = AttesterFound(
                 kind=row.kind,
                 name=row.name,
-                known=known,
+                known=known and (before is None or before["known"]),
                 signed=1 if before is None else before["signed"] + 1,
                 checkpoint=checkpoint.number,
                 tree_size=checkpoint.tree_size,
@@ -93,7 +93,10 @@ def verify_attested(connection: Connection, settings: AttesterSettings) -> Attes
             )
     for one in found.attesters.values():
         if not one["known"]:
-            found.warn(f"{one['name']} is not in the settings, so nothing says whether what it has signed is its own.")
+            found.warn(
+                f"{one['name']}, or a key that it had, is not in the settings, so nothing says whether all that it has "
+                "signed is its own."
+            )
     if found.more:
         found.warnings.append(f"… and {found.more} more about witnesses and timestamps.")
     return found
@@ -105,11 +108,11 @@ def _moment_of(
     """Return the moment that a signature says, and whether it is by somebody of the settings; raises ValueError."""
     text = Note.read(checkpoint.note).text
     if row.kind == COSIGNATURE:
-        key = keys.get(row.name)
-        cosigned = (key or WitnessKey.read(row.verifier)).cosigned(text, read_signatures(row.proof))
+        key = WitnessKey.read(row.verifier)
+        cosigned = key.cosigned(text, read_signatures(row.proof))
         if cosigned is None:
             raise ValueError("its line is of another key")
-        return cosigned.at, key is not None
+        return cosigned.at, key == keys.get(row.name)
     if settings.authority is None or settings.authority.url != row.name:
         return row.at, False
     # Only installations with an authority have what this needs loaded.
