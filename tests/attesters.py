@@ -46,7 +46,8 @@ async def serving(answer: Callable[[str, bytes], object]) -> AsyncIterator[str]:
             more = "Location: /elsewhere\r\n" if status == 302 else ""
             writer.write(
                 f"HTTP/1.1 {status} X\r\nContent-Type: {kind}\r\n{more}Connection: close\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+                f"Content-Length: {len(body)}\r\n\r\n".encode()
+                + body
             )
             await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
@@ -189,7 +190,7 @@ ess_cert_id_alg = sha256
 
 
 class LocalAuthority:
-    """A timestamp authority with a root certificate of its own; OpenSSL answers, and its clock is that of the machine."""
+    """A timestamp authority with a root certificate of its own; OpenSSL answers, by the clock of the machine."""
 
     def __init__(self, folder: Path, name: str = "Time of the tests") -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -198,7 +199,8 @@ class LocalAuthority:
         self.asked: list[bytes] = []
         self.instead: Callable[[str, bytes], object] | None = None
         root_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        self.root = _certificate(f"{name}, root", root_key, None, root_key)
+        # OpenSSL sends them as they come. DER wants them in the order of their bytes: the longer one last.
+        self.root = _certificate(f"{name}, root".ljust(64, "."), root_key, None, root_key)
         self.signer = _certificate(name, key, self.root, root_key)
         self.certificates = folder / "root.pem"
         self.certificates.write_bytes(self.root.public_bytes(serialization.Encoding.PEM))

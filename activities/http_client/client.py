@@ -47,7 +47,7 @@ class NotAnswered(PlacetError):
 class CallPolicy:
     """Where calls may go and how long an answer may be. The `…_setting` fields are named in refusals.
 
-    Every policy refuses addresses of no server and of metadata services. Public ones are called by `https`, if not `plain`.
+    Every policy refuses addresses of no server and of metadata services, and public ones without `https`; but `plain`.
     """
 
     sender: str
@@ -62,7 +62,7 @@ class CallPolicy:
     """The only hosts that may be called, as `allowed` reads them; None: any."""
     hosts_setting: str = ""
     plain: bool = False
-    """Whether public addresses may be called without encryption: where answers are signed, and the call is no secret."""
+    """Whether public addresses may be called without encryption: answers are signed, and the call is no secret."""
     longest: int | None = None
     """The longest answer that is read, in bytes; None: answers are not read at all."""
 

@@ -32,9 +32,7 @@ async def read_checkpoint(context: Here) -> PlainTextResponse:
     return PlainTextResponse(await proofs.newest_checkpoint(context))
 
 
-@router.get(
-    "/timestamp", response_class=Response, responses={200: {"content": {"application/timestamp-reply": {}}}}
-)
+@router.get("/timestamp", response_class=Response, responses={200: {"content": {"application/timestamp-reply": {}}}})
 async def read_timestamp(context: Here, tree_size: TreeSize = None) -> Response:
     """Return the timestamp (RFC 3161) of the checkpoint over so many leaves, or the newest one there is."""
     return Response(await proofs.timestamp(context, tree_size), media_type="application/timestamp-reply")

@@ -137,8 +137,8 @@ def _verify_evidence(path: Path, keys: Sequence[str], *, as_json: bool) -> None:
         )
         if (logged := body.get("log")) is not None:
             out.print(
-                f"The log has {logged['included']} of the decisions in it; {logged['pending']} were under no checkpoint "
-                "yet when it was made" + (", see log.json." if logged["pending"] else "."),
+                f"The log has {logged['included']} of the decisions in it; {logged['pending']} were under no "
+                "checkpoint yet when it was made" + (", see log.json." if logged["pending"] else "."),
                 markup=False,
                 soft_wrap=True,
             )
@@ -190,7 +190,7 @@ def verify_command(
     ] = None,
     timestamp_certificates: Annotated[
         Path | None,
-        typer.Option(exists=True, dir_okay=False, help="The certificates (PEM) that lead to the timestamp's authority."),
+        typer.Option(exists=True, dir_okay=False, help="Its authority's certificates (PEM)."),
     ] = None,
     key: Annotated[
         list[str] | None,
@@ -200,9 +200,7 @@ def verify_command(
 ) -> None:
     """Verify audit chains against the database and the engine's history. The exit code is 1 if one is broken."""
     keys = key or []
-    told = Told(
-        log_key=log_key, witnesses=witness or (), timestamp=timestamp, certificates=timestamp_certificates
-    )
+    told = Told(log_key=log_key, witnesses=witness or (), timestamp=timestamp, certificates=timestamp_certificates)
     if checkpoint is not None and not log and not told:
         raise typer.BadParameter(
             "give --log to compare it with the log, or --log-key, --witness or --timestamp to verify it offline",

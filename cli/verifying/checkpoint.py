@@ -37,6 +37,4 @@ def show_signers(found: CheckpointFound) -> None:
     for name, at in found["cosigned"].items():
         out.print(f"{name} has cosigned it at {at}.", markup=False, soft_wrap=True)
     if found["dated"] is not None:
-        out.print(
-            f"It was there at {found['dated']}: {found['authority']} has dated it.", markup=False, soft_wrap=True
-        )
+        out.print(f"It was there at {found['dated']}: {found['authority']} has dated it.", markup=False, soft_wrap=True)

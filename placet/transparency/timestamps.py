@@ -1,10 +1,10 @@
 """Timestamps of checkpoints (RFC 3161): an authority signs that a text was there at a moment.
 
-What is dated is the text of a checkpoint, its three lines, whichever signatures follow them. A timestamp is kept as the
-whole answer of the authority (a `.tsr` file), and is verified offline with the certificates that lead to the authority's.
+What is dated is the text of a checkpoint, its three lines, whichever signatures follow them. A timestamp is kept as
+the whole answer of the authority (a `.tsr` file), and is verified offline with the certificates that lead to its own.
 
-The chain of certificates is followed here before the library verifies the signature: the library takes whatever root an
-answer brings along for trusted, and so would take an answer that somebody has made with a root of their own.
+The chain of certificates is followed here before the library verifies the signature: until its version 1.0.8 it took
+whatever root an answer brought along for trusted, and so an answer that somebody had made with a root of their own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from rfc3161_client import (
     HashAlgorithm,
     TimeStampRequest,
@@ -33,6 +33,18 @@ MOST_CERTIFICATES: Final = 16
 """In an answer, and in a file of certificates."""
 _SHA256 = "2.16.840.1.101.3.4.2.1"
 _GRANTED = 0
+# What the libraries raise for an answer, and for certificates in it, that are not as they should be.
+_UNREADABLE = (
+    VerificationError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    ValueError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +80,8 @@ def read_timestamp(answer: bytes, text: str, certificates: bytes, *, nonce: int 
     trusted = read_certificates(certificates)
     try:
         read = decode_timestamp_response(answer)
-        if read.status != _GRANTED:
-            said = "; ".join(read.status_string)[:200]
-            raise ValueError(f"the authority did not grant it (status {read.status}{f': {said}' if said else ''})")
+        _check_status(read)
         info = read.tst_info
-        if info.message_imprint.hash_algorithm.dotted_string != _SHA256:
-            raise ValueError("it is not about a SHA-256")
         at = info.gen_time.replace(tzinfo=UTC) if info.gen_time.tzinfo is None else info.gen_time.astimezone(UTC)
         signer = _signer(read, trusted, at)
         builder = VerifierBuilder(nonce=nonce, roots=[one for one in trusted if _is_root(one)])
@@ -82,9 +90,17 @@ def read_timestamp(answer: bytes, text: str, certificates: bytes, *, nonce: int 
             if not _is_root(one) and one != signer:
                 builder = builder.add_intermediate_certificate(one)
         builder.build().verify(read, hashlib.sha256(text.encode()).digest())
-    except (VerificationError, ValueError, TypeError, AttributeError, OverflowError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"the timestamp does not hold: {error}") from error
     return Timestamp(at=at, authority=signer.subject.rfc4514_string())
+
+
+def _check_status(read: TimeStampResponse) -> None:
+    if read.status != _GRANTED:
+        said = "; ".join(read.status_string)[:200]
+        raise ValueError(f"the authority did not grant it (status {read.status}{f': {said}' if said else ''})")
+    if read.tst_info.message_imprint.hash_algorithm.dotted_string != _SHA256:
+        raise ValueError("it is not about a SHA-256")
 
 
 def _signer(read: TimeStampResponse, trusted: Sequence[x509.Certificate], at: datetime) -> x509.Certificate:
@@ -123,7 +139,7 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(issuer)
         return issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (InvalidSignature, ValueError, TypeError, x509.ExtensionNotFound):
+    except (InvalidSignature, x509.ExtensionNotFound, *_UNREADABLE):
         return False
 
 

@@ -85,9 +85,9 @@ def faults_of_log(
         return
     for one in found:
         if b64encode(one.public_key).decode() not in keys:
-            yield f"The checkpoint in the receipt of entry {one.leaf.seq} of {one.leaf.chain} is signed with another key."
+            yield f"The receipt of entry {one.leaf.seq} of {one.leaf.chain} has a checkpoint that another key signed."
         elif not _agree(one.checkpoint, newest):
-            yield f"The checkpoint in the receipt of entry {one.leaf.seq} of {one.leaf.chain} contradicts this one."
+            yield f"The receipt of entry {one.leaf.seq} of {one.leaf.chain} has a checkpoint that contradicts this one."
 
 
 def _place(one: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Verify what witnesses and timestamp authorities have signed: from the rows, and of a checkpoint that somebody has kept.
+"""Verify what witnesses and authorities have signed: from the rows, and of a checkpoint that somebody has kept.
 
 The installation's own clock says when a checkpoint was made and a signature stored, and each signature says a moment of
 its own. Where they do not fit together, a clock jumped, or somebody has written moments by hand.
@@ -32,8 +32,8 @@ _AT_ONCE = 500  # checkpoints
 class AttesterFound(TypedDict):
     """What one witness or authority has signed: the last checkpoint, its number, and how many of them.
 
-    `known`: its key or address is that of the settings, for all of them. Otherwise a witness's key was read from the row,
-    and proves only that the row is whole, and a timestamp was not verified.
+    `known`: its key or address is that of the settings, for all of them. Otherwise a witness's key was read from the
+    row, and proves only that the row is whole, and a timestamp was not verified.
     """
 
     kind: str
@@ -116,7 +116,7 @@ def _moment_of(
     if settings.authority is None or settings.authority.url != row.name:
         return row.at, False
     # Only installations with an authority have what this needs loaded.
-    from placet.transparency.timestamps import read_timestamp  # noqa: PLC0415
+    from placet.transparency.timestamps import read_timestamp
 
     return read_timestamp(b64decode(row.proof, validate=True), text, settings.authority.certificates).at, True
 
@@ -126,13 +126,13 @@ def clock_warnings(row: LogAttestation, checkpoint: LogCheckpoint) -> Iterator[s
     what = "cosigned" if row.kind == COSIGNATURE else "dated"
     if row.at < checkpoint.made_at - CLOCK_JUMP:
         yield (
-            f"{row.name} has {what} checkpoint {checkpoint.number} at {row.at}, and by the clock here it was made at "
-            f"{checkpoint.made_at}, later than that: a clock jumped, here or there."
+            f"{row.name} has {what} checkpoint {checkpoint.number} at {row.at}, and by the clock here it was made "
+            f"later, at {checkpoint.made_at}: a clock jumped, here or there."
         )
     if row.at > row.stored_at + CLOCK_JUMP:
         yield (
-            f"{row.name} has {what} checkpoint {checkpoint.number} at {row.at}, and by the clock here that was stored at "
-            f"{row.stored_at}, earlier than that: a clock jumped, here or there, or the moments here were written later."
+            f"{row.name} has {what} checkpoint {checkpoint.number} at {row.at}, and by the clock here that was stored "
+            f"before, at {row.stored_at}: a clock jumped, here or there, or the moments here were written afterwards."
         )
 
 
@@ -153,8 +153,8 @@ class CheckpointFound(TypedDict):
 class Expected:
     """What a checkpoint has to have, as its reader was told by another way.
 
-    `witnesses` are the keys of those who must have cosigned it; `timestamp` is an authority's answer, and `certificates`
-    (PEM) are what leads to that authority.
+    `witnesses` are the keys of those who must have cosigned it; `timestamp` is an authority's answer, and
+    `certificates` (PEM) are what leads to that authority.
     """
 
     log_key: VerifierKey | None = None
@@ -171,22 +171,26 @@ def verify_checkpoint(raw: str, expected: Expected) -> CheckpointFound:
     try:
         note = Note.read(raw)
         checkpoint = Checkpoint.read(note.text)
-        found.update(origin=checkpoint.origin, tree_size=checkpoint.size, root=checkpoint.root.hex())
+        found |= {"origin": checkpoint.origin, "tree_size": checkpoint.size, "root": checkpoint.root.hex()}
         _check_log_key(note, checkpoint, expected.log_key)
         for witness in expected.witnesses:
-            cosigned = witness.cosigned(note.text, note.signatures)
-            if cosigned is None:
-                raise ValueError(f"{witness.name} has not cosigned it")
-            found["cosigned"][witness.name] = cosigned.at.isoformat()
+            found["cosigned"][witness.name] = _cosigned_at(note, witness).isoformat()
         if expected.timestamp is not None:
-            from placet.transparency.timestamps import read_timestamp  # noqa: PLC0415 - as above
+            from placet.transparency.timestamps import read_timestamp
 
             dated = read_timestamp(expected.timestamp, note.text, expected.certificates or b"")
-            found.update(dated=dated.at.isoformat(), authority=dated.authority)
+            found |= {"dated": dated.at.isoformat(), "authority": dated.authority}
     except ValueError as error:
         found["why"] = str(error)
     found["ok"] = found["why"] is None
     return found
+
+
+def _cosigned_at(note: Note, witness: WitnessKey) -> datetime:
+    cosigned = witness.cosigned(note.text, note.signatures)
+    if cosigned is None:
+        raise ValueError(f"{witness.name} has not cosigned it")
+    return cosigned.at
 
 
 def _check_log_key(note: Note, checkpoint: Checkpoint, key: VerifierKey | None) -> None:

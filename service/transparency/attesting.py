@@ -164,12 +164,13 @@ async def _cosignature(
 
 def _size_seen(answer: HttpResponse, newest: LogCheckpoint) -> int:
     """Return how many leaves a witness has seen; raises NotAttested where the log has fewer."""
+    says_nothing = "it answered 409, and does not say how many leaves it has seen"
+    if answer.content_type.partition(";")[0].strip() != SIZE_TYPE:
+        raise NotAttested(f"{says_nothing}: its type is {answer.content_type[:80]!r}")
     try:
-        if answer.content_type.partition(";")[0].strip() != SIZE_TYPE:
-            raise ValueError(f"its type is {answer.content_type[:80]!r}")
         size = read_size(answer.body)
     except ValueError as error:
-        raise NotAttested(f"it answered 409, and does not say how many leaves it has seen: {error}") from error
+        raise NotAttested(f"{says_nothing}: {error}") from error
     if size > newest.tree_size:
         raise NotAttested(
             f"it has cosigned a tree of {size} leaves of this log, and the log has {newest.tree_size}: the log has "

@@ -48,7 +48,7 @@ def witnesses_of(written: str) -> tuple[Witness, ...]:
     """Read `URL KEY, URL KEY, …`; raises InputInvalid that says which one is wrong."""
     found: list[Witness] = []
     for n, one in enumerate((part.split() for part in written.split(",") if part.strip()), 1):
-        if len(one) != 2:  # noqa: PLR2004 - an address and a key
+        if len(one) != 2:
             raise InputInvalid(
                 sentence("PLACET_LOG_WITNESSES: write witness {n} as URL KEY, and a comma before the next one.", n=n)
             )
@@ -68,7 +68,7 @@ def witnesses_of(written: str) -> tuple[Witness, ...]:
 def certificates_in(file: Path) -> bytes:
     """Return the certificates (PEM) in a file; raises InputInvalid."""
     # The library takes time to load, and only installations with an authority need it.
-    from placet.transparency.timestamps import read_certificates  # noqa: PLC0415
+    from placet.transparency.timestamps import read_certificates
 
     try:
         with file.open("rb") as opened:

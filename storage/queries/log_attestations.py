@@ -43,8 +43,13 @@ def timestamp_at(connection: Connection, tree_size: int | None) -> LogAttestatio
     return None if row is None else LogAttestation(**row)
 
 
-def attestations(connection: Connection, *, after: int, limit: int) -> list[tuple[LogAttestation, LogCheckpoint | None]]:
-    """Return what was signed of so many checkpoints after the one of a number, each with its checkpoint, if it is there."""
+def attestations(
+    connection: Connection, *, after: int, limit: int
+) -> list[tuple[LogAttestation, LogCheckpoint | None]]:
+    """Return what was signed of so many checkpoints after the one of a number, each with its checkpoint.
+
+    None stands for a checkpoint that is not there.
+    """
     numbers = select(col(LogAttestation.checkpoint)).where(col(LogAttestation.checkpoint) > after).distinct()
     page = connection.scalars(numbers.order_by(col(LogAttestation.checkpoint)).limit(limit)).all()
     rows = connection.execute(select(LogCheckpoint).where(col(LogCheckpoint.number).in_(page))).mappings()

@@ -215,7 +215,12 @@ async def test_a_pack_says_where_the_log_has_each_decision_and_which_it_does_not
     stated = json.loads(members["log.json"])
     expected = datetime.fromisoformat(pending["decided_at"]) + timedelta(minutes=10)
     assert stated["pending"] == [
-        {"request_id": late["request_id"], "task_id": late["id"], "seq": pending["seq"], "expected_by": moment(expected)}
+        {
+            "request_id": late["request_id"],
+            "task_id": late["id"],
+            "seq": pending["seq"],
+            "expected_by": moment(expected),
+        }
     ]
     included = [one["inclusion"] for one in receipts.values() if one["inclusion"] is not None]
     assert {one["checkpoint"] for one in included} == {stated["checkpoint"]}

@@ -45,7 +45,9 @@ def copied(source: Database, target: Connection, request_id: str) -> None:
         for model in REWRITTEN:
             columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it with table=True
             key = columns.id if model is ApprovalRequest else columns.request_id
-            rows = [dict(row) for row in session.connection().execute(select(model).where(key == request_id)).mappings()]
+            rows = [
+                dict(row) for row in session.connection().execute(select(model).where(key == request_id)).mappings()
+            ]
             target.execute(delete(model).where(key == request_id))
             target.execute(insert(model), rows)
 
@@ -67,16 +69,23 @@ async def test_an_operator_who_rewrites_is_found_by_what_is_left_and_at_last_by_
             request_id = handle.id
             await handle.execute_update(ApprovalWorkflow.decide, decide(request_id, "approve"))
             await handle.result()
-            beginning = (await client.data_converter.decode(
-                (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes.input.payloads,
-                [Start],
-            ))[0]
+            beginning = (
+                await client.data_converter.decode(
+                    (await handle.fetch_history()).events[0].workflow_execution_started_event_attributes.input.payloads,
+                    [Start],
+                )
+            )[0]
         made = await grown(database, now() + timedelta(minutes=1))
         await attest(database, settings, now)
         with reading(database) as session:
-            decided = session.connection().execute(
-                select(AuditEntry).where(AuditEntry.request_id == request_id, AuditEntry.kind == "decided")  # type: ignore[arg-type]
-            ).mappings().one()
+            decided = (
+                session.connection()
+                .execute(
+                    select(AuditEntry).where(AuditEntry.request_id == request_id, AuditEntry.kind == "decided")  # type: ignore[arg-type]
+                )
+                .mappings()
+                .one()
+            )
             leaf = Leaf(chain=request_id, seq=decided["seq"], head=decided["hash"])
             place = log.known(session.connection(), [leaf])[leaf]
         receipt = Kept(name="receipt.json", note=made.note, leaf=leaf, index=place)

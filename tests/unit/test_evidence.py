@@ -187,7 +187,15 @@ JSON = st.recursive(
     max_leaves=6,
 )
 KEY = ReceiptKey("a secret for the tests alone")
-FILES = ("log.json", "README.md", "population.ndjson", "exceptions.ndjson", "sample.json", "keys.json", "policies/ab.json")
+FILES = (
+    "log.json",
+    "README.md",
+    "population.ndjson",
+    "exceptions.ndjson",
+    "sample.json",
+    "keys.json",
+    "policies/ab.json",
+)
 NAMES = ("log", "files", "population", "sample", "from", "until", "process", "exceptions")
 
 

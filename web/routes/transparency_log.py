@@ -1,4 +1,4 @@
-"""The transparency log: its newest checkpoint, who else has signed it, and how to verify it without this installation."""
+"""The transparency log: its newest checkpoint, who else has signed it, and how to verify it elsewhere."""
 
 from __future__ import annotations
 
