@@ -1,6 +1,6 @@
 """Keep what witnesses and a timestamp authority have signed of the log's checkpoints
 
-Revision: 0052, after 0048
+Revision: 0052, after 0049
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0052"
-down_revision = "0048"
+down_revision = "0049"
 branch_labels = None
 depends_on = None
 
