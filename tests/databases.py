@@ -1,7 +1,8 @@
 """Both real databases for tests: `database` and `database_url` run a test twice, on SQLite and on PostgreSQL.
 
 Every test gets a database to itself, empty and with the newest schema: on SQLite a copy of one that was migrated once;
-on PostgreSQL, where a copy takes a second on a busy machine, one that is emptied after each test and used again.
+on PostgreSQL, where a copy takes a second on a busy machine, one that is emptied after each test and used again. Tests
+of a module that only read what takes long to write have `databases_of_module`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,29 @@ def postgresql_url(postgresql: Server, _postgresql_template: str, _postgresql_sp
     yield postgresql.url(name)
     postgresql.run(END_CONNECTIONS, EMPTY, database=name)
     _postgresql_spares.append(name)
+
+
+@pytest.fixture(scope="module")
+def databases_of_module(
+    tmp_path_factory: pytest.TempPathFactory, _sqlite_template: Path, postgresql: Server, _postgresql_template: str
+) -> Iterator[Callable[[str], str]]:
+    """Return what makes a migrated database of a kind and returns its URL; it stays for the tests of the module.
+
+    For what takes long to fill and is only read.
+    """
+    made: list[str] = []
+
+    def make(dialect: str) -> str:
+        if dialect == "sqlite":
+            path = tmp_path_factory.mktemp("module") / "placet.db"
+            shutil.copyfile(_sqlite_template, path)
+            return f"sqlite:///{path}"
+        made.append(f"module_{uuid.uuid4().hex}")
+        postgresql.run(f"CREATE DATABASE {made[-1]} TEMPLATE {_postgresql_template}")
+        return postgresql.url(made[-1])
+
+    yield make
+    postgresql.run(*(f"DROP DATABASE {name} WITH (FORCE)" for name in made))
 
 
 @pytest.fixture(params=DIALECTS)

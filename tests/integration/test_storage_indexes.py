@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,6 +30,7 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, 
 from storage.tables.notifications import NotificationMessage
 from storage.tables.slas import SlaBreach, SlaExecution, WorkflowSla
 from storage.tables.suggestions import WorkflowSuggestion
+from tests.databases import DIALECTS
 from tests.stored import reading
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -151,12 +153,29 @@ def _fill(connection: Connection) -> None:
     )
 
 
-@pytest_asyncio.fixture
-async def filled(database: Database) -> AsyncIterator[Database]:
-    await database.write(_fill)
+@asynccontextmanager
+async def filled_with(fill: Callable[[Connection], None], url: str) -> AsyncIterator[Database]:
+    """Give a database that is filled once for all tests that read it."""
+    database = Database(url)
+    await database.write(fill)
     if database.dialect == "postgresql":  # as its own upkeep does; nobody does it to SQLite
         await database.write(lambda connection: connection.execute(text("ANALYZE")))
     yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture(scope="module", params=DIALECTS)
+async def filled(request: pytest.FixtureRequest, databases_of_module: Callable[[str], str]) -> AsyncIterator[Database]:
+    """Give a database with the requests of months."""
+    async with filled_with(_fill, databases_of_module(request.param)) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="module", params=DIALECTS)
+async def inboxes(request: pytest.FixtureRequest, databases_of_module: Callable[[str], str]) -> AsyncIterator[Database]:
+    """Give a database in which ten thousand tasks wait for one person, and few for others."""
+    async with filled_with(_fill_inboxes, databases_of_module(request.param)) as database:
+        yield database
 
 
 async def plans(database: Database, ask: Ask) -> list[str]:
@@ -273,25 +292,22 @@ def read_by(lines: list[str]) -> set[str]:
     return found
 
 
-async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(database: Database) -> None:
-    await database.write(_fill_inboxes)
-    if database.dialect == "postgresql":  # which plans by what it saw last, and looks by itself only after a minute
-        await database.write(lambda connection: connection.execute(text("ANALYZE")))
+async def test_an_inbox_costs_what_is_in_it_however_many_tasks_wait_for_others(inboxes: Database) -> None:
     for sort in (None, "due", "age"):
         inbox: Ask = lambda s, by=sort: requests.task_page(  # type: ignore[misc]  # noqa: E731
             s, limit=50, waits_for=FEW, status="open", viewer=FEW, sort=by
         )
-        lines = await plans(database, inbox)
+        lines = await plans(inboxes, inbox)
         assert read_by(lines) <= THEIRS, lines
-        with reading(database) as session:
+        with reading(inboxes) as session:
             found = inbox(session.connection())
         assert {row.id for row in found.items} == {f"r{MANY + n}-1" for n in range(4)}
     boss = Visibility(person="boss")
     many: Ask = lambda s: requests.task_page(s, limit=50, waits_for=boss, status="open", viewer=boss)  # noqa: E731
-    lines = await plans(database, many)
+    lines = await plans(inboxes, many)
     # In the order of the page, so that it ends with the page: where nearly all are theirs, also by that order alone.
     assert read_by(lines) <= THEIRS, lines
-    with reading(database) as session:
+    with reading(inboxes) as session:
         page = many(session.connection())
     assert [row.id for row in page.items] == [f"r{n}-1" for n in range(50)]
 
@@ -326,37 +342,33 @@ ORDERED: dict[str, tuple[Ask, set[str]]] = {
 }
 
 
-async def test_a_page_of_very_many_is_read_in_its_order_by_as_many_statements_as_one_of_few(database: Database) -> None:
-    await database.write(_fill_inboxes)
-    if database.dialect == "postgresql":
-        await database.write(lambda connection: connection.execute(text("ANALYZE")))
+async def test_a_page_of_very_many_is_read_in_its_order_by_as_many_statements_as_one_of_few(inboxes: Database) -> None:
     for what, (ask, indexes) in ORDERED.items():
-        lines = await plans(database, ask)
+        lines = await plans(inboxes, ask)
         assert any(index in line for line in lines for index in indexes), (what, lines)
         # PostgreSQL plans by its statistics, also for parts that turn out empty and are then not carried out.
-        if database.dialect == "sqlite":
-            assert scanned(database.dialect, lines) == [], (what, lines)
+        if inboxes.dialect == "sqlite":
+            assert scanned(inboxes.dialect, lines) == [], (what, lines)
     asked: list[str] = []
     many: list[int] = []
     keep = lambda _c, _cursor, statement, *_: asked.append(statement)  # noqa: E731
-    event.listen(database._reader, "before_cursor_execute", keep)
+    event.listen(inboxes._reader, "before_cursor_execute", keep)
     for reader in (FEW, FEW, BOSS):  # the first also reads what is then kept of blueprints
         asked.clear()
-        await database.read(requests.task_page, limit=50, waits_for=reader, status="open", sort="due")
+        await inboxes.read(requests.task_page, limit=50, waits_for=reader, status="open", sort="due")
         many.append(len(asked))
     # Ids with a deadline, those without, the rows, and two facts of a blueprint, which is not stored here.
     assert many[2] <= many[1] <= 5, asked
-    event.remove(database._reader, "before_cursor_execute", keep)
+    event.remove(inboxes._reader, "before_cursor_execute", keep)
 
 
 @pytest.mark.parametrize("sort", ["due", "amount"])
 async def test_pages_in_an_order_hold_each_task_once_with_those_without_a_value_last(
-    database: Database, sort: str
+    inboxes: Database, sort: str
 ) -> None:
-    await database.write(_fill_inboxes)
     found, cursor_ = [], None
     for _ in range(MANY // 500 + 1):
-        page = await database.read(
+        page = await inboxes.read(
             requests.task_page, limit=500, waits_for=BOSS, status="open", sort=sort, cursor=cursor_
         )
         found += page.items
