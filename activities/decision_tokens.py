@@ -24,6 +24,7 @@ from storage.queries.requests.deciders import refusal_of_token
 
 _SALT = "placet.decision"
 _SALT_OF_LINKS = "placet.decision.link"
+_SALT_OF_BUTTONS = "placet.decision.button"
 _LONGEST = 2_000  # characters of a token that is looked at
 MAX_AGE = 14 * 24 * 3600  # seconds
 
@@ -102,7 +103,7 @@ class LinkClaims:
     person: str
     task_id: str
     round: int
-    hand_overs: int
+    hand_overs: int | None  # None: nothing is said of it
     revision: int
     decision: LinkDecision
     signed_at: datetime
@@ -111,9 +112,11 @@ class LinkClaims:
 class LinkTokens:
     """Issue and read the tokens of one-click links with the installation's secret."""
 
+    salt = _SALT_OF_LINKS
+
     def __init__(self, secret: str) -> None:
         """Sign with this secret; the API and the senders of notifications must share it."""
-        self._serializer = URLSafeTimedSerializer(secret, salt=_SALT_OF_LINKS)
+        self._serializer = URLSafeTimedSerializer(secret, salt=self.salt)
 
     def issue(
         self, person: str, task_id: str, *, round_: int, hand_overs: int, revision: int, decision: LinkDecision
@@ -145,6 +148,12 @@ class LinkTokens:
             decision=cast(LinkDecision, payload.d),
             signed_at=at,
         )
+
+
+class ButtonTokens(LinkTokens):
+    """The same for buttons in a chat, which has to say who presses them: a button's token is no link."""
+
+    salt = _SALT_OF_BUTTONS
 
 
 class TokenVerifier:

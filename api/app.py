@@ -23,8 +23,10 @@ from api.routes import (
     admin_acts,
     attachments,
     auth,
+    authzen,
     bpmn,
     canaries,
+    chat,
     claims,
     conversation,
     cost_reports,
@@ -178,12 +180,17 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
         canaries,
         notifications,
         webhooks,
+        chat,
+        authzen,
         metrics,
         auth,
     ):
         app.include_router(part.router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
     for router in (attachments.router, attachments.uploads, event_logs.uploads, auth.everybodys):
         app.include_router(router, prefix=BASE, responses=cast(Any, errors), dependencies=[Security(_TOKEN)])
+    app.include_router(authzen.keys, prefix=BASE, responses=cast(Any, errors))
+    app.include_router(authzen.metadata, responses=cast(Any, errors))
+    app.include_router(chat.signed, prefix=BASE, responses=cast(Any, errors))
     app.include_router(scim.router)
     app.include_router(health.router, prefix=BASE)
     app.include_router(metrics.scraped, prefix=BASE)

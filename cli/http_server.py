@@ -49,6 +49,7 @@ def build_api(
             secret=settings.secret(),
             identity=settings.identity,
             drafting=settings.drafting,
+            authzen=settings.authzen,
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
             attachments=settings.attachments,

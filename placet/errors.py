@@ -277,8 +277,36 @@ class LinkRefused(PlacetError):
         self.person = person  # the name of whom it is for, where the reader may know it
 
 
+class CallbackRefused(NotAuthenticated):
+    """This call does not prove that the chat has just sent it; nothing was decided."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class Conflict(PlacetError):
     """The same thing exists already, or is used differently."""
+
+
+class AccessRequestRefused(PlacetError):
+    """This cannot be requested as it was sent; `code` is the problem type that AuthZEN's profile has for it."""
+
+    def __init__(self, message: str, *, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AccessRequestLate(AccessRequestRefused):
+    """The denial, or the task, has expired."""
+
+
+class AccessRequestTaken(AccessRequestRefused):
+    """The key was used for another submission, or the task has ended."""
+
+
+class AccessRequestUnknown(AccessRequestRefused):
+    """There is no such task for this caller."""
 
 
 class DraftChanged(Conflict):

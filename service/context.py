@@ -14,6 +14,7 @@ from temporalio.client import Client
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
 from service.attachments.store import FileStore
+from service.authzen.settings import AuthzenSettings
 from service.drafting.settings import DraftingSettings
 from service.engine.admission import Admission
 from service.engine.confirmations import Confirmations
@@ -56,6 +57,8 @@ class Context:
     """How people log in, and how long their sessions last."""
     drafting: DraftingSettings | None = None
     """The language model that writes drafts from words; None: there is none, and nothing is ever sent."""
+    authzen: AuthzenSettings = field(default_factory=AuthzenSettings)
+    """Which denials people may be asked about, for programs that speak AuthZEN."""
     publish_needs_two: bool = False
     """Whether a blueprint is published by somebody else than who wrote it."""
     limits: Limits = field(default_factory=Limits)

@@ -49,7 +49,7 @@ class DecisionLink:
             return "closed"
         if self.request.request.returned:
             return "returned"
-        if task.hand_overs != claims.hand_overs:
+        if claims.hand_overs is not None and task.hand_overs != claims.hand_overs:
             return "handed_over"
         if self.request.request.revision > claims.revision:
             return "changed"
@@ -65,6 +65,11 @@ async def read_link(context: Context, token: str, *, secret: str, address: str) 
     if claims is None:
         await context.rate_limits.unreadable_links.count(address)
         raise LinkRefused("unreadable")
+    return await open_link(context, token, claims)
+
+
+async def open_link(context: Context, token: str, claims: LinkClaims) -> DecisionLink:
+    """Return a link, or a button, that was signed here, by what it stands for; raises LinkRefused."""
     now = context.now()
     if now - claims.signed_at >= context.notify.decision_links_last:
         raise LinkRefused("expired")
@@ -94,13 +99,14 @@ async def decide_by_link(
     comment: str | None,
     form: dict[str, Any] | None,
     key: str,
+    via: str = "link",
 ) -> RequestWithTasks:
     """Take the decision of a link, as its page showed it; raises as `act_on_task`.
 
-    The same link with the same `key` counts once and gets the first answer again.
+    The same link with the same `key` counts once and gets the first answer again. `via` is how it came, on record.
     """
     claims = link.claims
-    own = hashlib.sha256(f"link:{link.token}:{key}".encode()).hexdigest()
+    own = hashlib.sha256(f"{via}:{link.token}:{key}".encode()).hexdigest()
     event = Decide(
         by=principal.actor,
         task_id=claims.task_id,
@@ -111,7 +117,7 @@ async def decide_by_link(
         revision=claims.revision,
         hand_overs=claims.hand_overs,
         key=own,
-        via="link",
+        via=via,
     )
     return await commands.act_on_task(context, principal, claims.task_id, event, key=own)
 

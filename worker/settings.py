@@ -9,10 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from placet.errors import InputInvalid, Problem
+from service.authzen.settings import AuthzenSettings
 from service.drafting.settings import DraftingSettings
 from service.identity.settings import IdentitySettings, OidcSettings
 from service.pool.pool import Limits
@@ -105,6 +106,10 @@ class Settings(BaseSettings):
     drafting_key: str | None = Field(default=None, repr=False)
     drafting_key_file: Path | None = None  # that holds the key
     drafting_seconds: Annotated[float, Field(gt=0, le=600)] = 120  # for one draft, with all repairs
+    # The process that people are asked by, for RESOURCE_TYPE:ACTION of AuthZEN, either of which may be *; as JSON.
+    authzen_templates: dict[str, str] = Field(default_factory=dict)
+    authzen_denial_seconds: Annotated[int, Field(ge=30, le=86_400)] = 600  # for which a denial may be requested
+    authzen_approval_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # for which an approval may be used
     pool_processes: Annotated[int, Field(ge=1, le=64)] = 2  # for proofs, simulations and imports
     pool_megabytes: Annotated[int, Field(ge=256)] = 512  # of each of them
     pool_seconds: Annotated[int, Field(ge=1)] = 60  # of processor time for one piece of work
@@ -192,6 +197,15 @@ class Settings(BaseSettings):
         )
 
     @property
+    def authzen(self) -> AuthzenSettings:
+        """Which denials people may be asked about, for programs that speak AuthZEN."""
+        return AuthzenSettings(
+            templates=self.authzen_templates,
+            denial_lasts=timedelta(seconds=self.authzen_denial_seconds),
+            approval_lasts=timedelta(hours=self.authzen_approval_hours),
+        )
+
+    @property
     def oidc(self) -> OidcSettings | None:
         """The identity provider, or None where none is set."""
         if self.oidc_issuer is None or self.oidc_client_id is None:
@@ -207,6 +221,15 @@ class Settings(BaseSettings):
             audience=self.oidc_audience,
             service_claim=self.oidc_service_claim,
         )
+
+    @field_validator("authzen_templates")
+    @classmethod
+    def _closest_rules(cls, value: dict[str, str]) -> dict[str, str]:
+        for key in value:
+            resource_type, _, action = key.partition(":")
+            if not resource_type or not action:
+                raise ValueError(f"{key!r} is no RESOURCE_TYPE:ACTION; write document:can_read, or * for any")
+        return value
 
     @model_validator(mode="after")
     def _complete(self) -> Settings:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from activities.decision_tokens import LinkDecision, LinkTokens
+from activities.decision_tokens import ButtonTokens, LinkDecision, LinkTokens
 from activities.notifications.settings import NotifySettings, below
 from placet.definition.steps import DecisionLinks, strictest
 
@@ -23,6 +23,7 @@ class DecisionLinkWriter:
     def __init__(self, secret: str, settings: NotifySettings) -> None:
         """`secret` is the installation's, with which the API reads them."""
         self._tokens = LinkTokens(secret)
+        self._buttons = ButtonTokens(secret)
         self._said = settings.decision_links
         self._page = below(settings.public_url, PAGE) if _keeps_secrets(settings.public_url) else None
 
@@ -34,19 +35,29 @@ class DecisionLinkWriter:
         if self._page is None or strictest(self._said, stage) == "off":
             return {}
         return {
-            decision: address(
-                self._page,
-                self._tokens.issue(
-                    person,
-                    task["id"],
-                    round_=task["round"],
-                    hand_overs=task["hand_overs"],
-                    revision=task["revision"],
-                    decision=decision,
-                ),
-            )
-            for decision in get_args(LinkDecision)
+            decision: address(self._page, token) for decision, token in _signed(self._tokens, person, task).items()
         }
+
+    def buttons(self, person: str, task: Mapping[str, Any], stage: DecisionLinks | None) -> dict[str, str]:
+        """Return the tokens of a person's buttons in a chat for a task, by decision; none where links are off.
+
+        They need no public address: the chat says who presses them.
+        """
+        return {} if strictest(self._said, stage) == "off" else _signed(self._buttons, person, task)
+
+
+def _signed(tokens: LinkTokens, person: str, task: Mapping[str, Any]) -> dict[str, str]:
+    return {
+        decision: tokens.issue(
+            person,
+            task["id"],
+            round_=task["round"],
+            hand_overs=task["hand_overs"],
+            revision=task["revision"],
+            decision=decision,
+        )
+        for decision in get_args(LinkDecision)
+    }
 
 
 def address(page: str, token: str) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -16,6 +19,10 @@ from placet.definition.steps import DecisionLinks
 from placet.errors import InputInvalid, Problem
 
 Urls = Annotated[tuple[SecretStr, ...], NoDecode]
+_IN_FILES = ("slack_bot_token", "slack_signing_secret", "teams_url", "teams_secrets")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SHORTEST_KEY = 16  # bytes
+_LONGEST_ANSWER = 1_000_000  # bytes of an answer of Slack
 
 
 class NotifySettings(BaseSettings):
@@ -47,6 +54,27 @@ class NotifySettings(BaseSettings):
     """Apprise URLs of the SMS service; `{address}` is replaced by the person's number."""
     chat_timeout: float = Field(default=30, gt=0)
 
+    slack_bot_token: SecretStr | None = None
+    """The token of the organisation's Slack app, with which messages are sent (`xoxb-…`)."""
+    slack_bot_token_file: Path | None = None
+    """The file that holds it instead."""
+    slack_signing_secret: SecretStr | None = None
+    """The secret that Slack signs its calls with. Without it, messages have no buttons that decide."""
+    slack_signing_secret_file: Path | None = None
+    """The file that holds it instead."""
+    slack_url: str = "https://slack.com/api"
+    """Where Slack's API is."""
+    slack_match_mail: bool = True
+    """Whether a member of the workspace is known by the mail address that Slack has verified, without a link."""
+    teams_url: SecretStr | None = None
+    """The address of a Teams workflow that posts cards into a channel."""
+    teams_url_file: Path | None = None
+    """The file that holds it instead."""
+    teams_secrets: Urls = ()
+    """The security tokens of outgoing webhooks of Teams, separated by spaces: one for each team."""
+    teams_secrets_file: Path | None = None
+    """The file that holds them instead."""
+
     webhook_timeout: float = Field(default=15, gt=0)
     webhook_allow_private: bool = False
     """Whether webhooks may go to private addresses (10/8, 192.168/16, …)."""
@@ -70,13 +98,53 @@ class NotifySettings(BaseSettings):
     notify_warn_after: float = Field(default=900, gt=0)
     """How long a notification that could leave waits before the log warns of it; the alert rule has its own number."""
 
-    @field_validator("chat_urls", "sms_urls", mode="before")
+    @field_validator("chat_urls", "sms_urls", "teams_secrets", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         text = value.strip()
         return json.loads(text) if text.startswith("[") else text.split()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_files(cls, given: Any) -> Any:
+        """Put what files hold in place of the settings that name them."""
+        if not isinstance(given, dict):
+            return given
+        read = dict(given)
+        for name in _IN_FILES:
+            path = read.get(f"{name}_file")
+            if not path:
+                continue
+            variable = f"PLACET_{name.upper()}"
+            if read.get(name):
+                raise ValueError(f"set {variable} or {variable}_FILE, not both")
+            try:
+                read[name] = Path(path).read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeError) as error:
+                raise ValueError(f"{variable}_FILE cannot be read: {error}") from None
+        return read
+
+    @field_validator("slack_url")
+    @classmethod
+    def _safe_slack(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
+            raise ValueError("the bot token would be sent in clear text: write an address with https://")
+        return value.rstrip("/")
+
+    @field_validator("teams_secrets")
+    @classmethod
+    def _keys_of_teams(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        for secret in value:
+            try:
+                key = b64decode(secret.get_secret_value(), validate=True)
+            except ValueError:
+                key = b""
+            if len(key) < _SHORTEST_KEY:
+                raise ValueError("write each security token as Teams has shown it: base64 of at least 16 bytes")
+        return value
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
@@ -124,6 +192,23 @@ class NotifySettings(BaseSettings):
             private_setting="PLACET_WEBHOOK_ALLOW_PRIVATE",
             loopback=self.webhook_allow_loopback,
             loopback_setting="PLACET_WEBHOOK_ALLOW_LOOPBACK",
+        )
+
+    @property
+    def slack_policy(self) -> CallPolicy:
+        """Slack is called at the host of `slack_url` alone; its short answers are read."""
+        parts = urlsplit(self.slack_url)
+        host = (parts.hostname or "").lower()
+        here = host in _LOOPBACK
+        return CallPolicy(
+            sender="Slack",
+            private=self.webhook_allow_private,
+            private_setting="PLACET_WEBHOOK_ALLOW_PRIVATE",
+            loopback=here,
+            loopback_setting="PLACET_SLACK_URL",
+            hosts=(host if parts.port is None else f"{host}:{parts.port}",),
+            hosts_setting="PLACET_SLACK_URL",
+            longest=_LONGEST_ANSWER,
         )
 
     @property

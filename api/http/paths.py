@@ -8,7 +8,7 @@ BASE = "/api/v1"
 _SLASHED = (f"{BASE}/workflow/", f"{BASE}/auth/")
 
 
-_OF_THE_API = (f"{BASE}/", "/scim/")
+_OF_THE_API = (f"{BASE}/", "/scim/", "/.well-known/authzen-configuration")
 
 # These are also found without the base path; /metrics is the default path of Prometheus.
 _SHORT = ("/workflow/", "/metrics/", "/health/")

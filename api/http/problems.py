@@ -21,9 +21,14 @@ from starlette.routing import Match
 from placet.audit.chain import moment
 from placet.definition.validation_messages import sentence_of
 from placet.errors import (
+    AccessRequestLate,
+    AccessRequestRefused,
+    AccessRequestTaken,
+    AccessRequestUnknown,
     AlreadyDecided,
     BlueprintInvalid,
     Busy,
+    CallbackRefused,
     ClaimRefused,
     CodeSpent,
     ConditionInvalid,
@@ -70,6 +75,10 @@ class KeyReused(Conflict):
 # The first matching class gives the status, so a class stands before its bases.
 _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (KeyReused, 422),
+    (AccessRequestLate, 410),
+    (AccessRequestTaken, 409),
+    (AccessRequestUnknown, 404),
+    (AccessRequestRefused, 400),
     (ProofRefused, 403),
     (ReauthenticationRequired, 401),
     (NotPermitted, 403),
@@ -78,6 +87,7 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
     (UnknownQuestion, 404),
     (NotFound, 404),
     (CodeSpent, 410),
+    (CallbackRefused, 401),
     (NotAuthenticated, 401),
     (LinkRefused, 410),
     (AlreadyDecided, 409),
@@ -103,6 +113,10 @@ _STATUS: tuple[tuple[type[PlacetError], int], ...] = (
 
 TITLES: Final[dict[type[PlacetError], str]] = {
     KeyReused: "The idempotency key was used for another call",
+    AccessRequestLate: "The denial or the task has expired",
+    AccessRequestTaken: "Not possible for this task",
+    AccessRequestUnknown: "No such access request",
+    AccessRequestRefused: "Access cannot be requested so",
     ProofRefused: "Not proven who you are",
     ReauthenticationRequired: "The decision has to be signed",
     NotPermitted: "Not permitted",
@@ -110,6 +124,7 @@ TITLES: Final[dict[type[PlacetError], str]] = {
     UnknownTask: "No such task",
     UnknownQuestion: "No such question",
     NotFound: "Not found",
+    CallbackRefused: "The call is not one of the chat's",
     CodeSpent: "The address was used or has expired",
     NotAuthenticated: "Not logged in",
     LinkRefused: "The link decides nothing",
@@ -172,6 +187,8 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
         more["reason"] = _kebab(kind.__name__).replace("-", "_")
     if isinstance(error, ClaimRefused):
         more["reason"] = error.failure
+    if isinstance(error, CallbackRefused):
+        more["reason"] = error.code
     if isinstance(error, AlreadyDecided):
         more["standing"] = error.standing
     if isinstance(error, ContentChanged):
@@ -196,6 +213,8 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     if isinstance(error, Unavailable):
         # The log names the host that did not answer; the caller is told what to do.
         detail = (type(error).__doc__ or "").strip()
+    if isinstance(error, AccessRequestRefused):
+        more["type"] = f"urn:openid:authzen:access-request:error:{error.code}"
     return problem(status, detail, title=TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
 
 

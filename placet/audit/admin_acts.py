@@ -20,6 +20,7 @@ Outcome = Literal["done", "begun", "partly", "nothing"]
 WAYS: Final[tuple[Way, ...]] = get_args(Way)
 KINDS: Final = frozenset({
     "action_added", "action_changed", "canary_begun", "canary_promoted", "canary_reverted", "contents_erased",
+    "chat_linked", "chat_unlinked",
     "draft_created", "draft_discarded", "draft_published", "draft_reopened", "draft_saved", "draft_submitted",
     "event_log_deleted", "event_log_imported", "evidence_ordered", "group_changed", "group_removed",
     "key_rotated", "login_link_made", "messages_resent",

@@ -110,6 +110,7 @@ class RateLimits:
 
         self.failed_logins = RateLimit("failed log-ins from this address", login, shared, seconds)
         self.unreadable_links = RateLimit("links from this address that Placet has not signed", login, shared, seconds)
+        self.unsigned_calls = RateLimit("calls from this address that no chat has signed", login, shared, seconds)
         self.logins = RateLimit("log-ins of this person", login_person, shared, seconds)
         # A write for each decision would cost more than the limit is worth.
         self.decisions = RateLimit("decisions of this person", decision, MemoryStorage())

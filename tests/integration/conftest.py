@@ -9,8 +9,9 @@ from temporalio.client import Client
 
 from storage.database import Database
 from tests.api_desk import ApiDesk, warm_pool, working_desk
+from tests.chats import slack
 
-__all__ = ["desk", "warm_pool"]
+__all__ = ["desk", "slack", "warm_pool"]
 
 
 @pytest_asyncio.fixture

@@ -105,6 +105,11 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/webhooks/": {"webhook_added"},
     "DELETE /workflow/webhooks/{webhook_id}/": {"webhook_removed"},
     "DELETE /workflow/people/{person_id}/sessions/": {"sessions_ended"},
+    "POST /authzen/evaluation": ON_A_REQUEST,
+    "POST /authzen/requests": ON_A_REQUEST,
+    "POST /authzen/requests/{task_id}/cancel": ON_A_REQUEST,
+    "POST /workflow/chat-links/": {"chat_linked"},
+    "DELETE /workflow/chat-links/{link_id}/": {"chat_unlinked"},
     "POST /workflow/webhooks/{webhook_id}/switch/": {"webhook_changed"},
     "POST /workflow/webhooks/{webhook_id}/secret/": {"webhook_changed"},
     "POST /workflow/webhooks/{webhook_id}/replay/": {"webhook_replayed"},
@@ -357,6 +362,9 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
         await leaves(f"POST {canary}{{canary_id}}/{ending}/", begun["id"])
     await leaves("POST /workflow/people/", body={"id": "mia", "access": ["admin"]})
     await leaves("PUT /workflow/people/{person_id}/", "mia", body={"name": "Mia"})
+    member = {"service": "slack", "workspace": "T1", "member": "U1", "person": "mia"}
+    linked = await leaves("POST /workflow/chat-links/", body=member)
+    await leaves("DELETE /workflow/chat-links/{link_id}/", linked["id"])
     await leaves("POST /workflow/action-catalog/", body=BOOK)
     await leaves("PUT /workflow/action-catalog/{action}/", BOOK["name"], body={**BOOK, "latency_class": "slow"})
     words = {"subject": "New: {{ request.title }}", "text": "Hello", "html": "<p>Hello</p>"}

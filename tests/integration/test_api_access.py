@@ -35,7 +35,10 @@ SECURITY = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
 # Somebody of each access, and somebody with none.
 WITH = {"requester": "rex", "approver": "ava", "designer": "desi", "auditor": "audrey", "admin": "adam", "none": "nil"}
 
-OPEN = {"GET /health/live", "GET /health/ready", "GET /metrics/prometheus"}
+# Those of chats need the chat's signature, and say 501 where no chat is set up.
+AUTHZEN = {"GET /.well-known/authzen-configuration", "GET /authzen/jwks"}
+CHATS = {"POST /chat/slack/interactions", "POST /chat/teams/messages"}
+OPEN = {"GET /health/live", "GET /health/ready", "GET /metrics/prometheus", *CHATS, *AUTHZEN}
 # Where the access alone does not decide, who of those that it lets through gets no further here.
 REFUSED: dict[str, set[str]] = {
     "PUT /workflow/people/{person_id}/": {"requester", "approver", "designer", "auditor"},  # somebody else

@@ -1,4 +1,4 @@
-"""One act, every way: a decision by page, API, signal, in bulk and by a link has one verdict and one audit entry.
+"""One act, every way: a decision by page, API, signal, in bulk, by a link and in a chat has one verdict and one audit entry.
 
 A way is a line in `WAYS`, an act a line in `ACTS`. What may differ is how a decision came (`via`), times and hashes.
 """
@@ -18,15 +18,17 @@ from sqlalchemy import select
 from sqlmodel import col
 from temporalio.client import Client
 
-from activities.decision_tokens import DecisionTokens, LinkTokens
+from activities.decision_tokens import ButtonTokens, DecisionTokens, LinkTokens
 from activities.notifications.settings import NotifySettings
 from storage.database import Database
+from storage.queries.people import chat_links
 from storage.queries.requests import requests
 from storage.tables.approvals import Refusal
-from tests.api_desk import ApiDesk, api_desk
+from tests import chats
+from tests.api_desk import STAFF, ApiDesk, api_desk
 from tests.approvals import EXPENSE, SECRET, worker
 from tests.pages import LOCAL, browser_of, send
-from tests.stored import reading
+from tests.stored import reading, writing
 from tests.waiting import until
 from workflows.signals import SignedDecision
 
@@ -87,10 +89,14 @@ class Office:
 async def office(database: Database, client: Client, tmp_path: Path) -> AsyncIterator[Office]:
     queue = f"ways-{uuid.uuid4().hex[:8]}"
     settings: dict[str, Any] = {
-        "notify": NotifySettings(decision_links="bearer"),
+        "notify": NotifySettings(decision_links="bearer", **chats.SECRETS),
         "attachments": str(tmp_path / "files"),
     }
     async with worker(client, database, queue), api_desk(database, client, task_queue=queue, **settings) as desk:
+        with writing(database) as session:
+            for person in (row["id"] for row in STAFF):
+                for service in ("slack", "teams"):
+                    chat_links.add(session.connection(), chats.link(service, person))
         yield Office(desk=desk, client=client)
 
 
@@ -133,6 +139,22 @@ async def by_link(office: Office, act: Act, seen: Seen) -> None:
     await office.desk.http.post(f"{LOCAL}/decide", data=form)
 
 
+async def by_slack(office: Office, act: Act, seen: Seen) -> None:
+    decision: Any = act.decision
+    token = ButtonTokens(SECRET).issue(
+        act.by, seen.id, round_=seen.round, hand_overs=seen.hand_overs, revision=seen.revision, decision=decision
+    )
+    body = chats.pressed(act.by, decision, token, comment=act.comment)
+    answer = await chats.to_slack(office.desk, body)
+    assert answer.status_code == 200, answer.text
+
+
+async def by_teams(office: Office, act: Act, seen: Seen) -> None:
+    text = f"{act.decision} {seen.id} {seen.round}.{seen.revision} {act.comment or ''}"
+    answer = await chats.to_teams(office.desk, chats.written(act.by, text))
+    assert answer.status_code == 200, answer.text
+
+
 async def by_signal(office: Office, act: Act, seen: Seen) -> None:
     token = DecisionTokens(SECRET).issue(
         act.by, seen.id, seen.round, hand_overs=seen.hand_overs, revision=seen.revision
@@ -148,6 +170,8 @@ WAYS: dict[str, Callable[[Office, Act, Seen], Awaitable[None]]] = {
     "bulk": in_bulk,
     "bulk by page": in_bulk_by_page,
     "link": by_link,
+    "slack": by_slack,
+    "teams": by_teams,
     "signal": by_signal,
 }
 
@@ -185,11 +209,11 @@ async def is_handed_over(desk: ApiDesk, _: Office, task_id: str) -> None:
 
 TWO = {"approvers": ["user:bob", "user:carl"], "quorum": "all"}
 SIGNED = {"sign": {"reauthenticate": True, "reasons": ["I reviewed the invoice"]}}
-NO_BULK = ("bulk by page",)
+NO_BULK = ("bulk by page", "slack", "teams")
 ACTS: dict[str, Act] = {
     "approve": Act(comment="Fine."),
     "reject with a comment": Act(decision="reject", comment="Too much.", step={"comment_required": ["reject"]}),
-    "abstain": Act(decision="abstain", without=("bulk by page", "link")),
+    "abstain": Act(decision="abstain", without=("bulk by page", "link", "slack", "teams")),
     "approve with files": Act(attached=True),
     "approve with a form": Act(form={"cost": "IT"}, step={"form": FORM}, without=NO_BULK),
     "reject without its comment": Act(
@@ -260,7 +284,7 @@ async def test_one_act_has_one_verdict_and_one_entry_whatever_way_it_comes(offic
         assert (usual.status, usual.entries) == (act.status, [])
     for way, found in verdicts.items():
         assert found.entries == usual.entries, way
-        own = {"signal": act.code, "link": act.link}.get(way)
+        own = {"signal": act.code, "link": act.link, "slack": act.link}.get(way)
         assert (own in (found.reason or "")) if own else found.reason == usual.reason, (way, found, usual)
         assert (found.reason is None) == (usual.reason is None), way
         assert found.status in {usual.status, None}, way

@@ -34,6 +34,7 @@ from storage.tables.approvals import (
     TaskCandidate,
 )
 from storage.tables.canaries import CanaryRequest, WorkflowCanary
+from storage.tables.chat import ChatLink
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
 from storage.tables.event_logs import EventLog, EventLogPart
 from storage.tables.evidence import EvidencePack
@@ -304,6 +305,13 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
             "person name sign_count created_at last_used_at",
             few=("person",),
             hidden=("id", "public_key"),
+        ),
+        _table(
+            ChatLink,
+            _("Members of chats"),
+            "service workspace member person linked_by linked_at",
+            newest="linked_at",
+            few=("person",),
         ),
         _table(RateCount, _("Counters of rate limits"), "key count expires_at"),
     ),

@@ -24,6 +24,8 @@ WORDS: Final = {
     "canary_promoted": marked("Canary promoted"),
     "canary_reverted": marked("Canary reverted"),
     "contents_erased": marked("Contents of requests erased"),
+    "chat_linked": marked("Member of a chat linked to a person"),
+    "chat_unlinked": marked("Link to a member of a chat removed"),
     "draft_created": marked("Draft begun"),
     "draft_discarded": marked("Draft discarded"),
     "draft_published": marked("Draft published"),

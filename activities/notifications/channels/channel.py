@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from languages.catalogues import SOURCE, Language
 from placet.errors import PlacetError
 
 LONGEST_REASON = 300
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedTask:
+    """A task that waits for a person's decision, as it is when the message is written."""
+
+    id: str
+    title: str  # of its request
+    stage: str
+    round: int
+    revision: int
+    url: str | None  # of its page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,8 @@ class Message:
     language: Language = SOURCE
     urgent: bool = False
     links: Mapping[str, str] = field(default_factory=dict)  # what decides, by decision; they stand in the text as well
+    buttons: Mapping[str, str] = field(default_factory=dict)  # tokens of buttons that decide, by decision
+    asked: AskedTask | None = None  # the task that the person is asked to decide
 
 
 class NotDelivered(PlacetError):
@@ -75,6 +89,15 @@ class Channel(Protocol):
 
     async def close(self) -> None:
         """Close all connections."""
+        ...
+
+
+@runtime_checkable
+class TakesButtons(Protocol):
+    """A channel whose messages may carry buttons that decide."""
+
+    def takes_buttons(self, address: str | None) -> bool:
+        """Whether a message to this address may carry them: one person alone gets it, and it says who presses."""
         ...
 
 

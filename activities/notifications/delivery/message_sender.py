@@ -8,17 +8,18 @@ import hashlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
-from activities.notifications.channels.channel import Channel, Message, NotDelivered
+from activities.notifications.channels.channel import AskedTask, Channel, Message, NotDelivered, TakesButtons
 from activities.notifications.decision_links import DecisionLinkWriter
 from activities.notifications.delivery.channel_delivery import NoLongerNeeded, NotInHistory, SendResult, message_id
 from activities.notifications.preferences import MAIL, URGENT, Preferences
 from activities.notifications.preferences import read as read_preferences
-from activities.notifications.settings import NotifySettings, page_of
+from activities.notifications.settings import NotifySettings, below, page_of
 from activities.notifications.templates.template_set import DIGEST, RenderedText, TemplateSet, source_of
 from activities.notifications.templates.values import TemplateContext, values
 from languages.catalogues import SOURCE, Language, say_in
@@ -32,6 +33,7 @@ from storage.recording.recipients import ASKING
 log = logging.getLogger(__name__)
 
 OFFERS_LINKS = frozenset(ASKING)
+SLACK = "slack"
 LATE = "sla_breached"
 """Asks whoever has the task, and tells others."""
 TEMPLATES_AGAIN = 2.0  # seconds after which edited templates are read again
@@ -150,7 +152,19 @@ class MessageSender:
         links, event = self._links_for(one, person), one.outbox.event
         language = self._templates.language_for(event, self._reads(person))
         words = self._templates.compose(event, self._values(one, person, links, language), language)
-        return self._message(message_id(message), one, person, words, links=links), words
+        found = self._message(message_id(message), one, person, words, links=links)
+        asked = _asked_task(one, person)
+        if asked is None:
+            return found, words
+        told = AskedTask(
+            id=asked["id"],
+            title=one.request["title"] if one.request else "",
+            stage=asked["stage"],
+            round=asked["round"],
+            revision=asked["revision"],
+            url=below(self._settings.public_url, f"tasks/{asked['id']}"),
+        )
+        return replace(found, asked=told, buttons=self._buttons_for(one, person)), words
 
     def _digest(
         self, wanted: list[tuple[MessageRow, NotificationFacts]], person: PersonRow
@@ -187,14 +201,19 @@ class MessageSender:
 
     def _links_for(self, one: NotificationFacts, person: PersonRow) -> Mapping[str, str]:
         """Return the links by which a person can decide, where a message asks them to and reaches them alone."""
-        task = one.task
-        if self._links is None or task is None or not task["assignee"] or task["status"] != "open":
-            return {}
-        asked = one.outbox.event in OFFERS_LINKS and not one.for_information
-        asked = asked or (one.outbox.event == LATE and person.id in {task["assignee"], *task["delegates"]})
-        if not asked or not self._channel.takes_links(address(person, self._channel.name)):
+        task = _asked_task(one, person)
+        if self._links is None or task is None or not self._channel.takes_links(address(person, self._channel.name)):
             return {}
         return self._links.links(person.id, task, one.decision_links)
+
+    def _buttons_for(self, one: NotificationFacts, person: PersonRow) -> Mapping[str, str]:
+        """Return the tokens of the buttons by which a person can decide, likewise."""
+        task, channel = _asked_task(one, person), self._channel
+        if self._links is None or task is None or not isinstance(channel, TakesButtons):
+            return {}
+        if not channel.takes_buttons(address(person, channel.name)):
+            return {}
+        return self._links.buttons(person.id, task, one.decision_links)
 
     def _reads(self, person: PersonRow) -> Language:
         """Return the language that a person reads; the installation's for whoever chose none."""
@@ -262,9 +281,19 @@ def template_context(
 
 
 def address(person: PersonRow, channel: str) -> str | None:
-    """Return a person's address on a channel, or None."""
+    """Return a person's address on a channel, or None. Slack finds people by their mail address as well."""
     given = preferences_of(person).addresses.get(channel)
-    return given or (person.email if channel == MAIL else None)
+    return given or (person.email if channel in {MAIL, SLACK} else None)
+
+
+def _asked_task(one: NotificationFacts, person: PersonRow) -> dict[str, Any] | None:
+    """Return the task (columns of approval_task) that a message asks this person to decide; None: it asks nothing."""
+    task = one.task
+    if task is None or not task["assignee"] or task["status"] != "open":
+        return None
+    asked = one.outbox.event in OFFERS_LINKS and not one.for_information
+    late = one.outbox.event == LATE and person.id in {task["assignee"], *task["delegates"]}
+    return task if asked or late else None
 
 
 def preferences_of(person: PersonRow | None) -> Preferences:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from activities.notifications.channels.channel import Channel
 from activities.notifications.channels.chat import ChatChannel
+from activities.notifications.channels.slack import SlackChannel
 from activities.notifications.channels.smtp import SmtpChannel
+from activities.notifications.channels.teams import TeamsChannel
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.decision_links import DecisionLinkWriter
 from activities.notifications.delivery.confirmation import Confirm
@@ -16,7 +18,7 @@ from storage.database import Database
 from storage.queries.notifications import webhooks
 
 # The variable that sets the timeout of each channel.
-TIMEOUTS = {"mail": "PLACET_SMTP_TIMEOUT", "chat": "PLACET_CHAT_TIMEOUT", "sms": "PLACET_CHAT_TIMEOUT"}
+TIMEOUTS = {"mail": "PLACET_SMTP_TIMEOUT", **dict.fromkeys(("chat", "slack", "teams", "sms"), "PLACET_CHAT_TIMEOUT")}
 
 
 def channels(settings: NotifySettings) -> list[Channel]:
@@ -26,6 +28,10 @@ def channels(settings: NotifySettings) -> list[Channel]:
         found.append(SmtpChannel(settings))
     if settings.chat_urls:
         found.append(ChatChannel("chat", settings.chat_urls, timeout=settings.chat_timeout))
+    if settings.slack_bot_token is not None:
+        found.append(SlackChannel(settings))
+    if settings.teams_url is not None:
+        found.append(TeamsChannel(settings))
     if settings.sms_urls:
         found.append(ChatChannel("sms", settings.sms_urls, timeout=settings.chat_timeout))
     return found
