@@ -14,6 +14,11 @@ from web.views.words import marked as _
 
 ADVICE: Final[dict[str, str]] = {
     "key-reused": _("Open the form again, and send that."),
+    "access-request-late": _("Ask for the access again."),
+    "access-request-taken": _("Ask for the access again, if it is still needed."),
+    "access-request-unknown": _("Look in your requests; what you may see is there."),
+    "access-request-refused": _("The program that asked has to ask in another way; tell whoever runs it."),
+    "callback-refused": _("Nothing was decided. Decide on the task's page instead."),
     "proof-refused": _("Nothing was decided. Confirm who you are once more."),
     "reauthentication-required": _("Open the task, and sign it there."),
     "not-permitted": _("If you need this, ask an administrator for the access."),

@@ -34,9 +34,7 @@ class DecisionLinkWriter:
         """
         if self._page is None or strictest(self._said, stage) == "off":
             return {}
-        return {
-            decision: address(self._page, token) for decision, token in _signed(self._tokens, person, task).items()
-        }
+        return {decision: address(self._page, token) for decision, token in _signed(self._tokens, person, task).items()}
 
     def buttons(self, person: str, task: Mapping[str, Any], stage: DecisionLinks | None) -> dict[str, str]:
         """Return the tokens of a person's buttons in a chat for a task, by decision; none where links are off.

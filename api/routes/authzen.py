@@ -69,7 +69,7 @@ metadata = APIRouter(tags=["authzen"], route_class=PublicRoute)
 
 
 @router.post("/evaluation")
-async def evaluate_access(
+async def evaluate_access(  # noqa: PLR0917 - called by keyword
     request: Request, response: Response, context: Here, caller: Caller, call: ThisCall, body: Evaluation
 ) -> Decision:
     """Decide whether a subject may do something: only with an approval, which counts once, for exactly that.

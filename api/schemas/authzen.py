@@ -32,7 +32,7 @@ Action = Annotated[dict[str, Any], _named("name")]
 
 
 class Evaluation(Body):
-    """Whether a subject may carry out an action on a resource. `context.approval` is the approval of an access request."""
+    """Whether a subject may carry out an action on a resource. `context.approval` is of an access request."""
 
     model_config = ConfigDict(
         extra="ignore",
@@ -97,9 +97,7 @@ class AccessRequest(Body):
         access = Access(
             subject=self.subject, resource=self.resource or {}, action=self.action or {}, context=self.context
         )
-        return Submission(
-            access=access, denial=self.denial, requested_access=self.requested_access, client=self.client
-        )
+        return Submission(access=access, denial=self.denial, requested_access=self.requested_access, client=self.client)
 
 
 class Cancellation(Body):

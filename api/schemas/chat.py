@@ -79,6 +79,4 @@ class ChatLinkView(View):
     @classmethod
     def of(cls, row: ChatLink) -> ChatLinkView:
         """Show a stored link."""
-        return cls.model_validate(
-            {**row.model_dump(), "person": shown(row.person), "linked_by": shown(row.linked_by)}
-        )
+        return cls.model_validate({**row.model_dump(), "person": shown(row.person), "linked_by": shown(row.linked_by)})

@@ -1,7 +1,7 @@
-"""Evaluations, access requests and their tasks, on requests that carry an action: people approve it, and it counts once.
+"""Evaluations, access requests and their tasks, on requests with an action: people approve it, and it counts once.
 
-An evaluation denies, and says whether people can be asked. The approval that they give is claimed by the evaluation that
-presents it, for exactly what was requested, once.
+An evaluation denies, and says whether people can be asked. The approval that they give is claimed by the evaluation
+that presents it, for exactly what was requested, once.
 """
 
 from __future__ import annotations

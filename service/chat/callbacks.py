@@ -31,7 +31,7 @@ async def record_forged(context: Context, service: str, error: CallbackRefused, 
 async def record(
     context: Context, *, who: str, error: str, status: int, task_id: str | None = None, action: str = "chat"
 ) -> None:
-    """Store that a chat's user, or a person, was refused something; `who` is `slack`, `slack:T1:U1`, or a person's id."""
+    """Store that somebody was refused something; `who` is `slack`, a member (`slack:T1:U1`), or a person's id."""
     request_id = task_id.rpartition(".")[0] or None if task_id else None
     refusal = Refusal(
         at=context.now(),

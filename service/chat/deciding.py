@@ -36,8 +36,8 @@ _SPENT: Final[dict[str, str]] = {
     "unreadable": sentence("This was not made by this Placet, or was changed on its way. Nothing was decided."),
     "expired": sentence("This button has expired. Nothing was decided; open the task and decide there."),
     "unmapped": sentence(
-        "Placet does not know who you are here, and nothing was decided. Ask an admin to link your account, or have the "
-        "address that the chat has verified entered in Placet."
+        "Placet does not know who you are here, and nothing was decided. Ask an admin to link your account, or have "
+        "the address that the chat has verified entered in Placet."
     ),
     "other_person": sentence("This was sent to somebody else, and nothing was decided: it decides for them alone."),
     "left": sentence("You are not active in Placet any more. Nothing was decided."),

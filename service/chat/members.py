@@ -1,4 +1,4 @@
-"""Members of chats: who of them is which person, by a link of an admin or by the mail address that Slack has verified."""
+"""Members of chats: which person each is, by a link of an admin or by the mail address that Slack has verified."""
 
 from __future__ import annotations
 
@@ -113,9 +113,7 @@ async def unlink_member(context: Context, principal: Principal, link_id: str) ->
 
     def remove(connection: Connection) -> ChatLink:
         row = chat_links.remove(connection, link_id)
-        act = Act(
-            kind="chat_unlinked", target=f"person:{row.person}", detail={"service": row.service, "link": link_id}
-        )
+        act = Act(kind="chat_unlinked", target=f"person:{row.person}", detail={"service": row.service, "link": link_id})
         admin_acts.record(connection, principal.acted_by, act, context.now())
         return row
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -204,9 +203,7 @@ async def test_a_member_who_is_nobody_here_decides_nothing_and_nobody_decides_fo
     as_link = LinkTokens(SECRET).issue("bob", task["id"], round_=1, hand_overs=0, revision=1, decision="approve")
     office.slack.knows("bob")
     assert await office.press("bob", as_link) == ("refused", "unreadable"), "the token of a link is no button"
-    twin = await office.desk.post(
-        "/workflow/people/", {"id": "bobby", "email": "BOB@example.com"}, as_="adam"
-    )
+    twin = await office.desk.post("/workflow/people/", {"id": "bobby", "email": "BOB@example.com"}, as_="adam")
     assert twin.is_success, twin.text
     assert await office.press("bob", token) == ("refused", "unmapped"), "two people have that address"
     assert await office.decided(task) == []

@@ -1,4 +1,4 @@
-"""One act, every way: a decision by page, API, signal, in bulk, by a link and in a chat has one verdict and one audit entry.
+"""One act, every way: a decision by page, API, signal, link, chat or in bulk has one verdict and one audit entry.
 
 A way is a line in `WAYS`, an act a line in `ACTS`. What may differ is how a decision came (`via`), times and hashes.
 """

@@ -111,18 +111,13 @@ def canonical(value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """Write a number as ECMAScript does: Python's shortest digits, without a needless fraction or zeros."""
+    """Write a number as ECMAScript does: Python's shortest digits, and an exponent only beyond 1e21 or below 1e-6."""
     if value == 0:
         return "0"
-    if value == int(value) and abs(value) < 1e21:
-        return str(int(value))
-    digits = repr(value)
-    mantissa, _, exponent = digits.partition("e")
-    if not exponent:
-        return digits
-    power = int(exponent)
-    assert power >= 21 or power < -6, "Python writes these as ECMAScript does"
-    return f"{mantissa.removesuffix('.0')}e{power:+d}"
+    if 1e-6 <= abs(value) < 1e21:
+        return format(Decimal(repr(value)), "f").removesuffix(".0")
+    mantissa, _, exponent = repr(value).partition("e")
+    return f"{mantissa.removesuffix('.0')}e{int(exponent):+d}"
 
 
 def independently(parts: Mapping[str, Any], members: Sequence[str]) -> str:

@@ -20,7 +20,14 @@ EVENTS: Final = {
     "slo_warning": _("Service level at risk"),
 }
 """What a message is about, by its event, where that is no kind of entry."""
-CHANNELS: Final = {"mail": _("mail"), "chat": _("chat"), "sms": _("SMS"), "webhook": _("webhook")}
+CHANNELS: Final = {
+    "mail": _("mail"),
+    "chat": _("chat"),
+    "slack": _("Slack"),
+    "teams": _("Teams"),
+    "sms": _("SMS"),
+    "webhook": _("webhook"),
+}
 
 
 def event(say: Translate, name: str) -> str:

@@ -91,7 +91,7 @@ class SlackChannel:
 def blocks(message: Message) -> list[dict[str, Any]]:
     """Return the blocks of a message (Block Kit). All of its text is plain: what people write is no markup."""
     say = say_in(message.language)
-    found = [{"type": "header", "text": _plain(message.subject[:_LONGEST_HEADER])}]
+    found: list[dict[str, Any]] = [{"type": "header", "text": _plain(message.subject[:_LONGEST_HEADER])}]
     if text := short(replace(message, url=None, links={}))[:_LONGEST_SECTION].strip():
         found.append({"type": "section", "text": _plain(text)})
     buttons: list[dict[str, Any]] = []
@@ -127,9 +127,7 @@ def blocks(message: Message) -> list[dict[str, Any]]:
         )
     page = message.asked.url if message.asked is not None else None
     if there := page or message.url:
-        buttons.append(
-            {"type": "button", "action_id": f"{BUTTON}open", "text": _plain(say(OPEN)), "url": there}
-        )
+        buttons.append({"type": "button", "action_id": f"{BUTTON}open", "text": _plain(say(OPEN)), "url": there})
     if buttons:
         found.append({"type": "actions", "block_id": BUTTONS, "elements": buttons})
     return found

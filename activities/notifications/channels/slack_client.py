@@ -50,9 +50,7 @@ class SlackClient:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": kind, "User-Agent": "Placet/1"}
         url = f"{self._url}/{method}"
         try:
-            answer = await fetch(
-                "POST", url, headers=headers, content=body, seconds=self._seconds, policy=self._policy
-            )
+            answer = await fetch("POST", url, headers=headers, content=body, seconds=self._seconds, policy=self._policy)
         except AddressRefused as error:
             raise SlackRefused("not_allowed", error.message) from error
         except NotAnswered as error:

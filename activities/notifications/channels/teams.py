@@ -20,7 +20,7 @@ _LONGEST = 5_000  # characters of a card's text; Teams takes 28 kB in all
 
 
 class TeamsChannel:
-    """Posts cards into one channel of Teams, which several people read: so they carry nothing that decides by itself."""
+    """Posts cards into one channel of Teams, which several people read: they carry nothing that decides."""
 
     name = "teams"
     concurrency = 2
