@@ -25,7 +25,7 @@ from storage.queries.notifications.webhooks import PREFIX
 from storage.queries.people import people
 from storage.tables.notifications import NotificationMessage
 
-CHANNELS = ("mail", "chat", "sms")
+CHANNELS = ("mail", "chat", "slack", "teams", "sms")
 _LONGEST_NAME = 100  # characters of a name, as a problem shows it
 
 

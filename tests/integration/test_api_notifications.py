@@ -303,4 +303,4 @@ def test_every_body_has_an_example_and_every_channel_a_preference() -> None:
         assert described["components"]["schemas"][name]["examples"]
     mine = described["paths"]["/api/v1/workflow/people/me/preferences/"]["put"]["requestBody"]["content"]
     assert mine["application/json"]["examples"]
-    assert CHANNELS == ("mail", "chat", "sms")
+    assert CHANNELS == ("mail", "chat", "slack", "teams", "sms")

@@ -250,8 +250,14 @@ ACTS: dict[str, Act] = {
     "a stale revision": Act(before=content_changes, reason="has been changed", status=409, code="changed"),
     "somebody else's task": Act(by="olivia", reason="not yours to decide", status=403, code="may not do this"),
     "one's own request": Act(by="ann", reason="Nobody decides their own request", status=403, code="may not do this"),
+    # A chat says of one's own decision that it stands (test_chat).
     "decided already": Act(
-        before=is_decided, step=TWO, reason="has been decided", status=409, code="already been settled"
+        before=is_decided,
+        step=TWO,
+        reason="has been decided",
+        status=409,
+        code="already been settled",
+        without=("slack", "teams"),
     ),
     "ended": Act(
         before=is_withdrawn, reason="has ended", status=409, without=("signal",)
