@@ -32,6 +32,7 @@ from storage.tables.approvals import (
     TaskCandidate,
 )
 from storage.tables.canaries import WorkflowCanary
+from storage.tables.chat import ChatLink
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
 from storage.tables.event_logs import EventLog
 from storage.tables.evidence import EvidencePack
@@ -111,6 +112,7 @@ PARTS: Final = (
     _part(Passkey, "person", hidden="id public_key"),
     _part(PasskeyChallenge, "person", hidden="challenge"),
     _part(StepUp, "person", hidden="id"),
+    _part(ChatLink, "person linked_by"),
     _part(SavedView, "person"),
     _part(ReadingMark, "person"),
     _part(Watch, "person"),
