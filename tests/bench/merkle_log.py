@@ -32,7 +32,7 @@ from tests.postgresql import Share
 
 DATABASES = ("sqlite", "postgresql")
 LEAVES = options.stored(1_000_000)
-TIMES = 200
+TIMES = 50
 ORIGIN = "log.example/bench"
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
