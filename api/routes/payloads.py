@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 
 from api.deps import Here
 from api.http.calls import ReadingRoute
@@ -13,7 +15,11 @@ router = APIRouter(prefix="/codec", tags=["codec"], route_class=ReadingRoute)
 
 
 @router.post("/decode")
-async def decode_payloads(context: Here, body: PayloadsBody) -> PayloadsView:
+async def decode_payloads(
+    context: Here,
+    body: PayloadsBody,
+    _storage_refs: Annotated[str | None, Query(alias="preserveStorageRefs", include_in_schema=False)] = None,
+) -> PayloadsView:
     """Decrypt payloads of the engine. For auditors and admins.
 
     This is the `decode` of a Temporal codec server; `encode` is left out, for nothing but Placet writes payloads. A
