@@ -156,6 +156,8 @@ NOT_PERSONAL: Final[Mapping[str, str]] = {
     "kept_content": "which request's content could not be erased, and why",
     "log_checkpoint": "hashes",
     "log_entry": "hashes",
+    "log_attestation": "signatures of hashes by witnesses and authorities of the settings",
+    "log_attester": "how the witnesses and authorities of the settings were last asked",
     "log_node": "hashes",
     "log_progress": "how far the log has come",
     "metric_total": "counts",
