@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Select,
     SQLColumnExpression,
@@ -37,6 +38,8 @@ from storage.tables.approvals import ApprovalRequest, ApprovalTask
 _NEVER = datetime.max.replace(tzinfo=UTC)
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _LEAST = -1.7e308
+Begin = Literal["first", "valued", "unvalued"]
+"""Where a page begins: at the first row, after a row with a value, or after one without."""
 OPEN: ColumnElement[str] = literal_column("'open'")
 """The status of open tasks as a part of the statement, by which databases know partial indexes."""
 
@@ -67,12 +70,23 @@ class SortOrder:
 
         Each brings ids with the sort key as `sorted_by`; a row that two of the searches find comes twice.
         """
-        value, last = (None, None) if cursor is None else self._read(cursor)
-        begins = cursor is None
-        if begins or value != self.unset:
-            yield self._merged([self._valued(search, value, last, begins, limit) for search in searches])
+        yield from self.queries(searches, *self.begin(cursor), limit)
+
+    def begin(self, cursor: str | None) -> tuple[Begin, datetime | float | None, str | None]:
+        """Return where a page begins, and after which value and id; raises InputInvalid for another order's cursor."""
+        if cursor is None:
+            return "first", None, None
+        value, last = self._read(cursor)
+        return "unvalued" if self.unset is not None and value == self.unset else "valued", value, last
+
+    def queries(
+        self, searches: Sequence[Search], begin: Begin, value: Any, last: Any, limit: int | BindParameter[int]
+    ) -> Iterator[Select[Any]]:
+        """Generate what `pages` does for a place that `begin` told; `value`, `last` and `limit` may be parameters."""
+        if begin != "unvalued":
+            yield self._merged([self._valued(search, value, last, begin == "first", limit) for search in searches])
         if self.unset is not None:
-            after = None if begins or value != self.unset else last
+            after = last if begin == "unvalued" else None
             yield self._merged([self._unvalued(search, after, limit) for search in searches])
 
     def place(self, value: Any, ident: str) -> tuple[str | datetime, ...]:
@@ -85,7 +99,9 @@ class SortOrder:
     def _number(self) -> bool:
         return isinstance(self.unset, float)
 
-    def _valued(self, search: Search, value: Any, last: str | None, begins: bool, limit: int) -> Select[Any]:
+    def _valued(
+        self, search: Search, value: Any, last: Any, begins: bool, limit: int | BindParameter[int]
+    ) -> Select[Any]:
         query, key, ident = self._with_value(search), self.key, self.ident
         if not begins:
             # In this form both databases begin at the place in the index.
@@ -95,7 +111,7 @@ class SortOrder:
         ordered: Select[Any] = query.order_by(*((by.desc(), ident.desc()) if self.down else (by, ident)))
         return _with_columns(ordered, ident.label("id"), key.label("sorted_by")).limit(limit + 1)
 
-    def _unvalued(self, search: Search, after: str | None, limit: int) -> Select[Any]:
+    def _unvalued(self, search: Search, after: Any, limit: int | BindParameter[int]) -> Select[Any]:
         query, ident = self._without_value(search), self.ident
         if after is not None:
             query = query.where(ident < after if self.down else ident > after)

@@ -30,6 +30,7 @@ from storage.database import of_rows
 from storage.prepared import Prepared, among
 from storage.queries import cursor as cursors
 from storage.queries.ordering import Search, SortOrder, hidden, order_of_requests, order_of_tasks
+from storage.queries.requests import waiting_pages
 from storage.queries.requests.list_fields import ListValues, list_values
 from storage.queries.requests.titles import with_part
 from storage.queries.requests.visibility import (
@@ -41,6 +42,7 @@ from storage.queries.requests.visibility import (
     visible,
     visible_now,
 )
+from storage.queries.requests.waiting_pages import Waiting
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 from storage.tables.reading import Watch
 
@@ -141,6 +143,7 @@ class TimeSpan:
 
 
 ANY_TIME = TimeSpan()
+_Places = dict[str, tuple[str | datetime, ...]]  # of rows by their ids, in a list's order
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,7 +258,8 @@ def page(
         searches = [Search(query=query, few=few)]
     else:  # the indexes of these orders begin with the status
         searches = [Search(query=query.where(of_status == one)) for one in get_args(Status)]
-    ids, places = _found(connection, order, searches, cursor=cursor, limit=limit)
+    places = _found(connection, order, searches, cursor=cursor, limit=limit)
+    ids = list(places)[: limit + 1]
     stored = {row.id: RequestRow(**row._asdict()) for row in _READ_REQUESTS.rows(connection, ids=ids)} if ids else {}
     tasks = _tasks(connection, ids[:limit])
     rows = [RequestWithTasks(request=stored[one], tasks=tasks.get(one, ())) for one in ids]
@@ -264,15 +268,15 @@ def page(
 
 def _found(
     connection: Connection, order: SortOrder, searches: Sequence[Search], *, cursor: str | None, limit: int
-) -> tuple[list[str], dict[str, tuple[str | datetime, ...]]]:
-    """Return the ids of a page and one more row, and the place of each in the order."""
-    places: dict[str, tuple[str | datetime, ...]] = {}  # what two searches find is there once
+) -> _Places:
+    """Return the ids of a page and one more row at least, in their order, with the place of each."""
+    places: _Places = {}  # what two searches find is there once
     for query in order.pages(searches, cursor=cursor, limit=limit):
         for row in connection.execute(query):
             places[row.id] = order.place(row.sorted_by, row.id)
         if len(places) > limit:
             break
-    return list(places)[: limit + 1], places
+    return places
 
 
 def read_task(connection: Connection, task_id: str, viewer: str | Visibility | None = None) -> TaskRow:
@@ -329,6 +333,15 @@ def task_page(
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue). `claimed` False are those in queues. `title` is a part of the request's, in any case.
     """
+    order = order_of_tasks(sort)
+    others = (viewer, assignee, request_id, decided_by, title)
+    if waits_for is not None and due == ANY_TIME and all(one is None for one in others):
+        given = {"sla_state": sla_state, "template": template}
+        fields = {name: value for name, value in given.items() if value is not None}
+        asked = Waiting(waits_for=waits_for, status=status, claimed=claimed, fields=fields)
+        found = waiting_pages.rows_of(connection, asked, order, cursor=cursor, limit=limit)
+        places = {row.id: order.place(row.sorted_by, row.id) for row in found}
+        return _task_page(connection, places, limit)
     rules: list[ColumnElement[bool]] = [*due.holds(col(ApprovalTask.due_at))]
     few = rare = False
     if title is not None:
@@ -363,7 +376,11 @@ def task_page(
             searches = [Search(query=tasks, few=few)]
         else:  # the indexes of these orders begin with the status
             searches = [Search(query=tasks.where(in_status(one))) for one in get_args(TaskStatus)]
-    ids, places = _found(connection, order_of_tasks(sort), searches, cursor=cursor, limit=limit)
+    return _task_page(connection, _found(connection, order, searches, cursor=cursor, limit=limit), limit)
+
+
+def _task_page(connection: Connection, places: _Places, limit: int) -> cursors.Page[ListedTask]:
+    ids = list(places)[: limit + 1]
     listed = {row.id: row for row in tasks_listed(connection, ids)}
     return cursors.page([listed[one] for one in ids], limit, lambda row: places[row.id])
 
