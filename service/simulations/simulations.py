@@ -152,7 +152,8 @@ def _row(
         template=spec.template or str(definition.get("name", ""))[:200] or None,
         version=spec.version,
         request_id=spec.request_id,
-        question=json_value(read),
+        # The numbers of an action are exact as floats, which is checked, and as texts they would be other values.
+        question=json_value(read | ({"action": with_floats(read["action"])} if read.get("action") else {})),
         created_by=principal.person,
         created_at=now,
         followed_until=now + HELD,

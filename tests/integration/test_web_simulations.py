@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from html import unescape
 from typing import Any
 
 import pytest
@@ -20,7 +22,7 @@ from storage.queries.simulations import simulation_rows, simulations
 from storage.tables.simulations import WorkflowSimulation
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
 from tests.pages import browser_of, send
-from tests.stored import writing
+from tests.stored import reading, writing
 from tests.unit.core import blueprint
 
 
@@ -137,6 +139,25 @@ async def test_faults_stand_under_what_they_are_about(desk: ApiDesk) -> None:
         ["/script/0/on"],
         ["/process_steps/0"],
     ]
+
+
+async def test_an_action_is_ordered_exactly_and_stands_on_the_form_of_who_orders_it_again(desk: ApiDesk) -> None:
+    _, template = await published(desk)
+    browser = await browser_of(desk, "desi")
+    address = f"/simulations/new/{template}"
+    action = '{"type": "payment", "target": "ERP", "parameters": {"amount": 82000.10}}'
+    for wrong, reason in (('{"type": "payment"', "action"), ('{"type": "payment"}', "target")):
+        refused = await send(browser, address, mode="explore", action=wrong)
+        assert refused.status_code == 422
+        assert reason in refused.text
+        assert wrong in unescape(refused.text), "what was typed is kept"
+    ordered = await send(browser, address, mode="explore", action=action)
+    simulation = ordered.headers["location"].rpartition("/")[2]
+    with reading(desk.database) as session:
+        stored = simulations.get(session.connection(), simulation, viewer=None).question["action"]
+    assert json.dumps(stored["parameters"]) == '{"amount": 82000.1}'
+    again = (await browser.get(f"{address}?from={simulation}")).text
+    assert "82000.1" in again.split('name="action"', 1)[1].split("</textarea>")[0]
 
 
 async def test_the_rows_of_each_filter_are_counted_once_as_the_store_counts_them(desk: ApiDesk) -> None:

@@ -110,13 +110,13 @@ def with_errors(fields: tuple[Field, ...], faults: Sequence[Fault]) -> tuple[Fie
 
 
 def as_entered(fields: tuple[Field, ...], entries: Entries) -> tuple[Field, ...]:
-    """Return the fields of a form that was sent with numbers as they were written there."""
+    """Return the fields of a form that was sent with numbers and JSON as they were written there."""
     return tuple(_as_entered(one, one.name, entries) for one in fields)
 
 
 def _as_entered(field: Field, name: str, entries: Entries) -> Field:
     """Return a field as it was sent under this name: of a list, rows that were left empty are gone from the fields."""
-    if field.widget in {"number", "lines"} and name in entries.values:
+    if field.widget in {"number", "lines", "json"} and name in entries.values:
         return replace(field, value=entries.text(name))
     start = len(field.name)
     if field.rows:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from placet.definition.model import ProcessDefinition
 from placet.definition.variables import normalise_input
 from placet.errors import InputInvalid, NotFound
+from placet.json_text import read_json, with_floats
 from service.principal import Principal
 from service.visibility import drafts_of, seen_definition, seen_request, viewer_of
 from simulation.scenario.spec import parse_spec
@@ -19,7 +20,7 @@ from storage.queries.simulations import simulations
 from storage.tables.approvals import DefinitionVersion
 from web.forms import shapes
 from web.forms.fields import Field, written
-from web.forms.reading import Entries
+from web.forms.reading import Entries, as_json
 from web.languages import Wording
 from web.simulations.effort import Past, read_past
 from web.simulations.script import faults_of_lines, number_of, read_script, script_field, script_of
@@ -212,6 +213,10 @@ def _settings(  # noqa: PLR0917 - as form_of
         found.append(one("sample.approve", say("Approvals"), note, percent, unit="%"))
         note = say("The same number gives the same random draw.")
         found.append(one("sample.seed", say("Number of the draw"), note, sample.get("seed")))
+        note = say("What a machine asks for: “type” and “target”; if wanted, “parameters” and “expires_after_hours”.")
+        action = given.get("action")
+        shown = action if isinstance(action, str) else as_json(with_floats(action)) if action else ""
+        found.append(one("action", say("Action"), note, shown, widget="json"))
     if mode not in _COMPARES:
         note = say("How long each decision takes. Empty: half of the stage’s time, or as past decisions took.")  # noqa: RUF001
         found.append(
@@ -252,6 +257,8 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
                 **({} if share is None else {"approve": share / 100 if isinstance(share, int | float) else share}),
                 **({} if seed is None else {"seed": seed}),
             }
+        if action := entries.text("action"):
+            raw["action"] = _action(action)
     if mode == "replay":
         raw["request_id"] = entries.text("request_id")[:200] or None
     if mode not in _COMPARES and (lines := read_script(entries)):
@@ -260,6 +267,14 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
         if (value := number_of(entries.text(name), entries)) is not None:
             raw[name] = value
     return {name: value for name, value in raw.items() if value is not None}
+
+
+def _action(text: str) -> Any:
+    """Return an action that was entered; the text itself where it is no JSON, for the rules to refuse."""
+    try:
+        return read_json(text.encode())
+    except InputInvalid:
+        return text
 
 
 def check(raw: Mapping[str, Any], choices: Choices, wording: Wording) -> None:
