@@ -1,8 +1,8 @@
 """How the tests of a run are spread over its processes: file by file, the longest first.
 
 A file's tests share what a module has set up. Files that use the one `placet up` of the acceptance tests stay together
-in one process, so that it runs once; they are two groups, as one would be the last to end. What takes long begins
-first, so that at the end no process waits for another.
+in one process, so that it runs once for them; one group of all of them would be the last to end. What takes long
+begins first, so that at the end no process waits for another.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
-TOGETHER = "the tests of one installation"
+BROWSER = "the pages of one installation"
+CONTRACT = "the contract of one installation"
 PROGRAMS = "the programs that call one installation"
 _GROUPS = {
-    TOGETHER: re.compile(r"tests/acceptance/test_(browser(?!_pictures|_story)|contract|suggestions)"),
+    BROWSER: re.compile(r"tests/acceptance/test_browser(?!_pictures|_story)"),
+    CONTRACT: re.compile(r"tests/acceptance/test_(contract|suggestions)"),
     PROGRAMS: re.compile(r"tests/acceptance/test_(agents_guide|canaries|client|mcp)"),
 }
 # By the seconds that they took; the others follow by their number of tests.
 LONGEST: tuple[str, ...] = (
-    TOGETHER,
-    PROGRAMS,
+    BROWSER,
     "tests/acceptance/test_faults.py",
     "tests/acceptance/test_crash.py",
+    CONTRACT,
+    PROGRAMS,
     "tests/acceptance/test_processes.py",
     "tests/acceptance/test_browser_pictures.py",
     "tests/acceptance/test_browser_story.py",
