@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import UniqueConstraint
+from sqlalchemy import Index, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 from storage.tables.columns import moment_column
@@ -14,7 +14,7 @@ class ChatLink(SQLModel, table=True):
     """A member of a chat's workspace who is a person here, as an admin has said. One member is one person."""
 
     __tablename__ = "chat_link"
-    __table_args__ = (UniqueConstraint("service", "workspace", "member"),)
+    __table_args__ = (UniqueConstraint("service", "workspace", "member"), Index("ix_chat_link_linked", "linked_at"))
 
     id: str = Field(primary_key=True)
     service: str  # slack, teams

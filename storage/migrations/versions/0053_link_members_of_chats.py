@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("service", "workspace", "member"),
     )
     op.create_index("ix_chat_link_person", "chat_link", ["person"])
+    op.create_index("ix_chat_link_linked", "chat_link", ["linked_at"])
 
 
 def downgrade() -> None:
