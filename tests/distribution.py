@@ -49,7 +49,10 @@ LONGEST: tuple[str, ...] = (
     "tests/integration/test_suggestions_generated.py",
     "tests/integration/test_cli_edges.py",
     "tests/integration/test_engine_serve.py",
+    "tests/unit/test_rehearsal_bounds.py",
     "tests/unit/test_fault_simulator.py",
+    "tests/unit/test_check_soundness_nodes.py",
+    "tests/unit/test_alerts.py",
     "tests/unit/test_machine_properties.py",
     "tests/unit/test_check_broken.py",
 )
