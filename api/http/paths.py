@@ -8,7 +8,8 @@ BASE = "/api/v1"
 _SLASHED = (f"{BASE}/workflow/", f"{BASE}/auth/")
 
 
-_OF_THE_API = (f"{BASE}/", "/scim/", "/.well-known/authzen-configuration")
+_WELL_KNOWN = "/.well-known/authzen-configuration"
+_OF_THE_API = (f"{BASE}/", "/scim/", _WELL_KNOWN)
 
 # These are also found without the base path; /metrics is the default path of Prometheus.
 _SHORT = ("/workflow/", "/metrics/", "/health/")
@@ -23,8 +24,8 @@ class TrailingSlashMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the call on with the rewritten path."""
         path = scope.get("path", "")
-        if scope["type"] == "http" and path.startswith((BASE, *_SHORT)):
-            path = path if path.startswith(BASE) else BASE + path
+        if scope["type"] == "http" and path.startswith((BASE, *_SHORT, _WELL_KNOWN)):
+            path = path if path.startswith((BASE, _WELL_KNOWN)) else BASE + path
             plain = path.rstrip("/")
             declared = f"{plain}/" if path.startswith(_SLASHED) else plain
             if declared != scope["path"]:

@@ -30,6 +30,7 @@ LEFT_OUT = {
     "/requests/{request_id}/process.svg",
     "/processes/{template_id}/process.svg",
     "/drafts/{draft_id}/export",
+    "/operations/people/{person_id}/export",
     "/tasks/{task_id}/consequences",
     "/tasks/{task_id}/receipt",
     "/drafts/{draft_id}/move",

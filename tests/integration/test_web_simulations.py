@@ -147,17 +147,17 @@ async def test_an_action_is_ordered_exactly_and_stands_on_the_form_of_who_orders
     address = f"/simulations/new/{template}"
     action = '{"type": "payment", "target": "ERP", "parameters": {"amount": 82000.10}}'
     for wrong, reason in (('{"type": "payment"', "action"), ('{"type": "payment"}', "target")):
-        refused = await send(browser, address, mode="explore", action=wrong)
+        refused = await send(browser, address, mode="explore", bound_action=wrong)
         assert refused.status_code == 422
         assert reason in refused.text
         assert wrong in unescape(refused.text), "what was typed is kept"
-    ordered = await send(browser, address, mode="explore", action=action)
+    ordered = await send(browser, address, mode="explore", bound_action=action)
     simulation = ordered.headers["location"].rpartition("/")[2]
     with reading(desk.database) as session:
         stored = simulations.get(session.connection(), simulation, viewer=None).question["action"]
     assert json.dumps(stored["parameters"]) == '{"amount": 82000.1}'
     again = (await browser.get(f"{address}?from={simulation}")).text
-    assert "82000.1" in again.split('name="action"', 1)[1].split("</textarea>")[0]
+    assert "82000.1" in again.split('name="bound_action"', 1)[1].split("</textarea>")[0]
 
 
 async def test_the_rows_of_each_filter_are_counted_once_as_the_store_counts_them(desk: ApiDesk) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -216,7 +216,8 @@ def _settings(  # noqa: PLR0917 - as form_of
         note = say("What a machine asks for: “type” and “target”; if wanted, “parameters” and “expires_after_hours”.")
         action = given.get("action")
         shown = action if isinstance(action, str) else as_json(with_floats(action)) if action else ""
-        found.append(one("action", say("Action"), note, shown, widget="json"))
+        # A field that is called `action` would hide where the form is sent to from scripts.
+        found.append(replace(one("bound_action", say("Action"), note, shown, widget="json"), pointer="/action"))
     if mode not in _COMPARES:
         note = say("How long each decision takes. Empty: half of the stage’s time, or as past decisions took.")  # noqa: RUF001
         found.append(
@@ -257,7 +258,7 @@ def spec_of(mode: str, choices: Choices, entries: Entries) -> dict[str, Any]:
                 **({} if share is None else {"approve": share / 100 if isinstance(share, int | float) else share}),
                 **({} if seed is None else {"seed": seed}),
             }
-        if action := entries.text("action"):
+        if action := entries.text("bound_action"):
             raw["action"] = _action(action)
     if mode == "replay":
         raw["request_id"] = entries.text("request_id")[:200] or None
