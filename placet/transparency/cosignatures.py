@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final, Self
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from placet.transparency.notes import Note, Signature, check_name, key_id, read_key, read_signatures, written_key
+from placet.transparency.notes import Note, NoteKey, Signature, read_signatures
 
 COSIGNATURE_V1: Final = 0x04
 _TIME_BYTES = 8
@@ -31,37 +31,17 @@ class Cosignature:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WitnessKey:
-    """The key of a witness: its name, and 32 bytes of Ed25519."""
+class WitnessKey(NoteKey):
+    """The key of a witness, which signs a checkpoint with the moment."""
 
-    name: str
-    public: bytes
-
-    def __post_init__(self) -> None:
-        check_name(self.name)
-
-    @classmethod
-    def read(cls, encoded: str) -> Self:
-        """Read `<name>+<key id>+<base64>`; raises ValueError, also for another kind."""
-        name, public = read_key(encoded, COSIGNATURE_V1)
-        return cls(name=name, public=public)
-
-    def __str__(self) -> str:
-        """Return the key as readers are told it."""
-        return written_key(self.name, COSIGNATURE_V1, self.public)
-
-    @property
-    def id(self) -> bytes:
-        """The four bytes that cosignatures by this key begin with."""
-        return key_id(self.name, COSIGNATURE_V1, self.public)
+    kind = COSIGNATURE_V1
 
     def cosigned(self, text: str, signatures: Sequence[Signature]) -> Cosignature | None:
         """Return the newest cosignature by this key of a checkpoint with this text; None where there is none.
 
         Raises ValueError where one does not fit.
         """
-        own = [one for one in signatures if (one.name, one.key_id) == (self.name, self.id)]
-        return max((self._verified(text, one) for one in own), key=lambda one: one.at, default=None)
+        return max((self._verified(text, one) for one in self.own(signatures)), key=lambda one: one.at, default=None)
 
     def _verified(self, text: str, signature: Signature) -> Cosignature:
         value = signature.value

@@ -12,7 +12,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -124,8 +124,11 @@ def check_name(name: str) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VerifierKey:
-    """An Ed25519 key by which signatures of notes are verified: its name, and its 32 bytes."""
+class NoteKey:
+    """An Ed25519 key by which lines of notes are verified: its name, and its 32 bytes."""
+
+    kind: ClassVar[int]
+    """What its lines sign, as the first byte of what its id is computed from."""
 
     name: str
     public: bytes
@@ -136,21 +139,32 @@ class VerifierKey:
     @classmethod
     def read(cls, encoded: str) -> Self:
         """Read `<name>+<key id>+<base64>`; raises ValueError, also for another kind."""
-        name, public = read_key(encoded, ED25519)
+        name, public = read_key(encoded, cls.kind)
         return cls(name=name, public=public)
 
     def __str__(self) -> str:
         """Return the key as readers are told it."""
-        return written_key(self.name, ED25519, self.public)
+        return written_key(self.name, self.kind, self.public)
 
     @property
     def id(self) -> bytes:
-        """The four bytes that signatures by this key begin with."""
-        return key_id(self.name, ED25519, self.public)
+        """The four bytes that lines by this key begin with."""
+        return key_id(self.name, self.kind, self.public)
+
+    def own(self, signatures: Sequence[Signature]) -> tuple[Signature, ...]:
+        """Return those lines that say they are by this key."""
+        return tuple(one for one in signatures if (one.name, one.key_id) == (self.name, self.id))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierKey(NoteKey):
+    """The key of a log, which signs the text of a note."""
+
+    kind = ED25519
 
     def signed(self, text: str, signatures: Sequence[Signature]) -> tuple[Signature, ...]:
         """Return those signatures that are by this key and fit the text; raises ValueError where one does not fit."""
-        own = tuple(one for one in signatures if (one.name, one.key_id) == (self.name, self.id))
+        own = self.own(signatures)
         for one in own:
             try:
                 Ed25519PublicKey.from_public_bytes(self.public).verify(one.value, text.encode())
