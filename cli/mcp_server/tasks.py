@@ -7,7 +7,7 @@ caller's own token, also after a restart, and whoever may not see the request is
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self, get_args
@@ -131,9 +131,8 @@ class Tasks(Extension):
             request = await placet.request(task.request_id)
             for number, answer in _answers(request, params.input_responses):
                 key = f"task-{request.id}-answer-{number}"
-                with suppress(_Refused):
-                    async with _refusals_apart():
-                        await placet.answer(request.id, number, answer, key=key)
+                async with _unless_it_has_moved_on():
+                    await placet.answer(request.id, number, answer, key=key)
         return {}
 
     async def _cancel(self, ctx: ServerRequestContext[Any, Any], params: TaskParams) -> HandlerResult:
@@ -143,10 +142,9 @@ class Tasks(Extension):
         async with self._placet("placet:ask" if task.made == "ask" else "placet:read") as placet:
             request = await placet.request(task.request_id)
             if task.made == "ask" and request.status == "pending":
-                with suppress(_Refused):  # it has ended meanwhile
-                    async with _refusals_apart():
-                        key = f"task-{request.id}-cancel"
-                        await placet.withdraw(request.id, reason="The task of the agent was cancelled.", key=key)
+                key = f"task-{request.id}-cancel"
+                async with _unless_it_has_moved_on():
+                    await placet.withdraw(request.id, reason="The task of the agent was cancelled.", key=key)
         return {}
 
     @asynccontextmanager
@@ -167,18 +165,14 @@ class Tasks(Extension):
             raise MCPError(INVALID_PARAMS, _NONE) from error
 
 
-class _Refused(Exception):
-    """What the API refuses since the request has moved on."""
-
-
 @asynccontextmanager
-async def _refusals_apart() -> AsyncIterator[None]:
+async def _unless_it_has_moved_on() -> AsyncIterator[None]:
+    """Leave it at that where the API refuses, since the request has changed or ended meanwhile."""
     try:
         yield
     except Problem as error:
-        if error.status in {409, 422}:
-            raise _Refused from error
-        raise
+        if error.status not in {409, 422}:
+            raise
 
 
 def _seed(task: TaskId, request: Request) -> dict[str, Any]:
