@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import Request
@@ -11,7 +12,7 @@ from api.context import ApiContext
 from api.http.calls import read_bytes
 from api.http.problems import status_of
 from placet.errors import CallbackRefused, InputInvalid
-from service.chat.callbacks import record, record_forged, require_first
+from service.chat.callbacks import record, record_forged
 from service.chat.deciding import Answer
 from service.chat.members import Member
 
@@ -25,21 +26,14 @@ async def body_of(context: ApiContext, request: Request) -> bytes:
     return await read_bytes(request, min(_LONGEST, context.max_body_bytes))
 
 
-async def verified(context: ApiContext, request: Request, service: str, verify: Callable[[], str]) -> str:
-    """Return the id of a call that the chat has signed; raises CallbackRefused, which is then on record, and Busy."""
+@asynccontextmanager
+async def forgeries_on_record(context: ApiContext, request: Request, service: str) -> AsyncIterator[None]:
+    """Have it on record where a call is no call of the chat, an old one, or one that has come before; raises Busy."""
     try:
-        return verify()
+        yield
     except CallbackRefused as error:
-        await record_forged(context, service, error, address=_address_of(request))
-        raise
-
-
-async def first(context: ApiContext, request: Request, service: str, call_id: str) -> None:
-    """Raise CallbackRefused, and have it on record, for a call that has come before."""
-    try:
-        await require_first(context, call_id)
-    except CallbackRefused as error:
-        await record_forged(context, service, error, address=_address_of(request))
+        address = request.client.host if request.client is not None else "unknown"
+        await record_forged(context, service, error, address=address)
         raise
 
 
@@ -68,7 +62,3 @@ def member_at(value: Any, *path: str) -> str:
     if not isinstance(place, str) or not 0 < len(place) <= _LONGEST_TEXT:
         raise InputInvalid.at("/" + "/".join(path), "this has to be a text, and not a very long one")
     return place
-
-
-def _address_of(request: Request) -> str:
-    return request.client.host if request.client is not None else "unknown"

@@ -12,10 +12,11 @@ from fastapi import Request
 
 from activities.notifications.channels.slack import BUTTON, BUTTONS, COMMENT
 from activities.notifications.channels.slack_client import SlackClient, SlackRefused
-from api.chat.received import body_of, first, member_at, note_refusal, verified
+from api.chat.received import body_of, forgeries_on_record, member_at, note_refusal
 from api.context import ApiContext
 from placet.errors import InputInvalid, NotConfigured
 from placet.json_text import read_json
+from service.chat.callbacks import require_first
 from service.chat.deciding import Answer, press
 from service.chat.members import Member
 from service.chat.signatures import verify_slack
@@ -48,16 +49,14 @@ async def receive(context: ApiContext, request: Request) -> Pressed | None:
         raise NotConfigured("Slack is not set up here: set PLACET_SLACK_SIGNING_SECRET.")
     body = await body_of(context, request)
 
-    def verify() -> str:
-        return verify_slack(
+    async with forgeries_on_record(context, request, "slack"):
+        call_id = verify_slack(
             secret.get_secret_value(),
             timestamp=request.headers.get("x-slack-request-timestamp"),
             signature=request.headers.get("x-slack-signature"),
             body=body,
             now=context.now(),
         )
-
-    call_id = await verified(context, request, "slack", verify)
     payload = _payload(body)
     if payload.get("type") != "block_actions":
         return None
@@ -66,7 +65,8 @@ async def receive(context: ApiContext, request: Request) -> Pressed | None:
     name = action.get("action_id")
     if not isinstance(name, str) or not name.startswith(BUTTON):
         return None
-    await first(context, request, "slack", call_id)
+    async with forgeries_on_record(context, request, "slack"):
+        await require_first(context, call_id)
     user = payload.get("user")
     home = user if isinstance(user, dict) and user.get("team_id") else payload.get("team")
     member = Member(

@@ -14,12 +14,12 @@ from activities.decision_tokens import LinkDecision
 from activities.notifications.channels.slack import OPEN
 from activities.notifications.channels.teams import CARD, card
 from activities.notifications.settings import below
-from api.chat.received import body_of, first, member_at, note_refusal, verified
+from api.chat.received import body_of, forgeries_on_record, member_at, note_refusal
 from api.context import ApiContext
 from languages.catalogues import say_in
-from placet.errors import CallbackRefused, InputInvalid, NotConfigured
+from placet.errors import InputInvalid, NotConfigured
 from placet.json_text import read_json
-from service.chat.callbacks import record_forged
+from service.chat.callbacks import require_first
 from service.chat.deciding import Answer, SeenTask, command
 from service.chat.members import Member
 from service.chat.signatures import require_fresh, verify_teams
@@ -48,17 +48,11 @@ async def receive(context: ApiContext, request: Request) -> Written:
         raise NotConfigured("Teams is not set up here: set PLACET_TEAMS_SECRETS.")
     body = await body_of(context, request)
 
-    def verify() -> str:
-        return verify_teams(secrets, authorization=request.headers.get("authorization"), body=body)
-
-    call_id = await verified(context, request, "teams", verify)
-    activity = read_json(body)
-    try:
+    async with forgeries_on_record(context, request, "teams"):
+        call_id = verify_teams(secrets, authorization=request.headers.get("authorization"), body=body)
+        activity = read_json(body)
         require_fresh(_sent(activity), context.now())
-    except CallbackRefused as error:
-        await record_forged(context, "teams", error, address=request.client.host if request.client else "unknown")
-        raise
-    await first(context, request, "teams", call_id)
+        await require_first(context, call_id)
     found = _COMMAND.fullmatch(plain(member_at(activity, "text")))
     if found is None:
         return Written(message=_message([_HELP], None, ""), answer=None)
