@@ -7,9 +7,10 @@ from fastapi.responses import StreamingResponse
 
 from api.deps import Caller, Cursor, Here, Limit, ThisCall
 from api.http.calls import PersonalRoute
+from api.http.downloads import zip_file
 from api.schemas.common import Listed
 from api.schemas.evidence import EvidenceOrder, EvidencePackView
-from service.evidence.packs import Download, download, order_pack
+from service.evidence.packs import download, order_pack
 from storage.queries.evidence import packs
 
 router = APIRouter(prefix="/workflow/evidence-packs", tags=["evidence"], route_class=PersonalRoute)
@@ -43,14 +44,4 @@ async def read_evidence(context: Here, pack_id: str) -> EvidencePackView:
 async def download_evidence(context: Here, caller: Caller, pack_id: str) -> StreamingResponse:
     """Download the archive of an evidence pack. `placet verify --evidence FILE` verifies it anywhere."""
     found = await download(context, caller, pack_id)
-    return StreamingResponse(found.pieces, media_type="application/zip", headers=headers_of(found))
-
-
-def headers_of(found: Download) -> dict[str, str]:
-    """Return the headers with which a pack is handed out."""
-    return {
-        "Content-Length": str(found.size),
-        "Content-Disposition": f'attachment; filename="{found.name}"',
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
+    return zip_file(found)

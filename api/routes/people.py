@@ -9,12 +9,13 @@ from fastapi.responses import StreamingResponse
 
 from api.deps import Caller, Cursor, Here, Limit
 from api.http.calls import PersonalRoute
+from api.http.downloads import zip_file
 from api.schemas.auth import SessionsEnded, SessionView
 from api.schemas.common import Listed
 from api.schemas.people import PersonBody, PersonPut, PersonView
 from service.administration.people import create_person as create
 from service.administration.people import put_person as put
-from service.administration.person_archives import Archive, archive_of
+from service.administration.person_archives import archive_of
 from service.documents import PersonOrMe
 from service.identity.login import log_person_out, sessions_of
 from storage.queries.cursor import part
@@ -75,17 +76,7 @@ async def put_person(
 async def export_person(context: Here, caller: Caller, person_id: PersonOrMe) -> StreamingResponse:
     """Download everything that is stored about a person as one archive. For admins; who took it stays on record."""
     found = await archive_of(context, caller, caller.person if person_id == "me" else person_id)
-    return StreamingResponse(found.pieces, media_type="application/zip", headers=headers_of(found))
-
-
-def headers_of(found: Archive) -> dict[str, str]:
-    """Return the headers with which an archive is handed out."""
-    return {
-        "Content-Length": str(found.size),
-        "Content-Disposition": f'attachment; filename="{found.name}"',
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-    }
+    return zip_file(found)
 
 
 @router.get("/{person_id}/sessions/")

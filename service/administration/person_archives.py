@@ -4,29 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from tempfile import TemporaryFile
 from typing import IO
 
 from placet.errors import Busy
 from service.administration.person_export import export_person
 from service.context import Context
+from service.downloads import Download, in_file_name
 from service.principal import Principal
 
 _CHUNK = 256 * 1024  # bytes
 _RETRY_AFTER = 30  # seconds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
-    """An archive that was made: what it is called, its bytes in all, and piece by piece."""
-
-    name: str
-    size: int
-    pieces: AsyncIterator[bytes]
-
-
-async def archive_of(context: Context, principal: Principal, person: str) -> Archive:
+async def archive_of(context: Context, principal: Principal, person: str) -> Download:
     """Make the archive of a person; raises NotFound, Busy while another one is made here, and Unavailable.
 
     The file has no name, and is gone once it was handed out.
@@ -42,14 +33,10 @@ async def archive_of(context: Context, principal: Principal, person: str) -> Arc
         except BaseException:
             file.close()
             raise
-    return Archive(name=f"person-{_safe(person)}.zip", size=size, pieces=_pieces(file))
+    return Download(name=f"person-{in_file_name(person, most=100)}.zip", size=size, pieces=_pieces(file))
 
 
 async def _pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
     with file:
         while piece := await asyncio.to_thread(file.read, _CHUNK):
             yield piece
-
-
-def _safe(person: str) -> str:
-    return "".join(char if char.isascii() and char.isalnum() else "-" for char in person)[:100]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -15,6 +13,7 @@ from placet.audit.chain import moment
 from placet.errors import Busy, Conflict, InputInvalid
 from placet.sentences import sentence
 from service.context import Context
+from service.downloads import Download, in_file_name
 from service.evidence.building import Order
 from service.evidence.jobs import FOLDER, HELD, EvidenceJobs
 from service.principal import SEE_ALL, Principal
@@ -27,15 +26,6 @@ NAMESPACE: Final = UUID("6f0d6f3c-6a54-4b0e-9d5a-7a3c2d8e51b4")
 """Of the ids that forms give their packs, so that a form that is sent twice orders one."""
 MOST_RUNNING: Final = 8  # packs of an installation that are made or wait for it
 _RETRY_AFTER = 30  # seconds
-
-
-@dataclass(frozen=True, kw_only=True)
-class Download:
-    """The file of a pack."""
-
-    name: str
-    size: int
-    pieces: AsyncIterator[bytes]
 
 
 async def order_pack(
@@ -112,5 +102,5 @@ async def download(context: Context, principal: Principal, pack_id: str) -> Down
 
 def file_name(row: EvidencePack) -> str:
     """Return what the file of a pack is called."""
-    name = "".join(char if char.isascii() and char.isalnum() else "-" for char in row.process)[:60].strip("-")
+    name = in_file_name(row.process, most=60).strip("-")
     return f"evidence-{name}-{row.since:%Y%m%d}-{row.until:%Y%m%d}.zip"

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sqlalchemy import Connection
 
-from api.routes.evidence import headers_of
+from api.http.downloads import zip_file
 from placet.errors import Busy, InputInvalid, PlacetError
 from service.evidence.building import LONGEST_SEED, MOST_SAMPLED, Order
 from service.evidence.packs import NAMESPACE, download, order_pack
@@ -83,7 +83,7 @@ async def order(request: Request, here: Here, visitor: SignedIn) -> Response:
 async def file(here: Here, visitor: SignedIn, pack_id: Annotated[str, Path(max_length=200)]) -> StreamingResponse:
     """Download a pack."""
     found = await download(here.context, visitor.principal, pack_id)
-    return StreamingResponse(found.pieces, media_type="application/zip", headers=headers_of(found))
+    return zip_file(found)
 
 
 def _order(entries: Entries, wording: Wording) -> Order:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sqlalchemy import Connection
 
-from api.routes.people import headers_of
+from api.http.downloads import zip_file
 from placet.errors import InputInvalid
 from service.administration.people import add_absence, remove_absence
 from service.administration.person_archives import archive_of
@@ -75,7 +75,7 @@ async def change_absence(request: Request, here: Here, visitor: SignedIn, person
 async def export_person(here: Here, visitor: SignedIn, person_id: PersonId) -> StreamingResponse:
     """Hand out everything that is stored about a person as one archive."""
     found = await archive_of(here.context, visitor.principal, person_id)
-    return StreamingResponse(found.pieces, media_type="application/zip", headers=headers_of(found))
+    return zip_file(found)
 
 
 @router.get("/people/{person_id}/sessions")
