@@ -8,12 +8,12 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Integer, Select, bindparam, func, select, union
+from sqlalchemy import Connection, Select, bindparam, func, select, union
 from sqlmodel import col
 
 from storage.prepared import Prepared
 from storage.queries.requests.requests import waits_for_answer
-from storage.queries.requests.visibility import Shape, Visibility, searches_for, values_of
+from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _SHAPES = 500  # of people, by what they wait for: nearly all are alike
@@ -29,8 +29,8 @@ def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: boo
 @lru_cache(_SHAPES)
 def _counting(shape: Shape, claimed: bool) -> Prepared:
     searches = searches_for(shape.anybody, select(col(ApprovalTask.id)), status="open", claimed=claimed)
-    pages = [search.query.limit(_MOST).subquery() for search in searches]
-    found = union(*(select(page.c.id) for page in pages)).limit(_MOST).subquery()
+    pages = [search.query.limit(MOST).subquery() for search in searches]
+    found = union(*(select(page.c.id) for page in pages)).limit(MOST).subquery()
     return Prepared(select(func.count().label("waiting")).select_from(found))
 
 
@@ -59,7 +59,7 @@ def _newest(shape: Shape) -> tuple[Prepared, ...]:
     )
     first = col(ApprovalTask.opened_at).desc()
     searches = searches_for(shape.anybody, tasks, status="open")
-    return tuple(Prepared(search.query.order_by(first).limit(_MOST)) for search in searches)
+    return tuple(Prepared(search.query.order_by(first).limit(MOST)) for search in searches)
 
 
 def still_waiting(connection: Connection, waits_for: Visibility, ids: Collection[str]) -> set[str]:
@@ -83,13 +83,12 @@ def _templates(shape: Shape) -> Prepared:
         .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
     )
     searches = searches_for(shape.anybody, open_tasks, status="open")
-    pages = [search.query.limit(_MOST).subquery() for search in searches]
+    pages = [search.query.limit(MOST).subquery() for search in searches]
     return Prepared(union(*(select(page.c.template) for page in pages)))
 
 
-_MOST: BindParameter[int] = bindparam("most", type_=Integer())
 _ANSWERS = Prepared(
     select(func.count().label("waiting")).select_from(
-        select(col(ApprovalRequest.id)).where(waits_for_answer(bindparam("requester"))).limit(_MOST).subquery()
+        select(col(ApprovalRequest.id)).where(waits_for_answer(bindparam("requester"))).limit(MOST).subquery()
     )
 )

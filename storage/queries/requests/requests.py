@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, get_args
@@ -269,10 +269,14 @@ def page(
 def _found(
     connection: Connection, order: SortOrder, searches: Sequence[Search], *, cursor: str | None, limit: int
 ) -> _Places:
+    return _places(order, map(connection.execute, order.pages(searches, cursor=cursor, limit=limit)), limit)
+
+
+def _places(order: SortOrder, pages: Iterable[Iterable[Any]], limit: int) -> _Places:
     """Return the ids of a page and one more row at least, in their order, with the place of each."""
     places: _Places = {}  # what two searches find is there once
-    for query in order.pages(searches, cursor=cursor, limit=limit):
-        for row in connection.execute(query):
+    for page in pages:
+        for row in page:
             places[row.id] = order.place(row.sorted_by, row.id)
         if len(places) > limit:
             break
@@ -339,9 +343,8 @@ def task_page(
         given = {"sla_state": sla_state, "template": template}
         fields = {name: value for name, value in given.items() if value is not None}
         asked = Waiting(waits_for=waits_for, status=status, claimed=claimed, fields=fields)
-        found = waiting_pages.rows_of(connection, asked, order, cursor=cursor, limit=limit)
-        places = {row.id: order.place(row.sorted_by, row.id) for row in found}
-        return _task_page(connection, places, limit)
+        read = waiting_pages.pages_of(connection, asked, order, cursor=cursor, limit=limit)
+        return _task_page(connection, _places(order, read, limit), limit)
     rules: list[ColumnElement[bool]] = [*due.holds(col(ApprovalTask.due_at))]
     few = rare = False
     if title is not None:

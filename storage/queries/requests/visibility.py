@@ -160,17 +160,18 @@ def _seen_by(connection: Connection, visibility: Visibility, *, most: int) -> li
     return sorted(found)
 
 
-_MOST: BindParameter[int] = bindparam("most", type_=Integer())
+MOST: BindParameter[int] = bindparam("most", type_=Integer())
+"""How many rows a prepared query returns at most."""
 _WAYS = (
-    Prepared(select(col(Participant.request_id)).where(col(Participant.person) == _text("person")).limit(_MOST)),
-    Prepared(select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == _text("person")).limit(_MOST)),
+    Prepared(select(col(Participant.request_id)).where(col(Participant.person) == _text("person")).limit(MOST)),
+    Prepared(select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == _text("person")).limit(MOST)),
     Prepared(
         lambda dialect: (
-            select(col(ApprovalRequest.id)).where(among(dialect, col(ApprovalRequest.owner), "owners")).limit(_MOST)
+            select(col(ApprovalRequest.id)).where(among(dialect, col(ApprovalRequest.owner), "owners")).limit(MOST)
         )
     ),
 )
-_THEIR_TASKS = select(col(ApprovalTask.request_id)).distinct().limit(_MOST)
+_THEIR_TASKS = select(col(ApprovalTask.request_id)).distinct().limit(MOST)
 _IN_QUEUES = Prepared(lambda dialect: _THEIR_TASKS.where(among(dialect, col(ApprovalTask.queue), "queues")))
 _OF_ABSENT = Prepared(
     lambda dialect: _THEIR_TASKS.where(

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import BindParameter, Connection, Integer, Row, String, bindparam, select
+from sqlalchemy import Connection, String, bindparam, select
 from sqlmodel import col
 
 from storage.prepared import Prepared
 from storage.queries.ordering import Begin, SortOrder, order_of_tasks
-from storage.queries.requests.visibility import Shape, Visibility, searches_for, values_of
+from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _SHAPES: Final = 2_000
 _FIELDS: Final = {"sla_state": col(ApprovalTask.sla_state), "template": col(ApprovalRequest.template)}
-_MOST: BindParameter[int] = bindparam("most", type_=Integer())
 
 
 class _Asked(NamedTuple):
@@ -37,20 +36,16 @@ class Waiting(NamedTuple):
     fields: Mapping[str, str]
 
 
-def rows_of(
+def pages_of(
     connection: Connection, asked: Waiting, order: SortOrder, *, cursor: str | None, limit: int
-) -> list[Row[Any]]:
-    """Return the id and `sorted_by` of a page and one more row at least; a row that waits in two ways comes twice."""
+) -> Iterator[list[Any]]:
+    """Read what `SortOrder.pages` generates queries for, one after the other: rows with an id and `sorted_by`."""
     begin, value, last = order.begin(cursor)
     shape = Shape.of(asked.waits_for)
     key = _Asked(shape, asked.status, asked.claimed, frozenset(asked.fields), order.name, begin)
     values: dict[str, Any] = {"value": value, "last": last, "most": limit, **asked.fields, **values_of(asked.waits_for)}
-    rows: list[Any] = []
     for query in _prepared(key):
-        rows += query.rows(connection, **values)
-        if len({row.id for row in rows}) > limit:
-            break
-    return rows
+        yield query.rows(connection, **values)
 
 
 @lru_cache(_SHAPES)
@@ -62,4 +57,4 @@ def _prepared(asked: _Asked) -> tuple[Prepared, ...]:
         tasks = tasks.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
     searches = searches_for(asked.shape.anybody, tasks, status=asked.status, claimed=asked.claimed)
     value, last = bindparam("value", type_=order.key.type), bindparam("last", type_=String())
-    return tuple(Prepared(query) for query in order.queries(searches, asked.begin, value, last, _MOST))
+    return tuple(Prepared(query) for query in order.queries(searches, asked.begin, value, last, MOST))
