@@ -122,24 +122,13 @@ async def test_an_interruption_that_a_finalizer_swallows_is_repeated(monkeypatch
 
 
 async def test_what_other_threads_of_the_process_compute_is_not_counted() -> None:
-    ended = threading.Event()
-
     def busy() -> None:
-        while not ended.is_set():
+        while time.thread_time() < 0.5:
             sum(range(1000))
 
-    def waits() -> None:
-        until = time.process_time() + 0.5
-        while time.process_time() < until:
-            time.sleep(0.02)
-
-    others = threading.Thread(target=busy)
-    others.start()
-    try:
-        assert await _thread(ActivationExecutor(deadlock=0.2), _live(), waits) == threading.get_ident()
-    finally:
-        ended.set()
-        others.join()
+    other = threading.Thread(target=busy)
+    other.start()
+    assert await _thread(ActivationExecutor(deadlock=0.2), _live(), other.join) == threading.get_ident()
 
 
 async def test_one_that_is_kept_from_a_processor_is_given_more_time() -> None:
