@@ -12,7 +12,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -86,7 +86,7 @@ class Postgres:
     host: str
     port: int
     user: str
-    password: str
+    password: str = field(repr=False)
     name: str
     tls: bool = False
 

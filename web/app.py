@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from api import app as api
 from api.context import ApiContext
+from api.http.security_headers import HeadersMiddleware
 from service.administration.health import Health
 from web import problems
 from web.routes import (
@@ -45,7 +46,7 @@ from web.routes.insight import breaches, event_logs, slas
 from web.routes.operations import acts, home, people, person_edit, retention, tokens, webhook_changes, webhooks
 from web.routes.operations import bulk as bulk_requests
 from web.routes.simulations import events, orders, results
-from web.security import HeadersMiddleware
+from web.security import HEADERS
 from web.signing import passkeys, sign
 from web.templating import STATIC
 
@@ -110,7 +111,7 @@ def pages(context: ApiContext) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, title="Placet", redirect_slashes=True)
     set_context(app, context)
     problems.install(app)
-    app.add_middleware(cast(Any, HeadersMiddleware))
+    app.add_middleware(cast(Any, HeadersMiddleware), headers=HEADERS)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", _Lasting(directory=STATIC), name="static")

@@ -13,7 +13,6 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.context import ApiContext
 from api.http.authentication import CSRF_HEADER, SAFE_METHODS, require_csrf_token, require_own_page, session_of
@@ -24,7 +23,9 @@ from web.access import LOGGED_IN, PUBLIC, rule_of
 
 CSRF_FIELD = "csrf_token"
 HEADERS: Final = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Content-Security-Policy": (
+        "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    ),
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
@@ -35,7 +36,6 @@ HEADERS: Final = {
 FILES_AT_ONCE: Final = 4
 """How many files of the largest size a form may carry that takes several; smaller ones may be more."""
 _MOST_FIELDS = 1000
-_HTTPS_ONLY = "max-age=31536000"
 
 
 class PageRoute(APIRoute):
@@ -100,32 +100,6 @@ def _require_access(session: Session | None, rule: frozenset[str], *, changes: b
     session.principal.need(rule)
     if changes:
         session.principal.need_to_change()
-
-
-class HeadersMiddleware:
-    """Send the headers of pages with every answer; what is not a static file is kept by nobody."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the call on."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                there = {name.lower() for name, _ in message["headers"]}
-                more = dict(HEADERS)
-                if not scope["path"].startswith("/static/"):
-                    more["Cache-Control"] = "no-store"
-                if scope["scheme"] == "https":
-                    more["Strict-Transport-Security"] = _HTTPS_ONLY
-                message["headers"] = [
-                    *message["headers"],
-                    *((k.lower().encode(), v.encode()) for k, v in more.items() if k.lower().encode() not in there),
-                ]
-            await send(message)
-
-        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
 def local_path(given: str | None) -> str:

@@ -17,6 +17,7 @@ from temporalio.envconfig import ClientConfigProfile, ClientConfigTLS, DataSourc
 from temporalio.runtime import Runtime
 from temporalio.service import TLSConfig
 
+from activities.secret_files import secret_of
 from placet.errors import InputInvalid, Unavailable
 from worker.converter import converter_with
 from worker.key_ring import VARIABLE, KeyRing
@@ -142,6 +143,7 @@ _TLS = {
     *_ALIASES.values(),
     *(name.replace("_PATH", "_DATA") for name in _ALIASES.values()),
 }
+_API_KEY = "TEMPORAL_API_KEY"
 _NOT_VERIFIED = "it would have the connection accept any server; name the authority in TEMPORAL_TLS_CA instead"
 
 
@@ -155,6 +157,9 @@ def _given(environ: Mapping[str, str]) -> dict[str, str]:
             near = get_close_matches(name, _TLS, n=1)
             meant = f"did you mean {near[0]}?" if near else "see docs/operations.md for those that are."
             raise InputInvalid(f"{name} is not a variable that is known; {meant}")
+    if key := secret_of(given, _API_KEY):
+        given[_API_KEY] = key
+    given.pop(f"{_API_KEY}_FILE", None)
     for old, new in _ALIASES.items():
         for other in (new, new.replace("_PATH", "_DATA")):
             if old in given and other in given:

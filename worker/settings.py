@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
+from activities.secret_files import SECRET, LongSecret, Secret, SettingsOfFiles
 from placet.errors import InputInvalid, Problem
 from service.authzen.settings import AuthzenSettings
 from service.drafting.settings import DraftingSettings
@@ -32,19 +33,21 @@ def default_home() -> Path:
     return (Path(base) if base else Path.home() / ".local" / "share") / "placet"
 
 
-class Settings(BaseSettings):
+class Settings(SettingsOfFiles):
     """The settings of one installation; API and worker read the same ones."""
 
     model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True)
 
     home: Path = Field(default_factory=default_home)
-    database_url: str | None = None  # default: SQLite under `home`
-    secret_key: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)
+    database_url: Secret = None  # with its password; default: SQLite under `home`
+    secret_key: LongSecret = None
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8420
     task_queue: str = "placet"
-    engine_database: str = "file"  # the data of an embedded engine: file, memory, postgresql://…
-    metrics_token: Annotated[str, Field(min_length=16)] | None = Field(default=None, repr=False)  # of scrapers
+    engine_database: Annotated[str, Field(repr=False), SECRET] = (
+        "file"  # the data of an embedded engine: file, memory, postgresql://…
+    )
+    metrics_token: LongSecret = None  # of scrapers
     # host:port of the SDK's metrics; default: 127.0.0.1 with port 9464, 9465 and 9466, or a free port
     worker_metrics: str | None = None
     notification_metrics: str | None = None
@@ -92,7 +95,7 @@ class Settings(BaseSettings):
     passkey_origin: str | None = None  # https://… where browsers reach Placet; default: PLACET_PUBLIC_URL
     oidc_issuer: str | None = None  # the identity provider at which people log in
     oidc_client_id: str | None = None
-    oidc_client_secret: str | None = Field(default=None, repr=False)
+    oidc_client_secret: Secret = None
     oidc_scopes: str = "openid profile email"
     oidc_person_claim: str = "sub"  # holds a person's id, or is `email`
     oidc_access_claim: str | None = None  # grants access; without it, the directory does
@@ -103,8 +106,7 @@ class Settings(BaseSettings):
         None  # provider:name of the language model that writes drafts; without, nothing is ever sent
     )
     drafting_url: Annotated[str, Field(pattern=r"^https?://\S{1,500}$")] | None = None  # default: the provider's own
-    drafting_key: str | None = Field(default=None, repr=False)
-    drafting_key_file: Path | None = None  # that holds the key
+    drafting_key: Secret = None
     drafting_seconds: Annotated[float, Field(gt=0, le=600)] = 120  # for one draft, with all repairs
     # The process that people are asked by, for RESOURCE_TYPE:ACTION of AuthZEN, either of which may be *; as JSON.
     authzen_templates: dict[str, str] = Field(default_factory=dict)
@@ -166,17 +168,14 @@ class Settings(BaseSettings):
 
     @property
     def drafting(self) -> DraftingSettings | None:
-        """The language model that writes drafts, or None where none is set; raises InputInvalid for an unread key."""
+        """The language model that writes drafts, or None where none is set."""
         if self.drafting_model is None:
             return None
-        key = self.drafting_key
-        if self.drafting_key_file is not None:
-            try:
-                key = self.drafting_key_file.read_text().strip()
-            except (OSError, UnicodeDecodeError) as error:
-                raise InputInvalid(f"PLACET_DRAFTING_KEY_FILE cannot be read: {error}") from None
         return DraftingSettings(
-            model=self.drafting_model, url=self.drafting_url, key=key or None, seconds=self.drafting_seconds
+            model=self.drafting_model,
+            url=self.drafting_url,
+            key=self.drafting_key or None,
+            seconds=self.drafting_seconds,
         )
 
     @property
@@ -239,8 +238,6 @@ class Settings(BaseSettings):
             raise ValueError(
                 "PLACET_LOG_TIMESTAMP_URL and PLACET_LOG_TIMESTAMP_CERTIFICATES belong together: set both or none"
             )
-        if self.drafting_key is not None and self.drafting_key_file is not None:
-            raise ValueError("set PLACET_DRAFTING_KEY or PLACET_DRAFTING_KEY_FILE, not both")
         if "openid" not in self.oidc_scopes.split():
             raise ValueError("PLACET_OIDC_SCOPES has to contain openid")
         return self

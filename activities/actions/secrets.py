@@ -1,5 +1,7 @@
 """Secrets by reference: `{"secret": "NAME"}` in an action's config stands for PLACET_SECRET_NAME, in the activity only.
 
+PLACET_SECRET_NAME_FILE may name a file that holds it.
+
 References in an action's input stay as they are: the author of a request must not choose which secret is sent where.
 """
 
@@ -11,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from activities.actions.executor import ActionFailed
+from activities.secret_files import secret_of
+from placet.errors import InputInvalid
 
 SECRET_REFERENCE: dict[str, Any] = {
     "type": "object",
@@ -22,6 +26,7 @@ SECRET_REFERENCE: dict[str, Any] = {
 
 _PREFIX = "PLACET_SECRET_"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]{0,80}")
+_NOT_FOR_ACTIONS = frozenset({"KEY", "KEY_FILE"})  # PLACET_SECRET_KEY signs tokens, links and receipts
 _HIDDEN = "(secret)"
 _SHORTEST = 4  # characters; hiding anything shorter would garble most texts
 
@@ -81,7 +86,12 @@ class SecretResolver:
             raise ActionFailed(
                 f"{name[:80]!r} is not the name of a secret; use capital letters, digits and _", permanent=True
             )
-        found = self._environ.get(_PREFIX + name)
+        if name in _NOT_FOR_ACTIONS:
+            raise ActionFailed(f"{_PREFIX}{name} is the installation's own secret; give another name", permanent=True)
+        try:
+            found = secret_of(self._environ, _PREFIX + name)
+        except InputInvalid as error:
+            raise ActionFailed(f"the secret {name} cannot be read: {error.message}") from None
         if not found:
             raise ActionFailed(f"the secret {name} is not set; set {_PREFIX}{name} for the worker")
         # A credential often follows a word such as Bearer, and a server may repeat it without that word.

@@ -6,26 +6,24 @@ import json
 import re
 from base64 import b64decode
 from datetime import timedelta
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from activities.http_client.client import CallPolicy
+from activities.secret_files import HiddenSecret, HiddenSecrets, SettingsOfFiles
 from languages.catalogues import SOURCE, Language
 from placet.definition.steps import DecisionLinks
 from placet.errors import InputInvalid, Problem
 
-Urls = Annotated[tuple[SecretStr, ...], NoDecode]
-_IN_FILES = ("slack_bot_token", "slack_signing_secret", "teams_url", "teams_secrets")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SHORTEST_KEY = 16  # bytes
 _LONGEST_ANSWER = 1_000_000  # bytes of an answer of Slack
 
 
-class NotifySettings(BaseSettings):
+class NotifySettings(SettingsOfFiles):
     """How notifications are sent. Durations are in seconds. URLs of services hold credentials and are never shown."""
 
     model_config = SettingsConfigDict(env_prefix="PLACET_", frozen=True, extra="ignore")
@@ -42,38 +40,30 @@ class NotifySettings(BaseSettings):
     smtp_host: str | None = None
     smtp_port: int = Field(default=25, ge=1, le=65535)
     smtp_username: str | None = None
-    smtp_password: SecretStr | None = None
+    smtp_password: HiddenSecret = None
     smtp_tls: Literal["none", "starttls", "tls", "auto"] = "auto"
     """`tls` from the first byte (port 465), `starttls` required, `auto` where the server offers it."""
     smtp_connections: int = Field(default=4, ge=1, le=64)
     smtp_timeout: float = Field(default=30, gt=0)
 
-    chat_urls: Urls = ()
+    chat_urls: HiddenSecrets = ()
     """Apprise URLs of the organisation's chat, separated by spaces; `{address}` is replaced by the person's address."""
-    sms_urls: Urls = ()
+    sms_urls: HiddenSecrets = ()
     """Apprise URLs of the SMS service; `{address}` is replaced by the person's number."""
     chat_timeout: float = Field(default=30, gt=0)
 
-    slack_bot_token: SecretStr | None = None
+    slack_bot_token: HiddenSecret = None
     """The token of the organisation's Slack app, with which messages are sent (`xoxb-…`)."""
-    slack_bot_token_file: Path | None = None
-    """The file that holds it instead."""
-    slack_signing_secret: SecretStr | None = None
+    slack_signing_secret: HiddenSecret = None
     """The secret that Slack signs its calls with. Without it, messages have no buttons that decide."""
-    slack_signing_secret_file: Path | None = None
-    """The file that holds it instead."""
     slack_url: str = "https://slack.com/api"
     """Where Slack's API is."""
     slack_match_mail: bool = True
     """Whether a member of the workspace is known by the mail address that Slack has verified, without a link."""
-    teams_url: SecretStr | None = None
+    teams_url: HiddenSecret = None
     """The address of a Teams workflow that posts cards into a channel."""
-    teams_url_file: Path | None = None
-    """The file that holds it instead."""
-    teams_secrets: Urls = ()
+    teams_secrets: HiddenSecrets = ()
     """The security tokens of outgoing webhooks of Teams, separated by spaces: one for each team."""
-    teams_secrets_file: Path | None = None
-    """The file that holds them instead."""
 
     webhook_timeout: float = Field(default=15, gt=0)
     webhook_allow_private: bool = False
@@ -105,26 +95,6 @@ class NotifySettings(BaseSettings):
             return value
         text = value.strip()
         return json.loads(text) if text.startswith("[") else text.split()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _read_files(cls, given: Any) -> Any:
-        """Put what files hold in place of the settings that name them."""
-        if not isinstance(given, dict):
-            return given
-        read = dict(given)
-        for name in _IN_FILES:
-            path = read.get(f"{name}_file")
-            if not path:
-                continue
-            variable = f"PLACET_{name.upper()}"
-            if read.get(name):
-                raise ValueError(f"set {variable} or {variable}_FILE, not both")
-            try:
-                read[name] = Path(path).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeError) as error:
-                raise ValueError(f"{variable}_FILE cannot be read: {error}") from None
-        return read
 
     @field_validator("slack_url")
     @classmethod

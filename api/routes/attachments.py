@@ -69,7 +69,6 @@ async def download(
         "Content-Security-Policy": _VIEWER if inline and found.media_type == "application/pdf" else _SANDBOX,
         "X-Content-Type-Options": "nosniff",
         "Cross-Origin-Resource-Policy": "same-origin",
-        "Cache-Control": "private, max-age=31536000, immutable",
         "ETag": f'"{found.sha256}"',
     }
     # A script or a page that was uploaded is text to whoever downloads it.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import obstore
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, from_url
 
+from activities.secret_files import secret_of
 from placet.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
@@ -24,6 +26,10 @@ _RETRIES: RetryConfig = {
     "retry_timeout": timedelta(seconds=5),
     "backoff": {"init_backoff": timedelta(seconds=0.1), "max_backoff": timedelta(seconds=1), "base": 2},
 }
+_CREDENTIALS = {
+    "s3://": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "az://": ("AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_CLIENT_SECRET", "AZURE_STORAGE_SAS_KEY"),
+}
 PART_BYTES = 5 * 1024 * 1024
 """What is in memory of a file that is being stored: one part at a time, the smallest that object stores take."""
 
@@ -34,7 +40,8 @@ class FileStore:
     def __init__(self, place: str) -> None:
         """Name a store: a folder, made if it is missing, or a URL such as `s3://bucket/prefix`; empty for none.
 
-        An object store finds its credentials where its provider's tools do: in the environment.
+        An object store finds its credentials where its provider's tools do, in the environment, or in the files that
+        the same variables name with `_FILE` behind them.
         """
         self._place = place
         self._opened: Any = None
@@ -48,7 +55,9 @@ class FileStore:
             if self._place.startswith(_LOCAL):
                 self._opened = from_url(self._place)
             elif "://" in self._place:
-                self._opened = from_url(self._place, retry_config=_RETRIES)
+                self._opened = from_url(
+                    self._place, config=_credentials(self._place, os.environ), retry_config=_RETRIES
+                )
             else:
                 Path(self._place).mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._opened = LocalStore(self._place)
@@ -100,3 +109,9 @@ async def _pieces(found: Any) -> AsyncIterator[bytes]:
 
 def _path(request_id: str, sha256: str) -> str:
     return f"{request_id}/{sha256}"
+
+
+def _credentials(place: str, environ: Mapping[str, str]) -> Any:
+    """Return what files hold of an object store's credentials; raises InputInvalid for one that cannot be read."""
+    variables = next((names for scheme, names in _CREDENTIALS.items() if place.startswith(scheme)), ())
+    return {name: secret_of(environ, name) or "" for name in variables if environ.get(f"{name}_FILE")}

@@ -24,7 +24,7 @@ from tests.stored import reading, writing
 from worker.settings import Settings
 
 LOCAL = "http://127.0.0.1:8420"
-CSP = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+CSP = "default-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
 
 @dataclass
