@@ -7,7 +7,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint typescript pictures bench faults clean
+.PHONY: install demo test lint typescript pictures bench faults fuzz sbom clean
 
 install: $(STAMP)
 
@@ -54,6 +54,10 @@ bench: install
 # SECONDS is how long; FIRST the first seed, so that another run plays other schedules.
 faults: install
 	$(PY) -m tests.faults --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
+
+# What Placet runs with, and its licences: build/sbom.cdx.json (CycloneDX) and build/licences.txt.
+sbom: install
+	$(PY) -m tests.sbom build/sbom.cdx.json
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis clients/typescript/node_modules clients/typescript/dist
