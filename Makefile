@@ -55,6 +55,10 @@ bench: install
 faults: install
 	$(PY) -m tests.faults --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
 
+# Calls that nobody would write, as every role, for SECONDS; SEED is the first seed.
+fuzz: install
+	$(PY) -m tests.fuzz --seconds $(or $(SECONDS),600) --seed $(or $(SEED),0)
+
 # What Placet runs with, and its licences: build/sbom.cdx.json (CycloneDX) and build/licences.txt.
 sbom: install
 	$(PY) -m tests.sbom build/sbom.cdx.json

@@ -36,6 +36,7 @@ LONGEST: tuple[str, ...] = (
     "tests/acceptance/test_crash_new_request.py",
     "tests/acceptance/test_crash_actions.py",
     "tests/acceptance/test_bombs.py",
+    "tests/acceptance/test_fuzz.py",
     "tests/acceptance/test_untrusted.py",
     "tests/acceptance/test_many_at_once.py",
     "tests/acceptance/test_shadow.py",

@@ -1,0 +1,98 @@
+"""The pages about security name tests and files that there are, and what they say of random values is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = (
+    "placet", "workflows", "activities", "worker", "engine_host", "storage", "simulation", "insight", "languages",
+    "service", "api", "web", "cli",
+)  # fmt: skip
+THREATS = (ROOT / "docs" / "threat-model.md").read_text()
+REFERENCE = re.compile(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`")
+
+
+@cache
+def defined(path: str) -> frozenset[str]:
+    """Return the tests of a file; none where there is no such file."""
+    file = ROOT / path
+    return frozenset(re.findall(r"^(?:async )?def (test_\w+)", file.read_text(), re.MULTILINE) if file.exists() else ())
+
+
+def missing(text: str) -> list[str]:
+    """Return what a text names of tests that is not there."""
+    return [
+        f"{path}::{test}" if test else path
+        for path, test in REFERENCE.findall(text)
+        if not (test in defined(path) if test else (ROOT / path).exists())
+    ]
+
+
+def threats() -> list[tuple[str, str, str]]:
+    """Return kind, threat and what holds its mitigation, for each threat that is not open."""
+    rows = re.findall(
+        r"^\| ([STRIDE]) \| ([^|]+) \| [^|]+ \| ([^|]+) \|$", THREATS.split("\n## Open\n")[0], re.MULTILINE
+    )
+    return [(kind, threat.strip(), held) for kind, threat, held in rows]
+
+
+def test_every_threat_names_a_test_that_there_is() -> None:
+    assert [threat for _, threat, held in threats() if not REFERENCE.search(held)] == []
+    assert missing(THREATS) == []
+
+
+def test_the_threats_are_of_every_kind() -> None:
+    assert {kind for kind, _, _ in threats()} == set("STRIDE")
+    rows = re.findall(r"^\| [STRIDE] \|", THREATS.split("\n## Open\n")[0], re.MULTILINE)
+    assert len(rows) == len(threats()), "a row has another shape than kind, threat, mitigation and tests"
+
+
+def test_the_table_of_threats_tells_a_test_that_is_gone() -> None:
+    assert missing("`tests/unit/test_security_docs.py::test_that_is_gone`") != []
+    assert missing("`tests/unit/test_gone.py`") != []
+
+
+def random_values() -> list[tuple[str, int]]:
+    """Return where the code draws secret random values, and of how many bytes; 0 where none is written there."""
+    found = []
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text())
+            constants = {
+                target.id: node.value.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
+                for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+                if isinstance(target, ast.Name)
+            }
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Call) and re.fullmatch(
+                    r"(?:secrets\.)?token_(?:bytes|hex|urlsafe)", ast.unparse(node.func)
+                ):
+                    (given,) = node.args or [ast.Constant(0)]
+                    size = given.value if isinstance(given, ast.Constant) else constants.get(ast.unparse(given), 0)
+                    found.append((f"{path.relative_to(ROOT)}:{node.lineno}", int(size)))
+    return found
+
+
+def test_what_nobody_may_guess_has_at_least_128_random_bits() -> None:
+    values = random_values()
+    assert len(values) > 10
+    assert [where for where, size in values if size and size < 16] == []
+
+
+@pytest.mark.parametrize("package", ["api", "web", "service", "storage", "worker", "cli"])
+def test_nothing_that_nobody_may_guess_is_drawn_from_numbers_that_can_be_foretold(package: str) -> None:
+    allowed = {"service/forecasts"}  # samples, of a seed that is told
+    drawn = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / package).rglob("*.py")
+        if re.search(r"^\s*(?:import random|from random import)", path.read_text(), re.MULTILINE)
+    ]
+    assert [path for path in drawn if not any(path.startswith(room) for room in allowed)] == []
