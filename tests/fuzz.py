@@ -7,6 +7,7 @@ what later calls are about. `python -m tests.fuzz --seconds N` (or `make fuzz`) 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -210,11 +211,9 @@ def main() -> None:
         try:
             run.run()
         finally:
-            for (role, status), count in sorted(run.answers.items()):
-                print(f"{role:>10} {status} {count:>6}")
-            print(
-                f"{sum(run.answers.values())} calls of {len(run.reached)} routes, {len(run.succeeded)} of which did it"
-            )
+            told = [f"{role:>10} {status} {count:>6}" for (role, status), count in sorted(run.answers.items())]
+            routes = f"of {len(run.reached)} routes, {len(run.succeeded)} of which did it"
+            sys.stdout.write("\n".join([*told, f"{sum(run.answers.values())} calls {routes}\n"]))
 
 
 if __name__ == "__main__":
