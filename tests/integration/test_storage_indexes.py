@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from storage.database import Database
 from storage.queries import cursor, suggestions
 from storage.queries.evidence.population import entries_of_kinds
 from storage.queries.notifications import delivery_queue
-from storage.queries.requests import escalations, requests, visibility
+from storage.queries.requests import escalations, processes, requests, visibility
 from storage.queries.requests.visibility import Visibility
 from storage.queries.slas import breaches, definitions, executions
 from storage.queries.slas.breaches import Chosen
@@ -258,7 +259,10 @@ def _fill_inboxes(connection: Connection) -> None:
     # Half of them have no amount, and half of the tasks no deadline.
     amounts = [None if n % 2 else float(n) for n, _ in enumerate(whose)]
     requests_of = [
-        base | {"id": f"r{n}", "head": "h", "started_at": at, "amount": amounts[n]} for n, at in enumerate(began)
+        base
+        | {"id": f"r{n}", "head": "h", "started_at": at, "amount": amounts[n]}
+        | ({} if n % 500 else {"template": "Rare"})
+        for n, at in enumerate(began)
     ]
     connection.execute(insert(ApprovalRequest), requests_of)
     task: dict[str, Any] = {"position": 1, "stage": "Manager", "round": 1, "candidates": [], "delegates": []}
@@ -360,6 +364,25 @@ async def test_a_page_of_very_many_is_read_in_its_order_by_as_many_statements_as
     # Ids with a deadline, those without, the rows, and two facts of a blueprint, which is not stored here.
     assert many[2] <= many[1] <= 5, asked
     event.remove(inboxes._reader, "before_cursor_execute", keep)
+
+
+@pytest.mark.parametrize(
+    "whose", [{"waits_for": BOSS}, {"waits_for": BOSS, "sla_state": "ok"}, {"assignee": "boss"}, {"viewer": BOSS}]
+)
+@pytest.mark.parametrize("sort", [None, "due"])
+async def test_tasks_of_a_process_are_found_by_it_where_it_has_few(
+    inboxes: Database, monkeypatch: pytest.MonkeyPatch, whose: dict[str, Any], sort: str | None
+) -> None:
+    ask = lambda s, of: requests.task_page(s, limit=20, status="open", template=of, sort=sort, **whose)  # noqa: E731
+    lines = {of: await plans(inboxes, partial(ask, of=of)) for of in ("Rare", "Expense")}
+    if inboxes.dialect == "sqlite":  # PostgreSQL knows by its statistics
+        pages = {of: [line for line in its if "ix_approval_request_process" in line] for of, its in lines.items()}
+        assert len(pages["Rare"]) > len(pages["Expense"]) == 1, "all ask how many there are"
+    theirs = await inboxes.read(ask, of="Rare")
+    assert len(theirs.items) == 20
+    assert all(int(row.id[1:-2]) % 500 == 0 for row in theirs.items)
+    monkeypatch.setattr(processes, "_FEW", -1)
+    assert await inboxes.read(ask, of="Rare") == theirs
 
 
 @pytest.mark.parametrize("sort", ["due", "amount"])

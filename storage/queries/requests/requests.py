@@ -12,6 +12,7 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Connection,
+    Select,
     SQLColumnExpression,
     String,
     and_,
@@ -30,7 +31,7 @@ from storage.database import of_rows
 from storage.prepared import Prepared, among
 from storage.queries import cursor as cursors
 from storage.queries.ordering import Search, SortOrder, hidden, order_of_requests, order_of_tasks
-from storage.queries.requests import waiting_pages
+from storage.queries.requests import processes, waiting_pages
 from storage.queries.requests.list_fields import ListValues, list_values
 from storage.queries.requests.titles import with_part
 from storage.queries.requests.visibility import (
@@ -225,8 +226,7 @@ def page(
 ) -> cursors.Page[RequestWithTasks]:
     """List requests with their tasks, `limit` at a time, newest first or as `sort` says; `viewer` None sees all.
 
-    `title` is a part of it, in any case. `sort` is one of storage.queries.ordering. `waits_for_answer_of` is the
-    requester of those that wait for an answer of theirs, `watched_by` who watches them.
+    `title` is a part of it, in any case. `waits_for_answer_of` is the requester of those that wait for an answer.
     """
     query, order, few = select(col(ApprovalRequest.id)), order_of_requests(sort), False
     if viewer is not None and requester != viewer.person:
@@ -355,12 +355,14 @@ def task_page(
     elif viewer is not None:
         rule, few = seen_in_lists(connection, viewer, col(ApprovalTask.request_id))
         rules.append(rule)
+    if template is not None:
+        rule, rare = processes.in_process(connection, template, pending=status == "open", rare=rare)
+        rules.append(rule)
     for column, value in (
         (ApprovalTask.assignee, assignee),
         (ApprovalTask.sla_state, sla_state),
         (ApprovalTask.request_id, request_id),
         (ApprovalTask.decided_by, decided_by),
-        (ApprovalRequest.template, template),
     ):
         if value is not None:
             rules.append((hidden(col(column)) if rare else col(column)) == value)
@@ -370,16 +372,20 @@ def task_page(
     if waits_for is not None:
         searches = searches_for(waits_for, tasks, status=status, claimed=claimed, rare=rare)
     else:
-        few = few or rare
-        tasks = tasks.where(*claimed_rules(claimed, few=rare))
-        if status is not None:
-            rule = hidden(col(ApprovalTask.status)) == status if few else in_status(status)
-            searches = [Search(query=tasks.where(rule), few=few)]
-        elif few or request_id is not None or decided_by is not None:
-            searches = [Search(query=tasks, few=few)]
-        else:  # the indexes of these orders begin with the status
-            searches = [Search(query=tasks.where(in_status(one))) for one in get_args(TaskStatus)]
+        tasks, apart = tasks.where(*claimed_rules(claimed, few=rare)), request_id is None and decided_by is None
+        searches = _in_status(tasks, status, few=few or rare, apart=apart)
     return _task_page(connection, _found(connection, order, searches, cursor=cursor, limit=limit), limit)
+
+
+def _in_status(tasks: Select[Any], status: str | None, *, few: bool, apart: bool) -> list[Search]:
+    """Return the searches for tasks of a status, or of any; `apart` looks for each by itself where they are many."""
+    if status is not None:
+        rule = hidden(col(ApprovalTask.status)) == status if few else in_status(status)
+        return [Search(query=tasks.where(rule), few=few)]
+    if few or not apart:
+        return [Search(query=tasks, few=few)]
+    # The indexes of these orders begin with the status.
+    return [Search(query=tasks.where(in_status(one))) for one in get_args(TaskStatus)]
 
 
 def _task_page(connection: Connection, places: _Places, limit: int) -> cursors.Page[ListedTask]:

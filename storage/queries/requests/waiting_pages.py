@@ -10,12 +10,14 @@ from sqlalchemy import Connection, String, bindparam, select
 from sqlmodel import col
 
 from storage.prepared import Prepared
-from storage.queries.ordering import Begin, SortOrder, order_of_tasks
+from storage.queries.ordering import Begin, SortOrder, hidden, order_of_tasks
+from storage.queries.requests import processes
 from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _SHAPES: Final = 2_000
-_FIELDS: Final = {"sla_state": col(ApprovalTask.sla_state), "template": col(ApprovalRequest.template)}
+# Where these do not find few rows, the tasks of a person or a queue do, in the order of the list.
+_FIELDS: Final = {"sla_state": hidden(col(ApprovalTask.sla_state)), "template": hidden(col(ApprovalRequest.template))}
 
 
 class _Asked(NamedTuple):
@@ -23,6 +25,7 @@ class _Asked(NamedTuple):
     status: str | None
     claimed: bool | None
     fields: frozenset[str]  # of _FIELDS, that have a value
+    rare: bool  # of a process that has few of them
     sort: str | None
     begin: Begin
 
@@ -42,7 +45,9 @@ def pages_of(
     """Read what `SortOrder.pages` generates queries for, one after the other: rows with an id and `sorted_by`."""
     begin, value, last = order.begin(cursor)
     shape = Shape.of(asked.waits_for)
-    key = _Asked(shape, asked.status, asked.claimed, frozenset(asked.fields), order.name, begin)
+    template = asked.fields.get("template")
+    rare = template is not None and processes.are_few(connection, template, pending=asked.status == "open")
+    key = _Asked(shape, asked.status, asked.claimed, frozenset(asked.fields), rare, order.name, begin)
     values: dict[str, Any] = {"value": value, "last": last, "most": limit, **asked.fields, **values_of(asked.waits_for)}
     for query in _prepared(key):
         yield query.rows(connection, **values)
@@ -51,10 +56,13 @@ def pages_of(
 @lru_cache(_SHAPES)
 def _prepared(asked: _Asked) -> tuple[Prepared, ...]:
     order = order_of_tasks(asked.sort)
-    rules = [_FIELDS[name] == bindparam(name, type_=String()) for name in sorted(asked.fields)]
-    tasks = select(col(ApprovalTask.id)).where(*rules)
-    if "template" in asked.fields:
+    given = {name: bindparam(name, type_=String()) for name in sorted(asked.fields)}
+    tasks = select(col(ApprovalTask.id))
+    if "template" in given:
         tasks = tasks.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
-    searches = searches_for(asked.shape.anybody, tasks, status=asked.status, claimed=asked.claimed)
+    if asked.rare:
+        tasks = tasks.where(processes.of_process(given.pop("template"), pending=asked.status == "open"))
+    tasks = tasks.where(*(_FIELDS[name] == value for name, value in given.items()))
+    searches = searches_for(asked.shape.anybody, tasks, status=asked.status, claimed=asked.claimed, rare=asked.rare)
     value, last = bindparam("value", type_=order.key.type), bindparam("last", type_=String())
     return tuple(Prepared(query) for query in order.queries(searches, asked.begin, value, last, MOST))
