@@ -102,6 +102,11 @@ COMMANDS = (
         "Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors.",
     ),
     LazyCommand(
+        "test",
+        "cli.commands.test:scenarios_command",
+        "Run scenarios of blueprints. The exit code is 1 if one of them fails.",
+    ),
+    LazyCommand(
         "suggest",
         "cli.commands.suggest:suggest_command",
         "Mine the past of processes, and store what it suggests to change in them.",

@@ -99,6 +99,18 @@ class PlacetError(Exception):
         return placed(problems[0])
 
 
+def code_of(kind: type[PlacetError]) -> str:
+    """Return the code of a class of errors, as problem documents have it: `already-decided`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", kind.__name__).lower()
+
+
+def codes_of(error: PlacetError) -> tuple[str, ...]:
+    """Return the codes of an error: that of its class, and those of what its class is a kind of."""
+    return tuple(
+        code_of(kind) for kind in type(error).__mro__ if issubclass(kind, PlacetError) and kind is not PlacetError
+    )
+
+
 class BlueprintInvalid(PlacetError):
     """The blueprint cannot be used as it is; every finding names its place."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http
 import math
-import re
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -57,6 +56,7 @@ from placet.errors import (
     Unavailable,
     UnknownQuestion,
     UnknownTask,
+    code_of,
 )
 from placet.json_pointer import pointer_of
 from placet.sentences import as_sentence, sentence
@@ -184,7 +184,7 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
     kind = next(kind for kind, _ in _STATUS if isinstance(error, kind))
     more: dict[str, Any] = {}
     if status == 409:
-        more["reason"] = _kebab(kind.__name__).replace("-", "_")
+        more["reason"] = code_of(kind).replace("-", "_")
     if isinstance(error, ClaimRefused):
         more["reason"] = error.failure
     if isinstance(error, CallbackRefused):
@@ -215,7 +215,7 @@ def problem_of(error: PlacetError) -> dict[str, Any]:
         detail = (type(error).__doc__ or "").strip()
     if isinstance(error, AccessRequestRefused):
         more["type"] = f"urn:openid:authzen:access-request:error:{error.code}"
-    return problem(status, detail, title=TITLES[kind], kind=_kebab(kind.__name__), errors=error.problems, **more)
+    return problem(status, detail, title=TITLES[kind], kind=code_of(kind), errors=error.problems, **more)
 
 
 def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> JSONResponse:
@@ -312,7 +312,3 @@ def _allowed(request: Request) -> list[str]:
             if match is Match.FULL:
                 methods.add(method)
     return sorted(methods)
-
-
-def _kebab(name: str) -> str:
-    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

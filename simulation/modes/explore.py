@@ -104,6 +104,17 @@ def path_of_branch(scenario: Scenario, taken: BranchKey) -> tuple[PathStep, ...]
     return found[0] if found else None
 
 
+def traces_of_branches(scenario: Scenario) -> tuple[list[tuple[Branch, Trace]], tuple[str, ...]]:
+    """Explore a process; return its branches with their traces, and warnings about what was left out.
+
+    Raises BlueprintInvalid and InputInvalid.
+    """
+    prepared = PreparedScenario(scenario)
+    found: list[tuple[Branch, Trace]] = []
+    _, search, _, preempted = _branches(prepared, lambda branch, trace: found.append((branch, trace)), [], [])
+    return found, tuple(_cut(search, preempted))
+
+
 def key_of(branch: Mapping[str, Any]) -> BranchKey:
     """Return what tells a branch, as JSON values, from the others of its exploration."""
     results = tuple((one["node"], one["result"]) for one in branch["results"])

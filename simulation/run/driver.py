@@ -7,7 +7,7 @@ about the directory, and carries nothing out. What falls due comes before the ev
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -18,7 +18,7 @@ from placet.engine import machine
 from placet.engine.bound_action import BoundAction
 from placet.engine.events import DirectoryRead, Event, NamesPerson, Opening
 from placet.engine.state import Notification, State, Transition
-from placet.errors import PlacetError
+from placet.errors import PlacetError, codes_of
 from placet.plan.plan import Plan
 
 HORIZON = timedelta(days=366)
@@ -70,14 +70,17 @@ class EventSource(Protocol):
 class AppliedEvent:
     """An event that was applied `after` the start, and why the core refused it, if it did.
 
-    `task_after` is the time since its task was opened; `seq` is the number of entries before it.
+    `codes` are those of the refusal, its own first (placet.errors.codes_of); `task_after` is the time since its task
+    was opened; `seq` is the number of entries before it; `mark` is that of the planned event.
     """
 
     after: timedelta
     event: Event
     refused: str | None = None
+    codes: tuple[str, ...] = ()
     task_after: timedelta | None = None
     seq: int = 0
+    mark: tuple[Any, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,13 +215,16 @@ def resume(
             runner.due()
             continue
         opened, seq = task_opened(runner.state, planned.event), runner.state.seq
+        refusal = runner.apply(planned.event)
         applied_events.append(
             AppliedEvent(
                 after=moment - start,
                 event=planned.event,
-                refused=runner.apply(planned.event),
+                refused=refusal.message if refusal is not None else None,
+                codes=codes_of(refusal) if refusal is not None else (),
                 task_after=moment - opened if opened is not None else None,
                 seq=seq,
+                mark=planned.mark,
             )
         )
         event_source.note_applied(planned)
@@ -250,7 +256,7 @@ class _RequestRunner:
     def due(self) -> None:
         self._take(lambda state: machine.due(self.plan, state, self.now))
 
-    def apply(self, event: Event) -> str | None:
+    def apply(self, event: Event) -> PlacetError | None:
         """Apply an event; returns why the core refused it, or None."""
         try:
             # As on the engine: the new assignee may be a person whom the request has not read yet.
@@ -258,7 +264,7 @@ class _RequestRunner:
                 self._read_directory(person_id(event.to))
             self._take(lambda state: machine.apply(self.plan, state, event, self.now))
         except PlacetError as error:
-            return error.message
+            return error
         return None
 
     def _take(self, visited_tasks: Callable[[State], Transition]) -> None:

@@ -324,7 +324,8 @@ class RehearsalRunner:
                 raise
             request.closed = True
             return
-        request.applied_events.append(replace(applied, refused=refused))
+        codes = applied.codes if refused is not None else ()
+        request.applied_events.append(replace(applied, refused=refused, codes=codes))
 
     async def _finish(self, request: _RunningRequest, limit: timedelta) -> None:
         """Let the last due timers fire; a request that has ended waits only for actions that still run.

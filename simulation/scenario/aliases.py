@@ -131,10 +131,11 @@ def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Seque
                 name = next((k for k in value if k in written), part)
         place.append(name)
         value = value.get(name) if isinstance(value, dict) else _item(value, part)
-    return Problem(pointer=pointer_of(place), message=_message(fault, fields))
+    return Problem(pointer=pointer_of(place), message=message_of(fault, fields))
 
 
-def _message(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> str:
+def message_of(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> str:
+    """Return what a fault that pydantic found means; `fields` as in `problem_of`."""
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         names = fields.get(str(fault["loc"][0]) if len(fault["loc"]) > 1 else "", fields[""])

@@ -159,9 +159,7 @@ class PreparedScenario:
         )
         lines = tuple(scenario.script) if event_source is None else ()
         if event_source is None:
-            event_source = ScriptedPeople(
-                plan=self.plan, lines=lines, approver_model=approver_model or self.approver_model()
-            )
+            event_source = self.scripted_people(approver_model)
         world = World(
             plan=self.plan,
             people=event_source,
@@ -187,6 +185,16 @@ class PreparedScenario:
         if lines and isinstance(event_source, ScriptedPeople):
             self.warnings += [said for said in event_source.unused_lines() if said not in self.warnings]
         return world.simulated(trace)
+
+    def scripted_people(self, approver_model: ApproverModel | None = None) -> ScriptedPeople:
+        """Return the people who act as the script says, and as the approver model does where it says nothing."""
+        scenario = self.scenario
+        return ScriptedPeople(
+            plan=self.plan,
+            lines=tuple(scenario.script),
+            approver_model=approver_model or self.approver_model(),
+            in_order=scenario.in_order,
+        )
 
     def cost(self, trace: Trace) -> ExecutionCost:
         """Return the cost of a trace: actions at the given price, or else at that of the catalog."""
@@ -249,6 +257,8 @@ class PreparedScenario:
     def approver_model(self) -> ApproverModel:
         """Return the approver model of a single run: sampled, with the given time, or with median past times."""
         scenario = self.scenario
+        if scenario.others == "wait":
+            return ApproverModel(decision=None)
         if scenario.sample is not None:
             return self._sampling_model(scenario.sample)
         if scenario.decide_after is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from placet.definition.action_spec import ActionSpec
 from placet.definition.model import ProcessDefinition, parse_definition
@@ -48,6 +48,8 @@ class Scenario:
     # What a machine asks for, up to some time after the start or up to a moment; None where it is for no action.
     action: AskedAction | BoundAction | None = None
     script: Sequence[ScriptLine] = ()
+    in_order: bool = False  # whether a line of the script waits for those before it
+    others: Literal["approve", "wait"] = "approve"  # what people do about whom the script says nothing
     past: Past = field(default_factory=NoPast)  # from which response times are drawn
     decide_after: timedelta | None = None
     sample: Sample | None = None  # settings of sampled approvers

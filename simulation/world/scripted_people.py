@@ -40,11 +40,15 @@ from simulation.world.signatures import signed
 
 @dataclass(kw_only=True)
 class ScriptedPeople:
-    """An event source: the people of one simulated request. Use a new one for each run."""
+    """An event source: the people of one simulated request. Use a new one for each run.
+
+    With `in_order` a line waits until those before it were used as often as they can be; what systems do has no order.
+    """
 
     plan: Plan
     lines: Sequence[ScriptLine] = ()
     approver_model: ApproverModel = field(default_factory=ApproverModel)
+    in_order: bool = False
     done: dict[tuple[Any, ...], int] = field(default_factory=dict)
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
@@ -79,7 +83,7 @@ class ScriptedPeople:
             return
         returned = [s.returned_at for s in state.stages if s.returned_at is not None]
         open_tasks = [t for t in state.tasks if t.status == "open"] if not returned else []
-        for index, line in enumerate(self.lines):
+        for index, line in self._lines_now():
             if line.do not in OUTSIDE | {"claim_action"} and self.done.get((index,), 0) < line.at_most:
                 yield from self._of_line(state, line, index, open_tasks, min(returned, default=None), now)
         for task in open_tasks:
@@ -94,9 +98,16 @@ class ScriptedPeople:
             if mark not in self.done:
                 yield PlannedEvent(at=max(at, now), event=Resubmit(by=Actor(person=state.requester)), mark=mark)
 
+    def _lines_now(self) -> Iterator[tuple[int, ScriptLine]]:
+        """Yield the lines that can be used now, with their indexes."""
+        for index, line in enumerate(self.lines):
+            yield index, line
+            if self.in_order and line.do not in {"wait", *OUTSIDE} and self.done.get((index,), 0) < line.at_most:
+                return
+
     def _claims(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         """Yield the claims of the request's action, those that count from the approval once there is one."""
-        for index, line in enumerate(self.lines):
+        for index, line in self._lines_now():
             action = state.action
             if line.do != "claim_action" or action is None or self.done.get((index,), 0) >= line.at_most:
                 continue

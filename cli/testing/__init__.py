@@ -1,0 +1,1 @@
+"""`placet test`: read suites of scenarios, and tell what came of them."""
