@@ -102,6 +102,11 @@ COMMANDS = (
         "Simulate a process without asking anybody. The exit code is 1 if the simulation fails or finds errors.",
     ),
     LazyCommand(
+        "init",
+        "cli.commands.init:init_command",
+        "Make a folder for blueprints of your own, with people, tests and a workflow for CI.",
+    ),
+    LazyCommand(
         "test",
         "cli.commands.test:scenarios_command",
         "Run scenarios of blueprints. The exit code is 1 if one of them fails.",

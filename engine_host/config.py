@@ -19,11 +19,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-from engine_host.versions import ROOT
 from placet.errors import EngineMissing, InputInvalid
+from placet.shipped import shipped
 
 HOST = "127.0.0.1"
-SETTINGS = ROOT / "deploy" / "temporal"
+SETTINGS = shipped("deploy/temporal")
 
 # Below the range of outgoing connections, so that a port stays free between two runs, and not above 32767: the server's
 # PostgreSQL schema stores ports of its cluster as smallint, and it does not start with a larger one.

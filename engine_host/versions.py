@@ -12,9 +12,10 @@ from functools import cached_property
 from pathlib import Path
 
 from placet.errors import EngineMissing
+from placet.shipped import shipped
 
 ROOT = Path(__file__).resolve().parents[1]
-"""The repository: `engine/` and `deploy/` are beside the packages, also in an editable install."""
+"""The folder that the packages are in: a checkout, or where they were installed."""
 
 # Per-workflow time skipping, which rehearsals and the tests run on, came with this server.
 OLDEST_SERVER = (1, 32, 0)
@@ -90,7 +91,7 @@ class Pins:
         except OSError as error:
             raise EngineMissing(
                 f"{self.directory / 'go.mod'} cannot be read ({error.strerror}). It pins the Temporal server to build: "
-                "run Placet from a checkout of its repository, or set TEMPORAL_ADDRESS to a running server."
+                "install Placet again, or set TEMPORAL_ADDRESS to a running server."
             ) from error
 
     def of(self, tool: Tool) -> str:
@@ -117,4 +118,4 @@ class Pins:
         return f"server-{self.of(SERVER)}-ui-{self.of(UI)}-{sums.hexdigest()[:8]}"
 
 
-PINS = Pins(directory=ROOT / "engine")
+PINS = Pins(directory=shipped("engine"))

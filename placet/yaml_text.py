@@ -137,12 +137,14 @@ class _Reader:
         if holder is not None and isinstance(holder.value, dict) and holder.key is None:
             self._name(holder, event.value, place)
             return
-        value = _plain(event.value, place) if event.implicit[0] else event.value
+        value = _plain(event.value) if event.implicit[0] else event.value
         self._put(value, place)
         if event.anchor is not None:
             self._anchored[event.anchor] = _Anchored(value=value, size=1, height=0)
 
     def _name(self, holder: _Open, name: str, place: Place) -> None:
+        if name == "<<":
+            _refuse("merge keys are not read here; write the fields out", place)
         if len(name) > LONGEST_NAME:
             _refuse(f"a name is longer than {LONGEST_NAME} characters; shorten it", place)
         if name in holder.value:
@@ -206,15 +208,13 @@ class _Reader:
             holder.value.append(value)
 
 
-def _plain(text: str, place: Place) -> Any:
+def _plain(text: str) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):
         return int(text)
     if _FRACTION.fullmatch(text):
         return Decimal(text)
-    if text == "<<":
-        _refuse("merge keys are not read here; write the fields out", place)
     return text
 
 

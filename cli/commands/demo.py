@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from importlib import resources
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -22,10 +21,11 @@ from cli.terminal.event_loop import run, until_told_to_stop
 from cli.terminal.options import settings_with
 from cli.terminal.output import errors_as_messages, out
 from placet.errors import Unavailable
+from placet.shipped import shipped
 from worker.settings import Settings
 
 _UNDO = 30  # seconds
-BLUEPRINTS = Path(str(resources.files("placet"))).parent / "blueprints"
+BLUEPRINTS = shipped("blueprints")
 
 
 # Who opens the inbox, and what they see there.

@@ -57,12 +57,13 @@ class Coverage:
 
 
 def explored_process(suite: Suite, subject: Subject) -> Scenario:
-    """Return what is explored for the coverage of a suite's blueprint: its process, with the first requester."""
-    first = suite.scenarios[0]
+    """Return what is explored for the coverage of a suite's blueprint: its process, with its first request."""
+    first = next((one for one in suite.scenarios if one.refused is None), suite.scenarios[0])
     return Scenario(
         blueprint=subject.blueprint,
         people=subject.people,
         requester=first.person,
+        given=first.input if first.refused is None else None,
         start=suite.starts_at,
         action=first.action,
         actions=subject.actions,

@@ -216,6 +216,8 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "import-bpmn": READS,
     "import-dmn": READS,
     "simulate": READS,
+    "init": "it writes a folder, and knows no installation: test_init",
+    "test": READS,
     "doctor": READS,
     "ask": "it calls the API, which records its calls: test_client_ask",
     "mcp": "it calls the API, which records its calls: test_mcp",

@@ -1,0 +1,1 @@
+"""`placet init`: the files with which a company's own folder of blueprints begins."""
