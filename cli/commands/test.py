@@ -92,8 +92,9 @@ def covered(suites: list[SuiteFile], results: list[ScenarioResult]) -> Iterator[
     """Tell for each blueprint what its scenarios reach."""
     for blueprint in dict.fromkeys(one.blueprint.resolve() for one in suites):
         own = [one for one in suites if one.blueprint.resolve() == blueprint]
-        traces = [one.run.trace for one in results if one.suite in own and one.run.trace is not None]
-        scenario = explored_process(own[0].suite, own[0].subject)
+        runs = [one.run for one in results if one.suite in own]
+        traces = [run.trace for run in runs if run.trace is not None]
+        scenario = explored_process(own[0].suite, own[0].subject, runs)
         yield BlueprintCoverage(blueprint=own[0].blueprint, coverage=coverage_of(scenario, traces))
 
 

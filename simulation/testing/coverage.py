@@ -13,15 +13,15 @@ from typing import Any, Literal
 from simulation.modes.explore import traces_of_branches
 from simulation.run.driver import Trace
 from simulation.scenario.scenario import Scenario
-from simulation.testing.scenario_run import Subject
+from simulation.testing.scenario_run import ScenarioRun, Subject
 from simulation.testing.suite import Suite
 
-Kind = Literal["stage", "decision", "node", "outcome"]
+Kind = Literal["stage", "route", "node", "outcome"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reached:
-    """Something that a request reaches: the result of a stage or another node, the way on from a decision, an end."""
+    """Something that a request reaches: the result of a stage or another node, the route on from a decision, an end."""
 
     kind: Kind
     name: str
@@ -30,8 +30,7 @@ class Reached:
     def __str__(self) -> str:
         if self.kind == "outcome":
             return f"outcome {self.name}"
-        joint = " to" if self.kind == "decision" else ":"
-        return f"{self.kind} {self.name}{joint} {self.result}"
+        return f"{self.kind} {self.name}: {self.result}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +55,15 @@ class Coverage:
         return not self.missed
 
 
-def explored_process(suite: Suite, subject: Subject) -> Scenario:
-    """Return what is explored for the coverage of a suite's blueprint: its process, with its first request."""
-    first = next((one for one in suite.scenarios if one.refused is None), suite.scenarios[0])
+def explored_process(suite: Suite, subject: Subject, runs: Iterable[ScenarioRun]) -> Scenario:
+    """Return what is explored for the coverage of a suite: its process, with the first request that began."""
+    began = next((run for run in runs if run.prepared is not None), None)
+    first = suite.scenarios[0] if began is None else began.test
     return Scenario(
         blueprint=subject.blueprint,
         people=subject.people,
         requester=first.person,
-        given=first.input if first.refused is None else None,
+        given=None if began is None or began.prepared is None else began.prepared.given,
         start=suite.starts_at,
         action=first.action,
         actions=subject.actions,
@@ -93,7 +93,7 @@ def reached_by(trace: Trace) -> Iterator[Reached]:
         if entry.kind == "stage_settled":
             yield Reached("stage", entry.stage or "", str(detail.get("result")))
         elif entry.kind == "routed":
-            yield Reached("decision", detail["node"], detail["to"])
+            yield Reached("route", detail["node"], detail["to"])
         elif entry.kind in {"waited", "child_ended", "action_run", "action_failed"}:
             result = detail.get("result") or detail.get("outcome") or ("failed" if "failed" in entry.kind else "done")
             yield Reached("node", detail["node"], str(result))

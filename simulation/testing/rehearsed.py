@@ -15,6 +15,7 @@ from datetime import timedelta
 from temporalio.service import RPCError
 
 from placet.errors import Unavailable
+from placet.sentences import sentence
 from simulation.modes.rehearse import PATIENCE, RehearsalEngine, run_on_engine
 from simulation.run.time_skipping import lacks_time_skipping
 from simulation.scenario.prepared_scenario import PreparedScenario
@@ -51,10 +52,11 @@ async def rehearse_scenario(
         async with asyncio.timeout(patience.total_seconds()):
             rehearsal = await run_on_engine(engine, prepared)
     except TimeoutError as error:
-        raise Unavailable(f"the rehearsal took longer than {patience.total_seconds():.0f} seconds") from error
+        seconds = round(patience.total_seconds())
+        raise Unavailable(sentence("The rehearsal took longer than {seconds} seconds.", seconds=seconds)) from error
     except RPCError as error:
         why = "it cannot skip time" if lacks_time_skipping(error) else error.message
-        raise Unavailable(f"the engine cannot rehearse: {why}") from error
+        raise Unavailable(sentence("The engine cannot rehearse: {why}", why=why)) from error
     trace, path = rehearsal.rehearsed.trace, ("scenarios", number)
     core = await asyncio.to_thread(run_scenario, suite, replace(scenario, start=trace.started_at), number)
     found = [

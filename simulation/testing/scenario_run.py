@@ -204,9 +204,7 @@ def _act(step: Step, act: AppliedEvent, at: Path) -> Iterator[Difference]:
     late = step.at is not None and (step.times or 1) == 1 and act.after - step.at >= TOLERANCE
     late = late or (step.after is not None and act.task_after is not None and act.task_after - step.after >= TOLERANCE)
     if late:
-        message = (
-            f"this could happen only at {span_text(act.after)}, after the step before it; correct its time or its place"
-        )
+        message = f"this could happen only at {span_text(act.after)}; correct its time or its place"
         yield Difference(path=(*at, "at" if step.at is not None else "after"), message=message)
 
 

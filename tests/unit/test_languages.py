@@ -128,7 +128,7 @@ def test_a_time_zone_that_is_none_is_none(name: str) -> None:
 
 def test_every_refusal_that_a_page_can_show_says_in_german_what_it_is_and_what_to_do() -> None:
     for kind, status in problems._STATUS:
-        name, called = problems._kebab(kind.__name__), problems.TITLES[kind]
+        name, called = problems.code_of(kind), problems.TITLES[kind]
         document = problems.problem(status, "user:x is not there.", title=called, kind=name)
         title, advice, detail = told(document, wording("de"))
         assert title != document["title"], kind
