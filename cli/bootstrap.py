@@ -29,6 +29,7 @@ from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
+from worker.deployment import deployment_config
 from worker.jobs import canary_job, departure_job, log_job, presence_job, retention_job, sla_job
 from worker.notifications import notifications_running
 from worker.settings import Settings
@@ -96,7 +97,11 @@ def build_worker(database: Database, client: Client, settings: Settings) -> Work
         *beside_recording(client, database, settings.secret()),
     ]
     return approval_worker(
-        client, task_queue=settings.task_queue, activities=activities, cached=settings.cached_requests
+        client,
+        task_queue=settings.task_queue,
+        activities=activities,
+        cached=settings.cached_requests,
+        deployment=deployment_config(settings),
     )
 
 
@@ -136,7 +141,9 @@ def build_action_worker(
     database: Database, client: Client, settings: Settings, notify: NotifySettings | None = None
 ) -> Worker:
     """Return the worker for catalog actions; it has its own task queue."""
-    return action_worker(client, database, task_queue=settings.task_queue, notify=notify)
+    return action_worker(
+        client, database, task_queue=settings.task_queue, notify=notify, deployment=deployment_config(settings)
+    )
 
 
 @asynccontextmanager

@@ -34,6 +34,11 @@ COMMANDS = (
         "cli.commands.engine:prepare_command",
         "Register the namespaces and search attributes on an existing engine.",
     ),
+    LazyCommand(
+        "deployments",
+        "cli.commands.deployments:deployments_app",
+        "List versions of workers at the engine, and move requests from one to another.",
+    ),
     LazyCommand("migrate", "cli.commands.engine:migrate_command", "Bring the database to the newest schema."),
     LazyCommand("people", "cli.commands.people:people_app", "Manage the people of the organisation."),
     LazyCommand("token", "cli.commands.tokens:token_command", "Create an API token for a person and print it."),

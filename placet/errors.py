@@ -29,7 +29,8 @@ PlacetError
 │   └── CodeSpent         a one-time address that was used or has expired
 ├── LinkRefused           a link from a notification decides nothing, by its code
 ├── Conflict              the same thing exists already, or is used differently
-│   └── DraftChanged      somebody else has saved the draft meanwhile; carries what they changed and what both did
+│   ├── DraftChanged      somebody else has saved the draft meanwhile; carries what they changed and what both did
+│   └── NewerSchema       a newer release has migrated the database; this one does not start on it
 ├── TooLarge              a file is larger than it may be
 ├── TypeNotAllowed        a file is of another type than it says, or than is taken here
 ├── TooMuchWork           what was sent asks for more memory or time than one call may take
@@ -350,6 +351,10 @@ class DraftChanged(Conflict):
         self.difference = difference
         self.conflicts = conflicts
         self.merged = merged or {}
+
+
+class NewerSchema(Conflict):
+    """A newer release of Placet has migrated this database; start that release, or restore an older back-up."""
 
 
 class TooLarge(PlacetError):

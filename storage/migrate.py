@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, inspect, text
 
+from placet.errors import NewerSchema
 from storage.database import Database
 
 if TYPE_CHECKING:
@@ -21,12 +22,20 @@ _ADVISORY_LOCK = 0x506C61636574
 async def migrate(url: str) -> None:
     """Migrate the database to the newest schema; stored data stays.
 
-    Several processes may call this at once: one migrates, and the others wait. Raises Unavailable.
+    Several processes may call this at once: one migrates, and the others wait. Raises Unavailable, and NewerSchema for
+    a database that a newer release has migrated.
     """
     database = Database(url)
     try:
-        if await database.read(_version) == newest():
+        version = await database.read(_version)
+        if version == newest():
             return  # as at nearly every start, without loading Alembic
+        if version is not None and version not in _known():
+            raise NewerSchema(
+                f"The database has the schema {version}, and this release of Placet knows those up to {newest()}: a "
+                "newer release has migrated it. Nothing was changed. Start that release or a newer one; to go back to "
+                "this one, restore the back-up that was made before the upgrade."
+            )
         # One transaction: a migration that fails or is killed leaves nothing behind, on both databases.
         await database.write(_upgrade)
     finally:
@@ -35,7 +44,11 @@ async def migrate(url: str) -> None:
 
 def newest() -> str:
     """Return the newest revision: the number at the beginning of the last migration's file name."""
-    return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
+    return max(_known())
+
+
+def _known() -> set[str]:
+    return {file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
 def _version(connection: Connection) -> str | None:

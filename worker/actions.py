@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from temporalio.client import Client
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions import settings as action_settings
@@ -23,11 +23,16 @@ _GRACE = timedelta(seconds=10)
 
 
 def action_worker(
-    client: Client, database: Database, *, task_queue: str, notify: NotifySettings | None = None
+    client: Client,
+    database: Database,
+    *,
+    task_queue: str,
+    notify: NotifySettings | None = None,
+    deployment: WorkerDeploymentConfig | None = None,
 ) -> Worker:
     """Return the worker for actions of the approvals on `task_queue`; raises InputInvalid for wrong settings.
 
-    `notify` replaces the mail settings of the environment.
+    `notify` replaces the mail settings of the environment. `deployment` is the version that it registers as.
     """
     mails = notify or notify_settings.load()
     context = Context(database=database, client=client, task_queue=task_queue, notify=mails)
@@ -39,6 +44,7 @@ def action_worker(
         activities=[ActionRunner(database, found).run],
         max_concurrent_activities=_AT_ONCE,
         graceful_shutdown_timeout=_GRACE,
+        deployment_config=deployment,
     )
 
 

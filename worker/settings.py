@@ -44,6 +44,9 @@ class Settings(SettingsOfFiles):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8420
     task_queue: str = "placet"
+    # The version that the workers for approvals and actions register as; without, they are unversioned.
+    deployment: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$")] | None = None
+    build_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,99}$")] | None = None
     engine_database: Annotated[str, Field(repr=False), SECRET] = (
         "file"  # the data of an embedded engine: file, memory, postgresql://…
     )

@@ -16,6 +16,7 @@ from temporalio.worker import (
     PollerBehaviorSimpleMaximum,
     UnsandboxedWorkflowRunner,
     Worker,
+    WorkerDeploymentConfig,
     WorkflowRunner,
 )
 
@@ -69,11 +70,13 @@ def approval_worker(
     runner: WorkflowRunner | None = None,
     failure_types: Sequence[type[BaseException]] = (),
     cached: int = 2000,
+    deployment: WorkerDeploymentConfig | None = None,
 ) -> Worker:
     """Return the worker for approvals; `activities` are record and those of `beside_recording`.
 
     It keeps the state of so many (`cached`) requests in memory; that of others is computed anew from their histories.
-    An exception of `failure_types` fails a workflow; others suspend it until the code is corrected.
+    An exception of `failure_types` fails a workflow; others suspend it until the code is corrected. `deployment` is the
+    version that it registers as; without one, it is unversioned.
     """
     spare_payload_visits()
     return Worker(
@@ -89,4 +92,5 @@ def approval_worker(
         nonsticky_to_sticky_poll_ratio=_FOR_NEW,
         graceful_shutdown_timeout=_GRACE,
         max_cached_workflows=cached,
+        deployment_config=deployment,
     )

@@ -197,6 +197,7 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "engine": PROCESS,
     "prepare": PROCESS,
     "migrate": PROCESS,
+    "deployments": PROCESS,
     "demo": "its installation is thrown away",
     "people": {"people_loaded", "person_exported"},
     "token": {"token_made"},

@@ -11,6 +11,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -20,6 +21,7 @@ from sqlmodel import SQLModel
 
 import storage
 from placet.definition.model import parse_definition
+from placet.errors import NewerSchema
 from placet.plan.compiler import digest as blueprint_digest
 from storage.database import Database
 from storage.migrate import configuration, migrate, newest
@@ -55,6 +57,23 @@ async def test_migrating_again_changes_nothing(database_url: str) -> None:
     assert newest() == script.get_current_head()
     versions = text("SELECT version_num FROM alembic_version")
     assert await database.write(lambda connection: connection.execute(versions).all()) == [(newest(),)]
+    await database.close()
+
+
+async def test_a_release_leaves_a_database_alone_that_a_newer_one_has_migrated(empty_database_url: str) -> None:
+    await migrate(empty_database_url)
+    database = Database(empty_database_url)
+
+    def as_a_newer_release(connection: Connection) -> None:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9001'"))
+        connection.execute(text("ALTER TABLE person ADD COLUMN of_a_newer_release VARCHAR"))
+
+    await database.write(as_a_newer_release)
+    with pytest.raises(NewerSchema, match=rf"schema 9001, .* up to {newest()}: .* newer release"):
+        await migrate(empty_database_url)
+    await database.read(lambda c: c.execute(text("SELECT of_a_newer_release FROM person")).all())
+    versions = text("SELECT version_num FROM alembic_version")
+    assert await database.read(lambda connection: connection.execute(versions).all()) == [("9001",)]
     await database.close()
 
 
