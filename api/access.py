@@ -107,6 +107,8 @@ RULES: Final[dict[str, frozenset[str]]] = {
     "GET /workflow/people/{person_id}/": EVERYBODY,
     "PUT /workflow/people/{person_id}/": EVERYBODY,  # everybody may set their own absence
     "GET /workflow/people/{person_id}/export/": OPERATE,
+    "GET /workflow/people/{person_id}/erasure/": OPERATE,
+    "POST /workflow/people/{person_id}/erasure/": OPERATE,
     "GET /workflow/people/{person_id}/sessions/": OPERATE,
     "DELETE /workflow/people/{person_id}/sessions/": OPERATE,
     "GET /workflow/people/me/preferences/": EVERYBODY,

@@ -122,7 +122,7 @@ async def worker_running(
                 build_worker(database, client, settings),
                 presence_job(database, client, settings.task_queue),
                 departure_job(database, partial(engine_client.tell_directory_changed, client)),
-                retention_job(database, settings),
+                retention_job(database, settings, client, EngineSettings.read().rehearsal_namespace),
                 sla_job(database, settings),
                 canary_job(database),
                 log_job(database, settings),

@@ -52,6 +52,7 @@ def build_api(
             authzen=settings.authzen,
             publish_needs_two=settings.publish_needs_two,
             max_body_bytes=settings.max_body_bytes,
+            home=settings.home,
             attachments=settings.attachments,
             attachment_bytes=settings.attachment_bytes,
             evidence_days=settings.evidence_days,

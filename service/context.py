@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from temporalio.client import Client
@@ -25,6 +26,7 @@ from storage.announcements.listener import Subscriptions
 from storage.database import Database
 
 if TYPE_CHECKING:
+    from service.erasure.erasing import Eraser
     from service.forecasts.forecasts import Forecasters
     from service.identity.oidc.provider import Provider
     from service.identity.rate_limits import RateLimits
@@ -90,6 +92,23 @@ class Context:
     """How long the file of an evidence pack is kept."""
     unsent_files_days: int = 7
     """After how many days the files of a form that was not sent in are deleted."""
+
+    home: Path | None = None
+    """The data folder of this installation, where this process has it: its mailbox and an embedded engine."""
+
+    @property
+    def eraser(self) -> Eraser:
+        """What erases people; those that erase nobody load nothing of it."""
+        from service.erasure.erasing import Eraser
+
+        return Eraser(
+            database=self.database,
+            files=self.files,
+            client=self.client,
+            rehearsals=self.rehearsal_namespace,
+            home=self.home,
+            clock=self.clock,
+        )
 
     @cached_property
     def archives(self) -> asyncio.Lock:

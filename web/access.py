@@ -64,6 +64,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "POST /operations/people/{person_id}/edit": OPERATE,
     "POST /operations/people/{person_id}/away": OPERATE,
     "GET /operations/people/{person_id}/export": OPERATE,
+    "GET /operations/people/{person_id}/erase": OPERATE,
+    "POST /operations/people/{person_id}/erase": OPERATE,
     "GET /operations/people/{person_id}/sessions": OPERATE,
     "POST /operations/people/{person_id}/sessions": OPERATE,
     "GET /operations/groups": OPERATE,

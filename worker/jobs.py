@@ -20,6 +20,7 @@ from service.administration.people import Tell, tell_departures
 from service.attachments.store import FileStore
 from service.canaries.monitoring import CanaryMonitor
 from service.context import utc_now
+from service.erasure.erasing import Eraser
 from service.retention.running import delete_old_rows, erase_old_contents
 from service.slas.monitoring import SlaMonitor
 from service.transparency.attesting import attest
@@ -134,14 +135,23 @@ _EVERY_SECONDS = 3600.0
 
 
 @asynccontextmanager
-async def retention_job(database: Database, settings: Settings) -> AsyncIterator[None]:
-    """Delete what is older than it is kept, while the block runs. Any number of processes may do this."""
+async def retention_job(database: Database, settings: Settings, client: Client, rehearsals: str) -> AsyncIterator[None]:
+    """Delete what is older than it is kept, and go on with erasures of people, while the block runs.
+
+    Any number of processes may do this. `rehearsals` is the engine's namespace for rehearsals.
+    """
     files = FileStore(settings.attachments)
+    eraser = Eraser(
+        database=database, files=files, client=client, rehearsals=rehearsals, home=settings.home, clock=utc_now
+    )
 
     async def forget() -> None:
         now = datetime.now(UTC)
         await delete_old_rows(database, settings.periods, now)
         await erase_old_contents(database, files, settings.periods, now)
 
-    async with repeating(forget, seconds=_EVERY_SECONDS):
+    async with (
+        repeating(forget, seconds=_EVERY_SECONDS),
+        repeating(eraser.look, seconds=_EVERY_SECONDS),
+    ):
         yield

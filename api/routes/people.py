@@ -12,11 +12,13 @@ from api.http.calls import PersonalRoute
 from api.http.downloads import zip_file
 from api.schemas.auth import SessionsEnded, SessionView
 from api.schemas.common import Listed
+from api.schemas.erasure import ErasureBody, ErasureView
 from api.schemas.people import PersonBody, PersonPut, PersonView
 from service.administration.people import create_person as create
 from service.administration.people import put_person as put
 from service.administration.person_archives import archive_of
 from service.documents import PersonOrMe
+from service.erasure.erasing import ERASING_SECONDS
 from service.identity.login import log_person_out, sessions_of
 from storage.queries.cursor import part
 from storage.queries.people import people, people_listing
@@ -77,6 +79,26 @@ async def export_person(context: Here, caller: Caller, person_id: PersonOrMe) ->
     """Download everything that is stored about a person as one archive. For admins; who took it stays on record."""
     found = await archive_of(context, caller, caller.person if person_id == "me" else person_id)
     return zip_file(found)
+
+
+@router.get("/{person_id}/erasure/")
+async def read_erasure(context: Here, person_id: PersonOrMe, caller: Caller) -> ErasureView:
+    """Show how far the erasure of a person has come. For admins."""
+    return ErasureView.of(await context.eraser.state(caller.person if person_id == "me" else person_id))
+
+
+@router.post("/{person_id}/erasure/")
+async def erase_person(context: Here, caller: Caller, person_id: PersonOrMe, body: ErasureBody) -> ErasureView:
+    """Erase a person, for good, and show how far that has come; what waits is done by the workers, hourly. For admins.
+
+    Only the id stays, by which audit chains say who did what and when. The body has the id once more. Who still has
+    requests that run is not erased. The same call again goes on with what waits.
+    """
+    person = caller.person if person_id == "me" else person_id
+    state = await context.eraser.erase(
+        person, caller.acted_by, typed=body.person, id_stays=body.id_stays, seconds=ERASING_SECONDS
+    )
+    return ErasureView.of(state)
 
 
 @router.get("/{person_id}/sessions/")

@@ -22,6 +22,9 @@ from engine_host.namespaces import missing_attributes
 from placet.errors import PlacetError, Unavailable
 from service.administration.health import workers
 from service.context import utc_now
+from service.erasure.erasing import missing
+from service.erasure.ledger import read_ledger
+from storage.retention import erasures
 from worker.settings import Settings
 
 _OLDEST = (3, 11)
@@ -46,6 +49,7 @@ async def examine(settings: Settings) -> list[Check]:
         ("engine", lambda: _engine(settings)),
         ("worker", lambda: _worker(settings)),
         ("processes", lambda: _processes(settings)),
+        ("erasures", lambda: _erasures(settings)),
     ]
     return [await _look(name, look) for name, look in looks]
 
@@ -115,6 +119,18 @@ async def _processes(settings: Settings) -> str:
     if ended := sorted(name for name, pid in pids.items() if not process_exists(pid)):
         raise Unavailable(f"{', '.join(ended)} ended and is started again by `placet up`, whose log says why.")
     return ", ".join(f"{name} {pid}" for name, pid in {"supervisor": where["pid"], **pids}.items())
+
+
+async def _erasures(settings: Settings) -> str:
+    async with migrated_database(require_installation(settings)) as database:
+        unknown = await missing(database, read_ledger(settings.home))
+        waiting = await database.read(erasures.incomplete)
+    if unknown:
+        raise Unavailable(
+            f"This database still has people who were erased: {', '.join(one.person for one in unknown)}. It was "
+            "restored from an older backup; a worker erases them again when it starts."
+        )
+    return f"some of it waits: {', '.join(waiting)}" if waiting else "none waits"
 
 
 def show(checks: list[Check]) -> None:

@@ -1,8 +1,9 @@
-"""`placet people`: load the organisation's people from a file, and export everything about one of them."""
+"""`placet people`: load the organisation's people from a file, export everything about one, and erase one."""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.files import new_file
 from cli.terminal.options import Json, settings_with
-from cli.terminal.output import out, print_json
+from cli.terminal.output import errors_as_messages, out, print_json
 from placet.audit.admin_acts import OPERATOR
 from placet.errors import InputInvalid, Problem
 from service.administration.people import load_people
@@ -109,6 +110,39 @@ def export_command(
         soft_wrap=True,
         markup=False,
     )
+
+
+@people_app.command("erase")
+def erase_command(
+    person: Annotated[str, typer.Argument(help="The id of the person.")],
+    confirm: Annotated[
+        str | None, typer.Option("--confirm", help="The id once more; without it, the command asks for it.")
+    ] = None,
+    id_stays: Annotated[
+        bool, typer.Option("--id-stays", help="Erase also somebody whose id is a mail address, which stays.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Erase a person for good: all but the id, by which audit chains say who did what and when.
+
+    The same command again goes on with what waits. With a running engine it also deletes the engine's histories.
+    """
+    from cli.commands.erasing import erase, said_of  # with the engine's client, which the other commands do not load
+
+    with errors_as_messages():
+        typed = confirm if confirm is not None else _typed_again(person)
+    state = run(erase(settings_with(), person, typed, id_stays=id_stays))
+    if as_json:
+        waiting = [asdict(one) for one in state.waiting]
+        print_json({**asdict(state), "waiting": waiting})
+        return
+    out.print(said_of(state), soft_wrap=True, markup=False)
+
+
+def _typed_again(person: str) -> str:
+    if not sys.stdin.isatty():
+        raise InputInvalid(f"Nobody can be asked here; add --confirm {person} to erase this person for good.")
+    return str(typer.prompt(f"This cannot be undone. Type the id {person} to erase this person"))
 
 
 async def _exported(settings: Settings, person: str, to: Path, *, with_files: bool) -> Exported:

@@ -25,7 +25,7 @@ KINDS: Final = frozenset({
     "event_log_deleted", "event_log_imported", "evidence_ordered", "group_changed", "group_removed",
     "key_rotated", "login_link_made", "messages_resent",
     "notification_template_changed", "notification_template_restored",
-    "people_loaded", "person_added", "person_changed", "person_exported",
+    "people_loaded", "person_added", "person_changed", "person_erased", "person_exported",
     "requests_cancelled", "requests_extended", "requests_moved", "retention_removed", "retention_set",
     "sessions_ended",
     "sla_added", "sla_breach_acknowledged", "sla_changed", "sla_removed",

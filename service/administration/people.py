@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ from service.context import Context
 from service.principal import Principal
 from storage.database import Database
 from storage.queries.identity import provisioning
-from storage.queries.people import departures, people, people_loading
+from storage.queries.people import departures, erased, people, people_loading
 from storage.queries.people.people_loading import LoadResult, PersonToLoad
 from storage.recording import admin_acts
 from storage.tables.approvals import StoredPerson
@@ -60,6 +60,7 @@ async def create_person(context: Context, principal: Principal, given: PersonDoc
     now = context.now()
 
     def store(connection: Connection) -> StoredPerson:
+        erased.require_not_erased(connection, given.id)
         if people.find(connection, given.id) is not None:
             raise Conflict(sentence("There is a person {id!r} already; PUT changes them.", id=given.id))
         _require_named(connection, given, given.id, now)
@@ -219,7 +220,8 @@ async def load_people(
     that was interrupted is repeated. Raises InputInvalid that names each place that is wrong, and LastAdmin where the
     list takes that access from the last who has it, unless `without_admin`.
     """
-    wanted = _wanted(listed, await database.read(_elsewhere, listed), now)
+    gone = await database.read(erased.among, [person.id for person in listed])
+    wanted = _wanted(listed, await database.read(_elsewhere, listed), gone, now)
     return await people_loading.load(database, wanted, now, complete=complete, keep_admin=not without_admin, by=by)
 
 
@@ -263,10 +265,12 @@ def _changed(principal: Principal, before: Mapping[str, Any], person: StoredPers
     return Act(kind="person_changed", target=f"person:{person.id}", detail={"changed": names, **shown})
 
 
-def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now: datetime) -> list[PersonToLoad]:
+def _wanted(
+    listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], gone: Collection[str], now: datetime
+) -> list[PersonToLoad]:
     """Return a list of people as they shall be stored; raises InputInvalid that names each place that is wrong.
 
-    `elsewhere` says of those whom they name, and who are not in the list, whether they are active.
+    `elsewhere` says of those whom they name, and who are not in the list, whether they are active; `gone` were erased.
     """
     problems: list[Problem] = []
     rows: dict[str, PersonToLoad] = {}
@@ -274,6 +278,9 @@ def _wanted(listed: Sequence[PersonDocument], elsewhere: Mapping[str, bool], now
     for number, person in enumerate(listed):
         found = person.misnamed(person.id, known, now)
         problems += [replace(problem, pointer=f"/{number}{problem.pointer}") for problem in found]
+        if person.id in gone:
+            message = sentence("{id!r} was erased; leave them out of the list, or give another id", id=person.id)
+            problems.append(Problem(pointer=f"/{number}/id", message=message))
         if person.id in rows:
             message = sentence("{id!r} is in the list already; name everybody once", id=person.id)
             problems.append(Problem(pointer=f"/{number}/id", message=message))

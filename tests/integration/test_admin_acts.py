@@ -105,6 +105,7 @@ ROUTES: dict[str, set[str] | str] = {
     "POST /workflow/webhooks/": {"webhook_added"},
     "DELETE /workflow/webhooks/{webhook_id}/": {"webhook_removed"},
     "DELETE /workflow/people/{person_id}/sessions/": {"sessions_ended"},
+    "POST /workflow/people/{person_id}/erasure/": {"person_erased"},
     "POST /authzen/evaluation": ON_A_REQUEST,
     "POST /authzen/requests": ON_A_REQUEST,
     "POST /authzen/requests/{task_id}/cancel": ON_A_REQUEST,
@@ -132,6 +133,7 @@ FORMS: dict[str, set[str] | str] = {
     "POST /operations/people/{person_id}/away": {"person_changed"},
     "POST /operations/people/{person_id}/edit": {"person_changed"},
     "POST /operations/people/{person_id}/sessions": {"sessions_ended"},
+    "POST /operations/people/{person_id}/erase": {"person_erased"},
     "POST /operations/tokens/{token_id}": {"token_revoked"},
     "POST /operations/retention": {"retention_set", "retention_removed"},
     "POST /admin/{identity}/edit/{pk}": {"action_changed"},
@@ -199,7 +201,7 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "migrate": PROCESS,
     "deployments": PROCESS,
     "demo": "its installation is thrown away",
-    "people": {"people_loaded", "person_exported"},
+    "people": {"people_loaded", "person_exported", "person_erased"},
     "token": {"token_made"},
     "tokens": {"token_revoked"},
     "login": {"login_link_made"},
@@ -402,6 +404,7 @@ async def test_each_route_leaves_the_acts_that_it_says(desk: ApiDesk) -> None:
     await watch.new()
     await leaves("DELETE /workflow/api-tokens/{token_id}/", other_token)
     await leaves("DELETE /workflow/people/{person_id}/sessions/", "ann")
+    await leaves("POST /workflow/people/{person_id}/erasure/", "mia", body={"person": "mia"})
     assert left == {route for route, kinds in ROUTES.items() if isinstance(kinds, set)}
 
     acts = await acts_of(desk)
@@ -578,6 +581,7 @@ def test_each_command_leaves_the_acts_that_it_says(
     assert loaded[1]["access"] == {"mia": {"before": ["admin"], "after": ["auditor"]}}
     assert "pia" in loaded[2]["left"]
     call("people", "export", "mia", "--out", str(tmp_path / "mia.zip"))
+    call("people", "erase", "pia", "--confirm", "pia")
     call("token", "mia", "--name", "laptop")
     call("tokens", "revoke", json.loads(call("tokens", "list", "mia", "--json"))[0]["id"])
     call("login", "mia")

@@ -36,6 +36,7 @@ from storage.tables.approvals import (
 from storage.tables.canaries import CanaryRequest, WorkflowCanary
 from storage.tables.chat import ChatLink
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
+from storage.tables.erasures import PersonErasure, PersonErasureItem
 from storage.tables.event_logs import EventLog, EventLogPart
 from storage.tables.evidence import EvidencePack
 from storage.tables.identity import BrowserSession, DirectoryGroup, LoginCode, Passkey, RateCount, StepUp
@@ -320,6 +321,13 @@ TABLES: Final[dict[str, tuple[StoredTable, ...]]] = {
         _table(RetentionRun, _("Runs of retention"), "kind ran_at rows total"),
         _table(KeptContent, _("Contents that could not be erased"), "request_id template reason tried_at"),
         _table(ErasedFile, _("Files that are about to be deleted"), "request_id sha256 erased_at"),
+        _table(
+            PersonErasure,
+            _("People who were erased"),
+            "person erased_at erased_by completed_at",
+            hidden=("mail_digest",),
+        ),
+        _table(PersonErasureItem, _("What of them is still to be erased"), "person name kind rows_at reason tried_at"),
     ),
     _("What runs"): (
         _table(WorkerPresence, _("Workers"), "identity task_queue seen_at"),

@@ -45,6 +45,7 @@ WORDS: Final = {
     "people_loaded": marked("People loaded from a file"),
     "person_added": marked("Person added"),
     "person_changed": marked("Person changed"),
+    "person_erased": marked("Person erased"),
     "person_exported": marked("Data of a person exported"),
     "requests_cancelled": marked("Several requests cancelled"),
     "requests_extended": marked("Several deadlines extended"),

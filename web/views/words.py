@@ -49,6 +49,7 @@ NOTICES = {
     "canary_promoted": _("The new version is given to all."),
     "canary_reverted": _("The new version is out of use."),
     "saved": _("Saved."),
+    "erased": _("Erased. What waits is shown below."),
     "drafted": _("Written. Read it before anybody uses it."),
     "resend": _("It is being sent again."),
     "resend_none": _("Nothing was sent: it had not failed, or is being sent again already."),

@@ -7,7 +7,7 @@ import email
 import json
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -124,16 +124,24 @@ class Mailbox:
 
     def mails(self, *, to: str | None = None, after: int = 0) -> list[Mail]:
         """List the stored mails, oldest first: those to an address, and those after a number."""
-        # Copied in one step, since threads serve the pages while new mails arrive.
-        return [_mail(one) for one in tuple(self._mails) if one.number > after and (to is None or to in one.to)]
+        return [_mail(one) for one in self._there() if one.number > after and (to is None or to in one.to)]
 
     def heads(self) -> list[MailHead]:
         """List what a list tells of the stored mails, oldest first."""
-        return [one.head for one in tuple(self._mails)]
+        return [one.head for one in self._there()]
 
     def find(self, number: int) -> Mail | None:
         """Return the stored mail of this number, or None."""
-        return next((_mail(one) for one in tuple(self._mails) if one.number == number), None)
+        return next((_mail(one) for one in self._there() if one.number == number), None)
+
+    def _there(self) -> list[_StoredMail]:
+        """Return the stored mails whose files nobody has deleted."""
+        # Copied in one step, since threads serve the pages while new mails arrive.
+        stored = tuple(self._mails)
+        if self._folder is None:
+            return list(stored)
+        folder = self._folder
+        return [one for one in stored if _file(folder, one.number).exists()]
 
     def clear(self) -> None:
         """Delete all mails."""
@@ -164,6 +172,16 @@ class Mailbox:
         session = SMTP(self, enable_SMTPUTF8=True, hostname="mailbox.placet", ident="Placet mailbox")
         self._sessions.add(session)
         return session
+
+
+def delete_mails(folder: Path, chosen: Callable[[Mail], bool]) -> int:
+    """Delete mails from the folder of a mailbox, which shows them no longer; return how many there were."""
+    deleted = 0
+    for kept in _read(folder) if folder.is_dir() else ():
+        if chosen(_mail(kept)):
+            _file(folder, kept.number).unlink(missing_ok=True)
+            deleted += 1
+    return deleted
 
 
 def _file(folder: Path, number: int) -> Path:

@@ -1212,6 +1212,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/workflow/people/{person_id}/erasure/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Erasure
+         * @description Show how far the erasure of a person has come. For admins.
+         */
+        get: operations["read_erasure_api_v1_workflow_people__person_id__erasure__get"];
+        put?: never;
+        /**
+         * Erase Person
+         * @description Erase a person, for good, and show how far that has come; what waits is done by the workers, hourly. For admins.
+         *
+         *     Only the id stays, by which audit chains say who did what and when. The body has the id once more. Who still has
+         *     requests that run is not erased. The same call again goes on with what waits.
+         */
+        post: operations["erase_person_api_v1_workflow_people__person_id__erasure__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workflow/people/{person_id}/export/": {
         parameters: {
             query?: never;
@@ -4801,6 +4828,60 @@ export interface components {
         EndBody: {
             /** Notes */
             notes?: string | null;
+        };
+        /**
+         * ErasureBody
+         * @description The id of the person once more; `id_stays` where the id is a mail address, which stays with it.
+         * @example {
+         *       "person": "mia"
+         *     }
+         */
+        ErasureBody: {
+            /**
+             * Id Stays
+             * @default false
+             */
+            id_stays?: boolean;
+            /** Person */
+            person: string;
+        };
+        /**
+         * ErasureItemView
+         * @description What of an erasure waits: a request, or a rehearsal in the engine.
+         *
+         *     `in_database` is false where only the engine's history is left. `reason` says why it cannot be erased; null where
+         *     its time has not come, because the request still runs.
+         */
+        ErasureItemView: {
+            /** In Database */
+            in_database: boolean;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "own" | "taken_part" | "rehearsal";
+            /** Name */
+            name: string;
+            /** Reason */
+            reason: string | null;
+        };
+        /**
+         * ErasureView
+         * @description How far an erasure has come: `completed_at` is null while something waits; `waiting` are the first 50 of it.
+         */
+        ErasureView: {
+            /** Completed At */
+            completed_at: string | null;
+            /** Erased At */
+            erased_at: string;
+            /** Erased By */
+            erased_by: string;
+            /** Person */
+            person: string;
+            /** Waiting */
+            waiting: components["schemas"]["ErasureItemView"][];
+            /** Waiting Count */
+            waiting_count: number;
         };
         /**
          * EscalationsView
@@ -14704,6 +14785,197 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PersonView"];
+                };
+            };
+            /** @description No valid token. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The caller is not permitted to do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The resource does not exist, or the caller may not see it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The task is decided, the request has ended, or the call conflicts with the current state. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The body or a parameter is invalid; `errors` names the place of each fault. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many calls wait. Nothing has happened; repeat after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The outcome is unknown. Repeat with the same Idempotency-Key after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    read_erasure_api_v1_workflow_people__person_id__erasure__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureView"];
+                };
+            };
+            /** @description No valid token. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The caller is not permitted to do this. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The resource does not exist, or the caller may not see it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The task is decided, the request has ended, or the call conflicts with the current state. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The body or a parameter is invalid; `errors` names the place of each fault. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many calls wait. Nothing has happened; repeat after `Retry-After` seconds. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The outcome is unknown. Repeat with the same Idempotency-Key after `Retry-After` seconds. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                    "application/problem+json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    erase_person_api_v1_workflow_people__person_id__erasure__post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat with the same key gets the same answer; with another body it is refused (422). */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                person_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ErasureBody"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErasureView"];
                 };
             };
             /** @description No valid token. */

@@ -19,7 +19,7 @@ from placet.errors import NotFound
 from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared, among
-from storage.queries.people import departures
+from storage.queries.people import departures, erased
 from storage.tables.approvals import ApprovalTask, StoredPerson
 
 
@@ -75,8 +75,9 @@ def put(session: Session, person: StoredPerson, *, keep_preferences: bool = Fals
     """Store a person, new or in place of the one with that id.
 
     The open tasks of a person who has left are reassigned; where absences changed, so are those of their substitutes.
-    With `keep_preferences` the stored preferences stay.
+    With `keep_preferences` the stored preferences stay. Raises Conflict where a person of that id was erased.
     """
+    erased.require_not_erased(session.connection(), person.id)
     before = find(session.connection(), person.id)
     if before is not None and keep_preferences:
         person.preferences = before.preferences

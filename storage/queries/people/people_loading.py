@@ -19,7 +19,7 @@ from sqlmodel import col
 from placet.audit.admin_acts import Act, ActedBy
 from placet.errors import LastAdmin
 from storage.database import Database
-from storage.queries.people import departures, people
+from storage.queries.people import departures, erased, people
 from storage.recording import admin_acts
 from storage.tables.approvals import StoredPerson
 
@@ -127,6 +127,8 @@ def _differing(connection: Connection, batch: Sequence[PersonToLoad]) -> list[Pe
 
 def _store(connection: Connection, batch: Sequence[PersonToLoad], now: datetime, by: ActedBy) -> int:
     # Read again, since another process may have written in between.
+    for person in sorted(erased.among(connection, [one.person.id for one in batch])):
+        erased.require_not_erased(connection, person)
     there = _stored(connection, batch)
     rows, access = {}, {}
     for one in batch:

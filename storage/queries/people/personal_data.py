@@ -34,6 +34,7 @@ from storage.tables.approvals import (
 from storage.tables.canaries import WorkflowCanary
 from storage.tables.chat import ChatLink
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
+from storage.tables.erasures import PersonErasure, PersonErasureItem
 from storage.tables.event_logs import EventLog
 from storage.tables.evidence import EvidencePack
 from storage.tables.identity import BrowserSession, LoginCode, Passkey, PasskeyChallenge, StepUp
@@ -142,6 +143,8 @@ PARTS: Final = (
     _part(EventLog, "created_by", without="seen words"),
     _part(ActionCatalog, "created_by updated_by", without="config input_schema output_schema"),
     _part(RetentionRule, "set_by"),
+    _part(PersonErasure, "person erased_by", hidden="mail_digest"),
+    _part(PersonErasureItem, "person"),
     _part(Delivery, "", mentioned="detail", hidden="salts"),
 )
 """What an archive has, in its order. Deliveries are those of the person's notifications as well."""

@@ -9,16 +9,17 @@ from fastapi.responses import HTMLResponse, Response, StreamingResponse
 from sqlalchemy import Connection
 
 from api.http.downloads import zip_file
-from placet.errors import InputInvalid
+from placet.errors import Conflict, InputInvalid, NotPermitted, PlacetError
 from service.administration.people import add_absence, remove_absence
 from service.administration.person_archives import archive_of
+from service.erasure.erasing import ERASING_SECONDS
 from service.identity.login import log_person_out
-from storage.queries.people import people
+from storage.queries.people import erased, people
 from web.forms.absence import absence_fields, at_its_field, read_absence
 from web.forms.reading import Entries
 from web.operations.people import PeopleChoice, read_absences, read_groups, read_people, read_person
 from web.routes.bulk import hand_over_rows, open_rows
-from web.routes.common import Here, WebContext, entries_of, judged, see_other, shown
+from web.routes.common import Here, WebContext, entries_of, judged, record, see_other, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
 from web.visitor import SignedIn, Visitor
@@ -76,6 +77,25 @@ async def export_person(here: Here, visitor: SignedIn, person_id: PersonId) -> S
     """Hand out everything that is stored about a person as one archive."""
     found = await archive_of(here.context, visitor.principal, person_id)
     return zip_file(found)
+
+
+@router.get("/people/{person_id}/erase")
+async def ask_before_erasing(request: Request, here: Here, visitor: SignedIn, person_id: PersonId) -> HTMLResponse:
+    """Say what erasing a person means, and ask for the id once more; of one who was erased, show what waits."""
+    return await _erasing(request, here, visitor, person_id)
+
+
+@router.post("/people/{person_id}/erase")
+async def erase(request: Request, here: Here, visitor: SignedIn, person_id: PersonId) -> Response:
+    """Erase a person for good."""
+    entries = await entries_of(request, visitor)
+    eraser, typed, stays = here.context.eraser, entries.text("person"), bool(entries.text("id_stays"))
+    try:
+        await eraser.erase(person_id, visitor.principal.acted_by, typed=typed, id_stays=stays, seconds=ERASING_SECONDS)
+    except (InputInvalid, Conflict, NotPermitted) as error:
+        await record(here, visitor, "erase_person", error)
+        return await _erasing(request, here, visitor, person_id, error=error)
+    return see_other(f"/operations/people/{person_id}/erase", "erased")
 
 
 @router.get("/people/{person_id}/sessions")
@@ -142,6 +162,27 @@ async def _page(
         status=200 if error is None else 422,
         **judged(absence_fields(entries, visitor.wording, values["page"].people), at_its_field(error)),
         move=entries is not None and bool(entries.text("move")),
+        **values,
+    )
+
+
+async def _erasing(
+    request: Request, here: WebContext, visitor: Visitor, person_id: str, *, error: PlacetError | None = None
+) -> HTMLResponse:
+    def read(connection: Connection) -> dict[str, Any]:
+        person, was_erased = people.get(connection, person_id), erased.find(connection, person_id) is not None
+        return {"person": person, "was_erased": was_erased} | _frame(connection, visitor)
+
+    values = await here.context.database.read(read)
+    state = await here.context.eraser.state(person_id) if values["was_erased"] else None
+    return shown(
+        request,
+        "operations/erase_person.html",
+        part="people",
+        status=200 if error is None else 422,
+        state=state,
+        mail_address="@" in person_id,
+        faults=() if error is None else [{"ident": None, "label": None, "message": error.message}],
         **values,
     )
 
