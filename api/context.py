@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from opentelemetry.trace import TracerProvider
 
 from api.http.repeats import Repeats
+from service.administration.certificates import Certificate
 from service.context import Context
 from service.event_logs.jobs import EventLogJobs
 from service.evidence.jobs import EvidenceJobs
@@ -41,6 +42,8 @@ class ApiContext(Context):
     """For how many days what is kept, as the workers have it."""
     processes: Callable[[], Mapping[str, int]] = own_process
     """Returns the ids of the processes whose processor time and memory are among the metrics, by their names."""
+    certificates: Sequence[Certificate] = ()
+    """The certificates that this process connects with, whose ends are among the metrics."""
 
     @cached_property
     def evidence(self) -> EvidenceJobs:

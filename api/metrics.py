@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -10,11 +10,16 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from service.administration.certificates import Certificate
 from storage.recording.metric_families import FAMILIES, Family
 from storage.recording.metrics import Totals
 
+CERTIFICATE_ENDS = "workflow_certificate_expiry_timestamp_seconds"
 
-def expose(totals: Totals, processes: Mapping[str, int], accept: str) -> tuple[bytes, str]:
+
+def expose(
+    totals: Totals, processes: Mapping[str, int], accept: str, *, certificates: Sequence[Certificate] = ()
+) -> tuple[bytes, str]:
     """Return the metrics in the format that the Accept header asks for, with its content type.
 
     `processes` are the ids of the processes of this installation that are known here, by their names.
@@ -22,6 +27,7 @@ def expose(totals: Totals, processes: Mapping[str, int], accept: str) -> tuple[b
     registry = CollectorRegistry()
     registry.register(_Stored(totals))
     registry.register(_Processes(processes))
+    registry.register(_Certificates(certificates))
     encode, content_type = choose_encoder(accept)
     return encode(registry), content_type
 
@@ -52,6 +58,21 @@ class _Processes(Collector):
                 for sample in metric.samples:
                     family.add_metric([name], sample.value)
         yield from families.values()
+
+
+class _Certificates(Collector):
+    """When the certificates end that this process connects with."""
+
+    def __init__(self, certificates: Sequence[Certificate]) -> None:
+        self._certificates = certificates
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield one family, which has no series where there are no certificates."""
+        text = "When the certificate ends that this process uses, in seconds since 1970."
+        family = GaugeMetricFamily(CERTIFICATE_ENDS, text, labels=["use"])
+        for each in self._certificates:
+            family.add_metric([each.use], each.ends.timestamp())
+        yield family
 
 
 def _values(family: Family, totals: Totals) -> Metric:

@@ -16,10 +16,12 @@ from temporalio.client import Client
 from api.context import ApiContext, own_process
 from api.http.connections import Connection
 from placet.errors import Conflict
+from service.administration.certificates import certificates_of
 from service.engine.admission import Admission
 from storage.announcements.listener import Subscriptions
 from storage.database import Database
 from web.app import create_app
+from worker.certificate_files import certificate_files
 from worker.connect import EngineSettings
 from worker.settings import Settings
 
@@ -34,7 +36,7 @@ def build_api(
     subscriptions: Subscriptions,
     processes: Callable[[], Mapping[str, int]] = own_process,
 ) -> Any:
-    """Return the API's application.
+    """Return the API's application. Raises InputInvalid for certificates that cannot be read.
 
     `subscriptions` are where this process listens to what others have committed, and `processes` returns the ids of
     those that are measured, by their names.
@@ -65,6 +67,7 @@ def build_api(
             tracer_provider=traces,
             subscriptions=subscriptions,
             processes=processes,
+            certificates=certificates_of(certificate_files(settings, EngineSettings.read())),
         )
     )
 

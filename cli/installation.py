@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from pathlib import Path
 from typing import Any
 
+from cli.private_files import keep_private, write_private_files
 from placet.errors import InputInvalid, NotFound
 from worker.settings import Settings
 
@@ -21,9 +21,15 @@ def has_database(settings: Settings) -> bool:
     The URL is parsed by hand, so that the database libraries are loaded only if there is a database. An invalid URL is
     reported when the database is opened.
     """
+    file = sqlite_file(settings)
+    return file is None or file.exists()
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """Return the file of a database in SQLite, or None for one on a server or in memory."""
     scheme, _, rest = settings.database.partition("://")
     file = rest.partition("?")[0].removeprefix("/")
-    return scheme not in _SQLITE or file in {"", ":memory:"} or Path(file).exists()
+    return None if scheme not in _SQLITE or file in {"", ":memory:"} else Path(file)
 
 
 def require_installation(settings: Settings) -> Settings:
@@ -64,7 +70,11 @@ def write_running_instance(settings: Settings, where: dict[str, Any]) -> None:
 
 
 def prepare_home(settings: Settings) -> Path:
-    """Return the data folder; create it if it is missing, readable by this user only. Raises InputInvalid."""
+    """Return the data folder; create it if it is missing, readable by this user only. Raises InputInvalid.
+
+    What this process makes from now on is this user's alone.
+    """
+    write_private_files()
     try:
         settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         _keep_private(settings.home)
@@ -79,6 +89,5 @@ def prepare_home(settings: Settings) -> Path:
 def _keep_private(home: Path) -> None:
     """Remove the access of other users to a folder of Placet's. Earlier versions created it readable for all."""
     held = {path.name for path in home.iterdir()}
-    status = home.stat()
-    if status.st_uid == os.geteuid() and (not held or held & {"placet.db", "secret.key"}):
-        home.chmod(status.st_mode & ~(stat.S_IRWXG | stat.S_IRWXO))
+    if home.stat().st_uid == os.geteuid() and (not held or held & {"placet.db", "secret.key"}):
+        keep_private(home)

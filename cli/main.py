@@ -137,7 +137,7 @@ COMMANDS = (
     LazyCommand(
         "doctor",
         "cli.commands.doctor:doctor_command",
-        "Check this installation: database, engine, worker and processes. The exit code is 1 if a check fails.",
+        "Check this installation, and say what to do about each fault. The exit code is 1 if a check fails.",
     ),
     LazyCommand("openapi", "cli.commands.api:openapi_command", "Print the API's OpenAPI document."),
     LazyCommand(

@@ -27,7 +27,7 @@ async def migrate(url: str) -> None:
     """
     database = Database(url)
     try:
-        version = await database.read(_version)
+        version = await database.read(revision)
         if version == newest():
             return  # as at nearly every start, without loading Alembic
         if version is not None and version not in _known():
@@ -51,7 +51,7 @@ def _known() -> set[str]:
     return {file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py")}
 
 
-def _version(connection: Connection) -> str | None:
+def revision(connection: Connection) -> str | None:
     """Return the revision of a database, or None for one that was never migrated."""
     if not inspect(connection).has_table("alembic_version"):
         return None

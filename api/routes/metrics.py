@@ -35,7 +35,9 @@ async def prometheus(request: Request, context: Here) -> Response:
             detail = "Send the header `Authorization: Bearer TOKEN` with the value of PLACET_METRICS_TOKEN."
             raise HTTPException(401, detail, {"WWW-Authenticate": 'Bearer realm="placet metrics"'})
     totals = await context.database.read(metrics.totals)
-    text, content_type = expose(totals, context.processes(), request.headers.get("accept", ""))
+    text, content_type = expose(
+        totals, context.processes(), request.headers.get("accept", ""), certificates=context.certificates
+    )
     return Response(text, headers={"Content-Type": content_type})
 
 

@@ -10,6 +10,7 @@ import typer
 
 from api.app import describe
 from cli import bootstrap, http_server
+from cli.private_files import write_private_files
 from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import print_json, progress
@@ -23,6 +24,7 @@ def api_command(
 ) -> None:
     """Run the API on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started."""
     settings = settings_with(port=port)
+    write_private_files()
 
     async def work() -> None:
         listener = http_server.listen(settings.host, settings.port)

@@ -2,151 +2,205 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 
 import typer
 from rich.markup import escape
 
-from cli import bootstrap
-from cli.database import migrated_database
-from cli.installation import process_exists, require_installation, running_instance
+from cli.checkup import engine, machine, stored
+from cli.checkup.check import Check, Look, checked
+from cli.checkup.mail import mail
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import EXIT_FAILED, out, print_json
-from engine_host.locate import locate
-from engine_host.namespaces import missing_attributes
-from placet.errors import PlacetError, Unavailable
-from service.administration.health import workers
-from service.context import utc_now
-from service.erasure.erasing import missing
-from service.erasure.ledger import read_ledger
-from storage.retention import erasures
 from worker.settings import Settings
 
-_OLDEST = (3, 11)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One check: its name, whether it passed, and what was found."""
-
-    name: str
-    ok: bool
-    found: str
+FORMAT = 2
+"""Of the JSON document. It changes only where a field means something else or is gone."""
+_PAGE = "docs/operations.md"
+_MARKS = {"ok": "[green]ok[/green]     ", "failed": "[red]FAILED[/red] ", "skipped": "[dim]skipped[/dim]"}
 
 
 async def examine(settings: Settings) -> list[Check]:
-    """Run all checks. A component that is missing is a failed check and raises nothing."""
-    looks: list[tuple[str, Callable[[], Awaitable[str]]]] = [
-        ("python", _python),
-        ("data folder", lambda: _home(settings)),
-        ("database", lambda: _database(settings)),
-        ("engine program", _engine_program),
-        ("engine", lambda: _engine(settings)),
-        ("worker", lambda: _worker(settings)),
-        ("processes", lambda: _processes(settings)),
-        ("erasures", lambda: _erasures(settings)),
-    ]
-    return [await _look(name, look) for name, look in looks]
-
-
-async def _look(name: str, look: Callable[[], Awaitable[str]]) -> Check:
+    """Make all checks. What is missing is a failed check, and what cannot be told from here is skipped."""
+    database = stored.Stored(settings)
     try:
-        return Check(name=name, ok=True, found=await look())
-    except PlacetError as error:
-        return Check(name=name, ok=False, found=error.message)
-    except OSError as error:
-        return Check(name=name, ok=False, found=f"{error.filename}: {error.strerror}")
+        here = [await look.check() for look in machine_looks(settings)]
+        kept = await checked(stored_looks(database))
+        there = await checked(engine_looks(engine.Engine(settings, database.current)))
+        return [*here, *kept, *there, *[await look.check() for look in other_looks(settings)]]
+    finally:
+        await database.close()
 
 
-async def _python() -> str:
-    version = sys.version.split()[0]
-    if sys.version_info < _OLDEST:
-        raise Unavailable(f"Python {version} is too old; install 3.11 or newer.")
-    return version
+def machine_looks(settings: Settings) -> list[Look]:
+    """Return the checks of this machine."""
+    return [
+        Look(name="python", docs="README.md", remedy="Install Python 3.11 or newer.", see=machine.python),
+        Look(
+            name="data folder",
+            docs=f"{_PAGE}#settings",
+            remedy="Set PLACET_HOME to a folder that you can write to.",
+            see=partial(machine.home, settings),
+        ),
+        Look(
+            name="disk",
+            docs=f"{_PAGE}#free-disk",
+            remedy="Make room, or move the folder: databases stop writing on a full disk.",
+            see=partial(machine.disk, settings),
+        ),
+        Look(
+            name="permissions",
+            docs="docs/security.md#files-of-an-installation",
+            remedy="Let only their owner use these files.",
+            see=partial(machine.permissions, settings),
+        ),
+    ]
 
 
-async def _home(settings: Settings) -> str:
-    home = settings.home
-    if not home.exists():
-        raise Unavailable(f"{home} does not exist yet. `placet up` creates it; set PLACET_HOME to use another folder.")
-    if not os.access(home, os.W_OK):
-        raise Unavailable(f"{home} is not writable. Set PLACET_HOME to a folder that you can write to.")
-    return str(home)
+def stored_looks(database: stored.Stored) -> list[Look]:
+    """Return the checks of the database; the others need what the first one looks at."""
+    return [
+        Look(
+            name="database",
+            docs=f"{_PAGE}#settings",
+            remedy="Start the database, or set PLACET_DATABASE_URL to where it is.",
+            see=database.answers,
+        ),
+        Look(
+            name="schema",
+            docs=f"{_PAGE}#processes",
+            remedy="Run `placet migrate`.",
+            see=database.schema,
+        ),
+        Look(
+            name="database clock",
+            docs=f"{_PAGE}#clocks",
+            remedy="Let both machines follow the same time servers (NTP).",
+            see=database.clock,
+        ),
+        Look(
+            name="outbox",
+            docs="docs/runbook.md#placetnotificationswaiting",
+            remedy="Repair the channel that waits; without any, run `placet worker --only notifications`.",
+            see=database.outbox,
+        ),
+        Look(
+            name="transparency log",
+            docs="docs/runbook.md#placetcheckpointsstopped",
+            remedy="Run a worker for approvals; where one runs, its log says why nothing is added.",
+            see=database.log,
+        ),
+        Look(
+            name="erasures",
+            docs="docs/data-protection.md#erasing-a-person",
+            remedy="Start a worker: it erases them again.",
+            see=database.erasures,
+        ),
+    ]
 
 
-async def _database(settings: Settings) -> str:
-    async with migrated_database(require_installation(settings)) as database:
-        await database.check()
-        return database.url.render_as_string(hide_password=True)
+def engine_looks(there: engine.Engine) -> list[Look]:
+    """Return the checks of the engine; the others need what the first one looks at."""
+    no_worker = "Run `placet worker` or `placet up`."
+    return [
+        Look(
+            name="engine",
+            docs=f"{_PAGE}#an-existing-cluster-or-temporal-cloud",
+            remedy="Start the server and set TEMPORAL_ADDRESS to it, or run `placet up`.",
+            see=there.answers,
+        ),
+        Look(
+            name="search attributes",
+            docs=f"{_PAGE}#an-existing-cluster-or-temporal-cloud",
+            remedy="Run `placet prepare`; on Temporal Cloud, create them in its console.",
+            see=there.search_attributes,
+        ),
+        Look(name="worker", docs=f"{_PAGE}#processes", remedy=no_worker, see=there.worker),
+        Look(name="pollers", docs="docs/runbook.md#placetnopollers", remedy=no_worker, see=there.pollers),
+        Look(
+            name="backlog",
+            docs="docs/runbook.md#placetslotsexhausted",
+            remedy="Start more workers, or look at what keeps them: a slow database, or a slow action.",
+            see=there.backlog,
+        ),
+        Look(
+            name="engine clock",
+            docs=f"{_PAGE}#clocks",
+            remedy="Let both machines follow the same time servers (NTP).",
+            see=there.clock,
+        ),
+    ]
 
 
-async def _engine_program() -> str:
-    return str(await asyncio.to_thread(locate))
-
-
-async def _engine(settings: Settings) -> str:
-    there = bootstrap.engine_settings(settings)
-    client = await bootstrap.connect_client(there)
-    missing = await missing_attributes(client, there.namespace)
-    if missing:
-        raise Unavailable(f"{there.address} lacks the search attributes {', '.join(missing)}; run `placet prepare`.")
-    keys = there.payload_keys
-    payloads = "readable" if keys is None else f"encrypted by the key {keys.writes.id}"
-    return f"{there.address}, namespace {there.namespace}, payloads {payloads}"
-
-
-async def _worker(settings: Settings) -> str:
-    client = await bootstrap.connect_client(bootstrap.engine_settings(settings))
-    async with migrated_database(require_installation(settings)) as database:
-        found = await workers(database, client, settings.task_queue, utc_now())
-    if not found:
-        raise Unavailable(
-            f"No worker polls the task queue {settings.task_queue!r}; run `placet worker` or `placet up`."
-        )
-    return f"task queue {settings.task_queue!r}: {', '.join(sorted(found))}"
-
-
-async def _processes(settings: Settings) -> str:
-    where = running_instance(settings)
-    if where is None or not process_exists(where["pid"]):
-        return f"`placet up` does not run on {settings.home}"
-    pids = {name: process["pid"] for name, process in where["processes"].items()}
-    if ended := sorted(name for name, pid in pids.items() if not process_exists(pid)):
-        raise Unavailable(f"{', '.join(ended)} ended and is started again by `placet up`, whose log says why.")
-    return ", ".join(f"{name} {pid}" for name, pid in {"supervisor": where["pid"], **pids}.items())
-
-
-async def _erasures(settings: Settings) -> str:
-    async with migrated_database(require_installation(settings)) as database:
-        unknown = await missing(database, read_ledger(settings.home))
-        waiting = await database.read(erasures.incomplete)
-    if unknown:
-        raise Unavailable(
-            f"This database still has people who were erased: {', '.join(one.person for one in unknown)}. It was "
-            "restored from an older backup; a worker erases them again when it starts."
-        )
-    return f"some of it waits: {', '.join(waiting)}" if waiting else "none waits"
+def other_looks(settings: Settings) -> list[Look]:
+    """Return the checks of what is beside database and engine."""
+    return [
+        Look(
+            name="engine program",
+            docs=f"{_PAGE}#settings",
+            remedy="Set TEMPORAL_ADDRESS to a running server, or let `placet engine --find` fetch one.",
+            see=machine.engine_program,
+        ),
+        Look(
+            name="processes",
+            docs=f"{_PAGE}#processes",
+            remedy="The log of `placet up` says why it ended.",
+            see=partial(machine.processes, settings),
+        ),
+        Look(
+            name="mail",
+            docs="docs/notifications.md",
+            remedy="Set PLACET_SMTP_HOST and the settings beside it to a server that takes mails from here.",
+            see=mail,
+        ),
+        Look(
+            name="certificates",
+            docs="docs/runbook.md#placetcertificateexpires",
+            remedy="Renew what ends first, put its file in place, and start the processes again.",
+            see=partial(engine.certificates, settings),
+        ),
+        Look(
+            name="payload keys",
+            docs="docs/data-protection.md#payloads-in-the-engine",
+            remedy="Restore the file of keys: without it, payloads that it encrypted cannot be read.",
+            see=engine.payload_keys,
+        ),
+    ]
 
 
 def show(checks: list[Check]) -> None:
-    """Print one line for each check."""
+    """Print one line for each check, and what to do below those that failed."""
     for check in checks:
-        mark = "[green]ok[/green]    " if check.ok else "[red]FAILED[/red]"
-        out.print(f"  {mark}  {check.name:15} {escape(check.found)}", soft_wrap=True)
+        out.print(f"  {_MARKS[check.status]}  {check.name:17} {escape(check.found)}", soft_wrap=True)
+        if check.remedy is not None:
+            out.print(f"           {'':17} {escape(check.remedy)} ({check.docs})", soft_wrap=True)
+
+
+def document(checks: list[Check]) -> dict[str, object]:
+    """Return what `--json` prints."""
+    return {
+        "format": FORMAT,
+        "ok": all(check.ok for check in checks),
+        "checks": {
+            check.name: {
+                "ok": check.ok,
+                "status": check.status,
+                "found": check.found,
+                "remedy": check.remedy,
+                "docs": check.docs,
+            }
+            for check in checks
+        },
+    }
 
 
 def doctor_command(as_json: Json = False) -> None:
-    """Check this installation: database, engine, worker and processes. The exit code is 1 if a check fails."""
+    """Check this installation, and say what to do about each fault. The exit code is 1 if a check fails."""
     checks = run(examine(settings_with()))
-    well = all(check.ok for check in checks)
     if as_json:
-        print_json({"ok": well, "checks": {c.name: {"ok": c.ok, "found": c.found} for c in checks}})
+        print_json(document(checks))
     else:
         show(checks)
-    if not well:
+    if not all(check.ok for check in checks):
         raise typer.Exit(EXIT_FAILED)

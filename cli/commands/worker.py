@@ -11,6 +11,7 @@ import typer
 
 from cli import bootstrap
 from cli.bootstrap import EVERYTHING, Duty
+from cli.private_files import write_private_files
 from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import settings_with
 from cli.terminal.output import errors_as_messages, progress
@@ -37,6 +38,7 @@ def worker_command(
 ) -> None:
     """Run a worker on the engine that TEMPORAL_ADDRESS names, or on the one that `placet up` started."""
     settings = settings_with()
+    write_private_files()
     with errors_as_messages():
         duties = duties_of(only)
         version = version_of(settings)

@@ -80,9 +80,9 @@ Command = (
 )
 
 # A query answers within milliseconds where a worker has the request at hand; else its history is replayed first.
-_QUERY_DEADLINE = timedelta(seconds=8)
+QUERY_DEADLINE = timedelta(seconds=8)
 # The server lets a poll wait for a minute, and remembers who polled for five.
-_LONG_POLL = timedelta(seconds=65)
+LONG_POLL = timedelta(seconds=65)
 # How long what goes on beside the calls waits for an answer about one request; it asks again anyway.
 _ASIDE_DEADLINE = timedelta(seconds=5)
 # The server's word for an update whose workflow task was given up, because another event had come meanwhile.
@@ -101,7 +101,7 @@ async def start(context: Context, beginning: Start) -> None:
     opening = beginning.opening
     state = machine.opening_state(beginning.plan, opening, opening.directory_at)
     with_tasks = machine.begin(beginning.plan, opening, state, opening.directory_at).state
-    async with _reaching(context.start_deadline):
+    async with reaching(context.start_deadline):
         try:
             await context.client.start_workflow(
                 ApprovalWorkflow.run,
@@ -126,7 +126,7 @@ async def command(context: Context, request_id: str, event: Command, *, key: str
     """
     handle = context.client.get_workflow_handle(request_id)
     name = _update_of(event)
-    async with _reaching(context.command_deadline):
+    async with reaching(context.command_deadline):
         while True:
             try:
                 answer: Answer = await handle.execute_update(
@@ -148,16 +148,16 @@ def _update_of(event: Command) -> str:
 
 async def unmapped(context: Context, request_id: str, event: Migrate) -> list[Problem]:
     """Return what would keep a request from being moved; raises Gone and Unavailable."""
-    async with _reaching(_QUERY_DEADLINE):
+    async with reaching(QUERY_DEADLINE):
         problems: list[Problem] = await context.client.get_workflow_handle(request_id).query(
-            ApprovalWorkflow.unmapped, event, rpc_timeout=_QUERY_DEADLINE
+            ApprovalWorkflow.unmapped, event, rpc_timeout=QUERY_DEADLINE
         )
         return problems
 
 
-async def state_of(context: Context, request_id: str, *, within: timedelta = _QUERY_DEADLINE) -> State:
+async def state_of(context: Context, request_id: str, *, within: timedelta = QUERY_DEADLINE) -> State:
     """Return the whole state of a running request, as its workflow holds it; raises Gone and Unavailable."""
-    async with _reaching(within):
+    async with reaching(within):
         try:
             state: State = await context.client.get_workflow_handle(request_id).query(
                 ApprovalWorkflow.state, reject_condition=QueryRejectCondition.NOT_OPEN, rpc_timeout=within
@@ -186,7 +186,7 @@ async def running_calls(context: Context, request_id: str, *, within: timedelta)
 
     Raises Gone and Unavailable.
     """
-    async with _reaching(within):
+    async with reaching(within):
         described = await context.client.get_workflow_handle(request_id).describe(rpc_timeout=within)
     pending = [one for one in described.raw_description.pending_activities if one.activity_type.name == _ACTION]
     return [
@@ -215,12 +215,12 @@ async def head_of(client: Client, request_id: str) -> str | None:
     """Return the head of the audit chain as history holds it; None once the engine no longer has the request."""
     handle = client.get_workflow_handle(request_id)
     try:
-        async with _reaching(_QUERY_DEADLINE):
-            described = await handle.describe(rpc_timeout=_QUERY_DEADLINE)
+        async with reaching(QUERY_DEADLINE):
+            described = await handle.describe(rpc_timeout=QUERY_DEADLINE)
             if described.status is WorkflowExecutionStatus.COMPLETED:
                 ended = client.get_workflow_handle_for(ApprovalWorkflow.run, request_id)
-                return (await ended.result(rpc_timeout=_QUERY_DEADLINE)).head
-            recorded: Answer = await handle.query(ApprovalWorkflow.recorded, rpc_timeout=_QUERY_DEADLINE)
+                return (await ended.result(rpc_timeout=QUERY_DEADLINE)).head
+            recorded: Answer = await handle.query(ApprovalWorkflow.recorded, rpc_timeout=QUERY_DEADLINE)
             return recorded.head
     except Gone:
         return None
@@ -243,7 +243,7 @@ async def tell_directory_changed(client: Client, request_id: str) -> bool:
     Raises Unavailable.
     """
     try:
-        async with _reaching(_ASIDE_DEADLINE):
+        async with reaching(_ASIDE_DEADLINE):
             await client.get_workflow_handle(request_id).signal(
                 ApprovalWorkflow.directory_changed, rpc_timeout=_ASIDE_DEADLINE
             )
@@ -255,8 +255,8 @@ async def tell_directory_changed(client: Client, request_id: str) -> bool:
 async def reach(client: Client) -> None:
     """Raise Unavailable unless the engine answers, and has the namespace."""
     question = DescribeNamespaceRequest(namespace=client.namespace)
-    async with _reaching(_QUERY_DEADLINE):
-        await client.workflow_service.describe_namespace(question, timeout=_QUERY_DEADLINE)
+    async with reaching(QUERY_DEADLINE):
+        await client.workflow_service.describe_namespace(question, timeout=QUERY_DEADLINE)
 
 
 async def pollers(client: Client, task_queue: str, now: datetime) -> set[str]:
@@ -266,14 +266,14 @@ async def pollers(client: Client, task_queue: str, now: datetime) -> set[str]:
         task_queue=TaskQueue(name=task_queue),
         task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
     )
-    async with _reaching(_QUERY_DEADLINE):
-        found = await client.workflow_service.describe_task_queue(question, timeout=_QUERY_DEADLINE)
-    since = now - _LONG_POLL
+    async with reaching(QUERY_DEADLINE):
+        found = await client.workflow_service.describe_task_queue(question, timeout=QUERY_DEADLINE)
+    since = now - LONG_POLL
     return {poller.identity for poller in found.pollers if poller.last_access_time.ToDatetime(UTC) > since}
 
 
 @asynccontextmanager
-async def _reaching(deadline: timedelta) -> AsyncIterator[None]:
+async def reaching(deadline: timedelta) -> AsyncIterator[None]:
     """Turn what the SDK raises into errors of ours."""
     try:
         async with asyncio.timeout(deadline.total_seconds()):

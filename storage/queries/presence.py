@@ -45,6 +45,17 @@ def seen(connection: Connection, task_queue: str, *, within: float) -> set[str]:
     return set(connection.scalars(query))
 
 
+def running(connection: Connection, *, within: float) -> int:
+    """Count the workers of all task queues that updated their row in the last `within` seconds."""
+    query = select(func.count()).where(col(WorkerPresence.seen_at) > _now(connection) - within)
+    return int(connection.execute(query).scalar_one())
+
+
+def clock(connection: Connection) -> float:
+    """Return what time it is for the database, in seconds since 1970."""
+    return float(connection.execute(select(_now(connection))).scalar_one())
+
+
 def _now(connection: Connection) -> ColumnElement[float]:
     if connection.dialect.name == "postgresql":
         return cast(extract("epoch", func.now()), Float)

@@ -72,6 +72,11 @@ FAMILIES: tuple[Family, ...] = (
         "gauge",
         "How long ago all that was recorded was in the log under a checkpoint; 0 before the first one.",
     ),
+    _plain(
+        "workflow_workers_running",
+        "gauge",
+        "Worker processes that carry out approvals and have said so within the last ten seconds.",
+    ),
     Family(
         name="workflow_execution_total",
         kind="counter",

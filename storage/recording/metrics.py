@@ -25,6 +25,7 @@ from sqlmodel import Field, SQLModel, col
 from placet.audit.chain import Entry
 from placet.engine.recording import Recording
 from storage.prepared import Prepared
+from storage.queries import presence
 from storage.queries.notifications.backlog import backlogs
 from storage.queries.requests.escalations import late_by
 from storage.queries.slas.gauges import slo_gauges
@@ -160,6 +161,7 @@ def totals(connection: Connection) -> Totals:
     gauges: dict[str, dict[Labels, float]] = slo_gauges(connection, now) | {
         "workflow_notification_wait_seconds": waits,
         "workflow_log_behind_seconds": {(): behind(connection, now).total_seconds()},
+        "workflow_workers_running": {(): presence.running(connection, within=_PRESENT_SECONDS)},
         "workflow_pending_count": {(): sum(open_tasks.values())},
         "workflow_near_sla_breach_count": {(): open_tasks.get("warning", 0)},
     }
@@ -247,6 +249,7 @@ _ADD = Prepared(_adding)
 _ALL = select(col(MetricTotal.name), col(MetricTotal.labels), col(MetricTotal.bucket), col(MetricTotal.peak))
 _KINDS = select(col(ActionCatalog.executor), col(ActionCatalog.latency_class)).distinct()
 _SPLIT = select(col(WorkflowCanary.template)).distinct()
+_PRESENT_SECONDS = 10.0  # a worker notes every three that it runs
 _ARMS = ("new", "old", "sample")
 _OPEN = (
     select(col(ApprovalTask.sla_state), func.count().label("number"))

@@ -57,6 +57,11 @@ def test_each_alert_fires_and_does_not_fire_as_its_unit_tests_say() -> None:
         ("[1d] offset 1w)) >= 7", "[1d] offset 1w)) >= 2"),
         ("for: 10m", "for: 0m"),
         ("_seconds) > 900", "_seconds) > 1800"),  # notices that wait
+        ("(workflow_workers_running) == 0", "(workflow_workers_running) <= 1"),
+        ("(temporal_num_pollers) > 0", "(temporal_num_pollers) > 5"),
+        ("for: 2m", "for: 10m"),
+        ("_slots_available) == 0", "_slots_available) <= 3"),
+        ("< 14 * 86400", "< 31 * 86400"),  # a certificate
         ("histogram_quantile(0.95, max by (le) (increase", "histogram_quantile(0.5, max by (le) (increase"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from api.metrics import expose
+from service.administration.certificates import Certificate
 from storage.recording.metric_families import FAMILIES
 from storage.recording.metrics import Histogram, Totals
 from tests.promtool import refused
@@ -44,7 +46,7 @@ def exposed() -> set[str]:
         values={f.name: {labels[f.name]: 0.0} for f in FAMILIES if f.kind != "histogram"},
         histograms={f.name: {labels[f.name]: empty} for f in FAMILIES if f.kind == "histogram"},
     )
-    text, _ = expose(shown, {}, "")
+    text, _ = expose(shown, {}, "", certificates=[Certificate(use="x", ends=datetime.now(UTC))])
     return {line.split("{")[0].split(" ")[0] for line in text.decode().splitlines() if not line.startswith("#")}
 
 

@@ -87,6 +87,17 @@ class SmtpChannel:
             )
             raise failure from error
 
+    async def greet(self) -> None:
+        """Connect and log in as for a mail, without one; raises NotDelivered."""
+        try:
+            client = await asyncio.wait_for(self._connection(), self._settings.smtp_timeout)
+        except TimeoutError as error:
+            waited = f"the mail server did not answer within {self._settings.smtp_timeout:g} s"
+            raise NotDelivered(waited, channel_down=True) from error
+        except (SMTPException, OSError, ValueError) as error:
+            raise _failure(error, self._settings.mail_from) from error
+        self._idle.append((client, time.monotonic()))
+
     async def close(self) -> None:
         """Close every idle connection in order."""
         idle, self._idle = self._idle, []
