@@ -48,6 +48,8 @@ def worker_command(
             )
 
     async def work() -> None:
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)  # left by one that was killed
         async with bootstrap.open_database(settings) as database:
             there = bootstrap.engine_settings(settings)
             notifies = duties == {Duty.NOTIFICATIONS}
