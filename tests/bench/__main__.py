@@ -27,6 +27,7 @@ from tests.bench import (
     options,
     scanner,
     simulation,
+    sizing,
     starts,
 )
 from tests.bench.insight import costs, event_logs, forecasts, load, quality, speed
@@ -77,6 +78,9 @@ def main() -> None:
     """Run the sections that are named, or all of them."""
     if "guard" in sys.argv[1:]:
         sys.exit(guard.main())
+    if "sizing" in sys.argv[1:]:
+        sizing.main()
+        return
     for name in [each for named in sys.argv[1:] or SECTIONS for each in GROUPS.get(named, [named])]:
         with tempfile.TemporaryDirectory(prefix="placet-bench-", ignore_cleanup_errors=True) as home:
             text = asyncio.run(SECTIONS[name].measure(Path(home)))
