@@ -14,6 +14,7 @@ from placet.audit.admin_acts import OPERATOR, Act, ActedBy
 from placet.errors import CodeSpent, NotAuthenticated, Unavailable
 from service.administration.acts import write_with_act
 from service.context import Context
+from service.identity import failures
 from service.identity.settings import CODE_SECONDS
 from service.principal import Principal, principal_of
 from storage.database import Database
@@ -86,7 +87,7 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
     # Beside a provider or a passkey, a token proves too little to change how somebody signs.
     held, row, stronger = await context.database.read(who)
     if held is None or row is None:
-        await context.rate_limits.failed_logins.count(address)
+        await failures.note(context, "token", address=address, status=401)
         raise NotAuthenticated(
             "This token is unknown, has expired or was revoked, or its person has left. "
             "Ask for a new one: `placet token PERSON` makes it."
@@ -107,7 +108,7 @@ async def log_in_with_code(context: Context, code: str, *, address: str, user_ag
     await context.rate_limits.failed_logins.require(address)
     person = await context.database.write(sessions.take_code, code, context.now())
     if person is None:
-        await context.rate_limits.failed_logins.count(address)
+        await failures.note(context, "one-time address", address=address, status=410)
         raise CodeSpent
     proven = context.now() if context.identity.oidc is None else None
     return await open_session(context, person, method="link", user_agent=user_agent, authenticated_at=proven)

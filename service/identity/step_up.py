@@ -21,6 +21,7 @@ from placet.errors import NotFound, NotPermitted, ProofRefused, Reauthentication
 from placet.sentences import sentence
 from service import commands
 from service.context import Context
+from service.identity import failures
 from service.identity.oidc.verification import LEEWAY, authenticated_at
 from service.principal import READ, SCIM, Principal
 from service.visibility import see_task
@@ -117,7 +118,7 @@ async def prove_by_token(context: Context, principal: Principal, step_up_id: str
         raise ProofRefused("A token alone does not sign here. Nothing was decided; confirm as this page offers it.")
     limited = held is not None and held.scopes is not None and bool(held.scopes & {READ, SCIM})
     if held is None or held.person != principal.person or limited:
-        await context.rate_limits.failed_logins.count(address)
+        await failures.note(context, "token, to sign", address=address, status=403)
         raise ProofRefused("This is no token of yours that may decide. Nothing was decided; enter your own token.")
     await _proven(context, row, "token", context.now())
 

@@ -18,6 +18,7 @@ from service.identity.settings import IdentitySettings
 from service.retention.running import delete_old_rows
 from storage.database import Database
 from storage.queries.identity import tokens
+from storage.tables.approvals import Refusal
 from storage.tables.identity import BrowserSession, LoginCode, RateCount
 from tests.api_desk import BASE, ApiDesk, api_desk, no_engine
 from tests.stored import reading, writing
@@ -180,6 +181,7 @@ async def test_a_stolen_cookie_is_refused_after_log_out(browsers: Browsers) -> N
     assert (await browsers.open().get(f"{BASE}/auth/me/", headers=stolen)).status_code == 200
     out = await browser.post("/logout", headers={"X-CSRF-Token": (await me(browser))["csrf_token"]})
     assert (out.status_code, out.headers["location"]) == (303, "/login")
+    assert out.headers["clear-site-data"] == '"storage"'
     assert not browser.cookies
     assert (await browsers.open().get(f"{BASE}/auth/me/", headers=stolen)).status_code == 401
     assert (await browsers.open().get("/", headers=stolen)).status_code == 303
@@ -313,6 +315,18 @@ async def test_decisions_of_one_person_are_limited(sqlite_url: str) -> None:
         assert int(answer.headers["retry-after"]) > 0
         assert (await desk.post("/workflow/tasks/r.1/decide/", {"decision": "approve"}, as_="ava")).status_code == 404
     await database.close()
+
+
+async def test_a_failed_log_in_is_on_record_without_what_was_sent(browsers: Browsers) -> None:
+    for _ in range(7):  # the last two are beyond the limit, and are not
+        await browsers.open().post("/login", data={"token": "placet_nearly-a-token"})
+    with reading(browsers.desk.database) as session:
+        rows = session.query(Refusal).all()
+    assert [(row.action, row.status_code, row.reason) for row in rows] == [
+        ("log in", 401, "The log-in by token was refused.")
+    ] * 5
+    assert {row.principal for row in rows} == {"address 127.0.0.1"}
+    assert not any("nearly" in f"{row!r}" for row in rows)
 
 
 async def test_what_has_ended_is_deleted(browsers: Browsers) -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
 import pytest
+import structlog
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = (
     "placet", "workflows", "activities", "worker", "engine_host", "storage", "simulation", "insight", "languages",
     "service", "api", "web", "cli",
 )  # fmt: skip
+ASVS = (ROOT / "docs" / "asvs.md").read_text()
 THREATS = (ROOT / "docs" / "threat-model.md").read_text()
+OPERATOR = "the operator's"
 REFERENCE = re.compile(r"`(tests/[\w/.]+\.py)(?:::(\w+))?`")
 
 
@@ -56,6 +61,55 @@ def test_the_threats_are_of_every_kind() -> None:
 def test_the_table_of_threats_tells_a_test_that_is_gone() -> None:
     assert missing("`tests/unit/test_security_docs.py::test_that_is_gone`") != []
     assert missing("`tests/unit/test_gone.py`") != []
+
+
+def requirements() -> list[tuple[str, str, str, str]]:
+    """Return id, level, status and evidence of each row."""
+    row = r"^\| v5\.0\.0-([\d.]+) \| (\d) \| [^|]+ \| ([^|]+) \| ([^|]+) \|$"
+    return re.findall(row, ASVS, re.MULTILINE)
+
+
+def test_every_requirement_of_levels_1_and_2_has_its_row() -> None:
+    lines = (ROOT / "tests" / "data" / "asvs-5.0.0.tsv").read_text().splitlines()
+    asked = [tuple(line.split("\t")) for line in lines if not line.startswith("#")]
+    assert len(asked) == 253
+    assert [(ident, level) for ident, level, _, _ in requirements()] == asked
+
+
+def test_what_is_met_has_evidence_that_is_there_and_everything_else_says_why() -> None:
+    paths = re.compile(r"`([\w.-]+(?:/[\w.-]+)*)(?:::\w+)?`")
+    for ident, _, status, said in requirements():
+        assert status in {"met", "not applicable", "not met", "the operator's"}, ident
+        there = [path for path in paths.findall(said) if (ROOT / path).exists()]
+        assert there or status != "met", ident
+        assert len(said) > 5, ident
+        gone = [path for path in paths.findall(said) if "/" in path and not (ROOT / path).exists()]
+        assert gone == [], ident
+    assert missing(ASVS) == []
+
+
+def test_the_counts_of_the_page_are_those_of_its_rows() -> None:
+    counts = Counter(status for _, _, status, _ in requirements())
+    for status, words in (("met", "are met"), ("not applicable", "are not applicable"), ("not met", "are not met")):
+        assert f"{counts[status]} {words}" in ASVS
+    assert f"{counts[OPERATOR]} are the operator's" in ASVS
+
+
+def test_scripts_keep_nothing_in_the_browsers_storage_but_what_is_typed() -> None:
+    using = {
+        path.name: re.findall(r"\b(?:local|session)Storage\.setItem\(([^,]+),", path.read_text())
+        for path in (ROOT / "web" / "static").glob("*.js")
+    }
+    # What was typed into a form and not sent, and the steps that the editor can undo.
+    assert {name: keys for name, keys in using.items() if keys} == {"placet.js": ["key"], "editor.js": ["stackKey"]}
+    assert not any("indexedDB" in path.read_text() for path in (ROOT / "web" / "static").glob("*.js"))
+
+
+def test_a_line_break_in_what_is_logged_begins_no_line() -> None:
+    written = io.StringIO()
+    log = structlog.wrap_logger(structlog.PrintLogger(written))
+    log.warning("call_failed", path="/x\n2026-01-01 [error] forged", reason="one\r\ntwo")
+    assert len(written.getvalue().splitlines()) == 1
 
 
 def random_values() -> list[tuple[str, int]]:

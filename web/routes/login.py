@@ -167,6 +167,7 @@ async def _left(request: Request, context: Here) -> Response:
         RedirectResponse("/login", 303) if address is None else render(request, "logged_out.html", {"address": address})
     )
     delete_cookie(context, request, answer)
+    answer.headers["Clear-Site-Data"] = '"storage"'  # what was typed and not sent
     return answer
 
 

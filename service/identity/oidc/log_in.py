@@ -15,7 +15,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from placet.errors import NotAuthenticated
 from placet.sentences import sentence
 from service.context import Context
-from service.identity import login, step_up
+from service.identity import failures, login, step_up
 from service.identity.oidc.people import access_of, holder_of
 from service.identity.oidc.verification import authenticated_at, is_jwt, verify
 from service.identity.settings import OidcSettings, settings_of
@@ -97,7 +97,7 @@ async def finish(
         id_token, claims = await _claims(context, settings, begun, answer)
     except NotAuthenticated as error:
         _log.warning("oidc_login_refused", reason=error.message)
-        await context.rate_limits.failed_logins.count(address)
+        await failures.note(context, "identity provider", address=address, status=401)
         raise
     held = await context.database.read(holder_of, settings, claims)
     if begun.step_up:
