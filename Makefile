@@ -7,7 +7,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint typescript pictures bench faults fuzz sbom clean
+.PHONY: install demo test lint typescript pictures bench faults fuzz sbom release-check clean
 
 install: $(STAMP)
 
@@ -50,6 +50,10 @@ pictures: install
 
 bench: install
 	$(PY) -m tests.bench $(BENCH)
+
+# On a clean checkout, and once more on the tagged commit; TAG names a tag that is not there yet.
+release-check: install
+	$(PY) -m tests.release --demo $(if $(TAG),--tag $(TAG))
 
 # SECONDS is how long; FIRST the first seed, so that another run plays other schedules.
 faults: install

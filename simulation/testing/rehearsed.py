@@ -1,8 +1,8 @@
 """Rehearse a scenario of a suite: the production workflow on the engine has to do what the core does.
 
-An engine's request begins now, so that working hours and holidays fall elsewhere than at the scenario's start. The core
-is therefore run from that moment too: the engine's timeline has to equal this one, entry by entry, and what the
-scenario expects is looked at where this run meets it.
+A scenario that fails in the core has failed. An engine's request begins now, so that working hours and holidays fall
+elsewhere than at the scenario's start. The core is therefore run from that moment too: the engine's timeline has to
+equal this one, entry by entry, and what the scenario expects is looked at where this run meets it.
 """
 
 from __future__ import annotations
@@ -38,15 +38,17 @@ class RehearsedRun:
 async def rehearse_scenario(
     engine: RehearsalEngine, suite: Suite, subject: Subject, number: int, *, patience: timedelta = PATIENCE
 ) -> RehearsedRun:
-    """Rehearse one scenario; one whose request is refused has nothing to rehearse.
+    """Rehearse one scenario, unless it fails in the core or its request is refused.
 
     Raises BlueprintInvalid, and Unavailable where the engine cannot be reached, cannot skip time, or takes too long.
     """
     test = suite.scenarios[number]
-    if test.refused is not None:
-        run = await asyncio.to_thread(run_scenario, suite, scenario_of(suite, subject, number), number)
-        return RehearsedRun(run=run, notes=("the request is refused before it starts; there is nothing to rehearse",))
-    scenario = replace(scenario_of(suite, subject, number), request_id=f"rehearsal-{uuid.uuid4().hex}")
+    scenario = scenario_of(suite, subject, number)
+    from_its_start = await asyncio.to_thread(run_scenario, suite, scenario, number)
+    if test.refused is not None or not from_its_start.passed:
+        refused = ("the request is refused before it starts; there is nothing to rehearse",)
+        return RehearsedRun(run=from_its_start, notes=refused if from_its_start.passed else ())
+    scenario = replace(scenario, request_id=f"rehearsal-{uuid.uuid4().hex}")
     prepared = await asyncio.to_thread(PreparedScenario, scenario)
     try:
         async with asyncio.timeout(patience.total_seconds()):
