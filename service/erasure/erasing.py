@@ -37,6 +37,8 @@ ERASING_SECONDS: Final = 15.0
 MOST_SHOWN: Final = 50
 """Requests that are named of those that wait, or that keep a person from being erased."""
 _HISTORIES: Final = 50  # that are deleted before it is noted
+_QUICKLY_COMPACTED: Final = 200_000_000
+"""Bytes of SQLite's file that is written anew within a call over HTTP; it takes seconds."""
 _ENGINE_FILES: Final = "engine/*.sqlite"
 _log = structlog.get_logger(__name__)
 
@@ -119,7 +121,7 @@ class Eraser:
         await self._files(person)
         if not await self._histories(person, until):
             return
-        await self._compact(person)
+        await self._compact(person, most=None if until is None else _QUICKLY_COMPACTED)
         await write(erasures.complete, person, now())
 
     async def _list(self, person: str) -> bool:
@@ -176,9 +178,12 @@ class Eraser:
         config["namespace"] = self.rehearsals
         return Client(**config)
 
-    async def _compact(self, person: str) -> None:
+    async def _compact(self, person: str, most: int | None) -> None:
+        """Have freed pages written over; where SQLite's file has more than `most` bytes, the workers do it."""
         erasure = await self.database.read(erased.find, person)
         if erasure is None or (erasure.compacted_at is not None and erasure.compacted_at >= erasure.changed_at):
+            return
+        if most is not None and compaction.size_of(self.database.url) > most:
             return
         began = self.clock()
         await compaction.compact(self.database.url)

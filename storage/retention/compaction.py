@@ -16,34 +16,10 @@ from sqlalchemy.exc import DBAPIError
 
 from placet.errors import Unavailable
 from storage.database import BUSY_SECONDS
-from storage.tables.approvals import (
-    ApprovalRequest,
-    ApprovalTask,
-    AuditEntry,
-    AuditSuperseded,
-    Delivery,
-    IdempotentCall,
-    Outbox,
-    Refusal,
-    StoredPerson,
-)
-from storage.tables.notifications import NotificationMessage
-from storage.tables.reading import RequestTitle
+from storage.retention.person_rules import BY_ITSELF, BY_REQUEST, EMPTIED, GONE
 
 _FTS: Final = "request_title_parts"
-_VACUUMED: Final = (
-    StoredPerson,
-    ApprovalRequest,
-    ApprovalTask,
-    AuditEntry,
-    AuditSuperseded,
-    Delivery,
-    IdempotentCall,
-    NotificationMessage,
-    Outbox,
-    Refusal,
-    RequestTitle,
-)
+_VACUUMED: Final = sorted({rows.table.name for rows in (*GONE, *EMPTIED)} | BY_REQUEST.keys() | BY_ITSELF.keys())
 
 
 async def compact(url: URL) -> None:
@@ -52,6 +28,12 @@ async def compact(url: URL) -> None:
         await compact_file(Path(str(url.database)))
     else:
         await asyncio.to_thread(_vacuum, url)
+
+
+def size_of(url: URL) -> int:
+    """Return how many bytes SQLite's file has, 0 for PostgreSQL, whose writers wait for nothing."""
+    file = Path(str(url.database))
+    return file.stat().st_size if url.get_backend_name() == "sqlite" and file.exists() else 0
 
 
 async def compact_file(file: Path) -> None:
@@ -79,8 +61,7 @@ def _vacuum(url: URL) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            for model in _VACUUMED:
-                table = model.__tablename__
+            for table in _VACUUMED:
                 connection.execute(text(f'VACUUM "{table}"'))
     except DBAPIError as error:
         raise Unavailable(f"The database could not be compacted, and is tried again: {error.orig}") from error
