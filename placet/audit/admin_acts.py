@@ -1,7 +1,7 @@
 """Administrative acts: what people and programs change outside of requests, in one hash chain of the installation.
 
 The chain is made as that of a request is (placet.audit.chain). `detail` holds ids, codes and counts: never a secret,
-and no more of a person than their id. docs/audit.md says when each kind is written.
+and no more of a person than their id, unless it is sealed. docs/audit.md says when each kind is written.
 """
 
 from __future__ import annotations
@@ -39,12 +39,16 @@ KINDS: Final = frozenset({
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One act: its kind, what it was done to (as `person:mia`, `token:4f…`), what is essential, and its outcome."""
+    """One act: its kind, what it was done to (as `person:mia`, `token:4f…`), what is essential, and its outcome.
+
+    What is `sealed` of the detail, by its names, can be erased: the chain holds commitments to it.
+    """
 
     kind: str
     target: str
     detail: Mapping[str, Any] = field(default_factory=dict)
     outcome: Outcome = "done"
+    sealed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +71,13 @@ def genesis() -> str:
     return chain.genesis("admin-acts")
 
 
-def link(previous: str, act: Act, by: ActedBy, *, seq: int, at: datetime) -> chain.Entry:
-    """Make the entry of an act that follows the entry with hash `previous`; raises ValueError for an unknown kind."""
+def link(
+    previous: str, act: Act, by: ActedBy, *, seq: int, at: datetime, salts: Mapping[str, str] | None = None
+) -> chain.Entry:
+    """Make the entry of an act that follows the entry with hash `previous`; raises ValueError for an unknown kind.
+
+    `salts` are those of what is sealed of its detail, by the name.
+    """
     if act.kind not in KINDS:
         raise ValueError(f"name {act.kind!r} in placet.audit.admin_acts.KINDS and in docs/audit.md")
     committed = {
@@ -79,5 +88,13 @@ def link(previous: str, act: Act, by: ActedBy, *, seq: int, at: datetime) -> cha
         "way": by.way,
     }
     return chain.link(
-        previous, seq=seq, at=at, kind=act.kind, actor=by.actor, stage=None, task_id=None, detail=committed
+        previous,
+        seq=seq,
+        at=at,
+        kind=act.kind,
+        actor=by.actor,
+        stage=None,
+        task_id=None,
+        detail=committed,
+        salts={f"/detail/{name}": salt for name, salt in (salts or {}).items()},
     )

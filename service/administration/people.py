@@ -49,6 +49,8 @@ EDITED: Final = (
     "principal",
 )
 """What the page of a person changes of them."""
+_SEALED = {"roles", "groups", "manager", "principal"}
+"""What acts hold of a person's row until the person is erased; access and activity stay."""
 _OVERTAKEN = "somebody else has changed this meanwhile; look at it, and send it again"
 _OWN_AFFAIRS = {"away", "preferences"}
 # Null means that it stays.
@@ -262,7 +264,8 @@ def _changed(principal: Principal, before: Mapping[str, Any], person: StoredPers
     if not names or (person.id == principal.person and set(names) <= _OWN_AFFAIRS):
         return None
     shown = {name: {"before": before[name], "after": after[name]} for name in names if name in _RIGHTS}
-    return Act(kind="person_changed", target=f"person:{person.id}", detail={"changed": names, **shown})
+    sealed = tuple(name for name in names if name in _SEALED)
+    return Act(kind="person_changed", target=f"person:{person.id}", detail={"changed": names, **shown}, sealed=sealed)
 
 
 def _wanted(

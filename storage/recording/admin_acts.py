@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
-from sqlalchemy import Connection, func, insert, select, text, true
+from sqlalchemy import Connection, func, insert, select, text, true, update
 from sqlmodel import col
 
 from placet.audit.admin_acts import Act, ActedBy, genesis, link
-from placet.audit.chain import Entry, first_bad
+from placet.audit.chain import Entry, canonical_json, first_bad
+from placet.audit.sealed import committed, without_erased
 from storage.queries import cursor as cursors
 from storage.recording.verify import entry_of, raw_rows
 from storage.tables.admin_acts import AdminAct
@@ -20,7 +23,8 @@ from storage.tables.admin_acts import AdminAct
 _LOCK = 0x61637473
 _AT_ONCE = 1_000  # rows that are verified together
 _COMMITTED = ("actor_type", "outcome", "target", "way")  # beside the detail, in the entry's
-_FIELDS = ("seq", "at", "kind", "actor", "detail", "hash", *_COMMITTED)
+_FIELDS = ("seq", "at", "kind", "actor", "detail", "salts", "hash", *_COMMITTED)
+_SALT_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,9 @@ def record(connection: Connection, by: ActedBy, act: Act, now: datetime) -> int:
     last = connection.execute(select(col(AdminAct.seq), col(AdminAct.hash)).order_by(col(AdminAct.seq).desc()).limit(1))
     row = last.first()
     seq, previous = (0, genesis()) if row is None else (row.seq, row.hash)
-    entry = link(previous, act, by, seq=seq + 1, at=now)
+    # The chain is written once, so its salts are of chance.
+    salts = {name: secrets.token_hex(_SALT_BYTES) for name in act.sealed}
+    entry = link(previous, act, by, seq=seq + 1, at=now, salts=salts)
     connection.execute(
         insert(AdminAct).values(
             seq=entry.seq,
@@ -63,6 +69,7 @@ def record(connection: Connection, by: ActedBy, act: Act, now: datetime) -> int:
             kind=act.kind,
             actor=by.actor,
             hash=entry.hash,
+            salts=canonical_json(entry.salts).decode() if entry.salts else None,
             **entry.detail,
         )
     )
@@ -70,7 +77,7 @@ def record(connection: Connection, by: ActedBy, act: Act, now: datetime) -> int:
 
 
 def page(connection: Connection, *, limit: int, cursor: str | None, chosen: Chosen) -> cursors.Page[AdminAct]:
-    """List acts, newest first; raises InputInvalid for a cursor that is none."""
+    """List acts, newest first, with null for what was erased; raises InputInvalid for a cursor that is none."""
     query = select(AdminAct).order_by(col(AdminAct.seq).desc()).limit(limit + 1)
     if cursor is not None:
         query = query.where(col(AdminAct.seq) < cursors.read_number(cursor))
@@ -82,8 +89,22 @@ def page(connection: Connection, *, limit: int, cursor: str | None, chosen: Chos
         query = query.where(col(AdminAct.at) >= chosen.since)
     if chosen.until is not None:
         query = query.where(col(AdminAct.at) < chosen.until)
-    rows = [AdminAct(**row) for row in connection.execute(query).mappings()]
+    rows = [
+        AdminAct(**{**row, "detail": without_erased(row["detail"])[0]}) for row in connection.execute(query).mappings()
+    ]
     return cursors.page(rows, limit, lambda row: (str(row.seq),))
+
+
+def erase_sealed(connection: Connection, target: str, *, most: int) -> int:
+    """Erase what is sealed of some acts on an object; the chain goes on to hold. Returns how many acts there were."""
+    sealed = (col(AdminAct.target) == target, col(AdminAct.salts).is_not(None))
+    query = select(col(AdminAct.seq), col(AdminAct.detail), col(AdminAct.salts)).where(*sealed).limit(most)
+    rows = connection.execute(query).all()
+    for row in rows:
+        hashed = committed({"detail": row.detail}, json.loads(row.salts), canonical_json)
+        change = update(AdminAct).where(col(AdminAct.seq) == row.seq)
+        connection.execute(change.values(detail=hashed["detail"], salts=None))
+    return len(rows)
 
 
 def verify(connection: Connection) -> VerifiedActs:
@@ -108,7 +129,7 @@ def _entries(connection: Connection) -> Iterator[Entry | None]:
 
 def _entry(row: dict[str, str | None]) -> Entry | None:
     """Parse a row as the entry that it was hashed as, or return None where it cannot be read."""
-    entry = entry_of({**row, "stage": None, "task_id": None, "salts": None})
+    entry = entry_of({**row, "stage": None, "task_id": None})
     if entry is None:
         return None
     return replace(entry, detail={"detail": entry.detail, **{name: row[name] for name in _COMMITTED}})

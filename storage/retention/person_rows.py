@@ -23,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlmodel import col
 
+from storage.recording import admin_acts
 from storage.retention.person_rules import EMPTIED, GONE, NOBODY, RowsOf
 from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox, Participant, Refusal, StoredPerson
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
@@ -53,7 +54,15 @@ def erase_batch(connection: Connection, person: str, now: datetime) -> int:
     for rows in EMPTIED:
         if number := _empty(connection, rows, person):
             return number
-    for step in (_unsent_files, _lonely_drafts, _own_simulations, _simulated_requests, _answers_to_others, _refusals):
+    for step in (
+        _unsent_files,
+        _lonely_drafts,
+        _own_simulations,
+        _simulated_requests,
+        _answers_to_others,
+        _refusals,
+        _acts,
+    ):
         if number := step(connection, person, now):
             return number
     return 0
@@ -187,6 +196,10 @@ def _refusals(connection: Connection, person: str, _now: datetime) -> int:
     if ids:
         connection.execute(delete(Refusal).where(col(Refusal.id).in_(ids)))
     return len(ids)
+
+
+def _acts(connection: Connection, person: str, _now: datetime) -> int:
+    return admin_acts.erase_sealed(connection, f"person:{person}", most=BATCH)
 
 
 def packs_to_delete(connection: Connection, person: str) -> list[str]:

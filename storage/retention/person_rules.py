@@ -99,6 +99,7 @@ BY_REQUEST: Final[Mapping[str, str]] = {
 """Tables that hold contents of requests, and what of them goes (storage.retention.person_texts)."""
 
 BY_ITSELF: Final[Mapping[str, str]] = {
+    "admin_act": "roles, groups and manager in acts on the person, which are sealed; ids, codes and counts stay",
     "person": "everything but the id, the kind of actor and the moment",
     "blueprint_draft": "drafts that nobody else has written in and that are not published",
     "blueprint_draft_revision": "with their draft",
@@ -115,7 +116,6 @@ _ORGANISATION = "what the organisation runs by, whoever wrote it; who that was s
 _NO_TEXT = "ids, codes, moments and numbers"
 STAYS: Final[Mapping[str, str]] = {
     "action_catalog": _ORGANISATION,
-    "admin_act": "a hash chain of ids, codes and counts, with access, roles, groups and manager of people",
     "participant": _NO_TEXT,
     "task_candidate": _NO_TEXT,
     "process_template": _ORGANISATION,

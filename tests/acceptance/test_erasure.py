@@ -139,7 +139,7 @@ def told(story: Story) -> tuple[list[str], dict[str, Any]]:
         spec = {"mode": mode, "template": PROCESS["name"], "input": {"why": f"What if {MARK}"}, "wait_seconds": 30}
         answer = vera.send("POST", "workflow-simulations/", {k: v for k, v in spec.items() if k != "wait_seconds"})
         assert answer.is_success, answer.text
-    story.by["olivia"]("PUT", f"people/{WHO}/", {**PERSON, "department": f"Other department of {MARK}"})
+    story.by["olivia"]("PUT", f"people/{WHO}/", {**PERSON, "department": f"Other of {MARK}", "roles": [MARK]})
     link = {"service": "slack", "workspace": "T1", "member": f"U{MARK}", "person": WHO}
     story.by["olivia"]("POST", "chat-links/", link, expect=201)
     saved = "INSERT INTO saved_view VALUES (:id, :who, :name, :query, 0, '2026-03-02 09:00:00')"

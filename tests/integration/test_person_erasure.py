@@ -107,6 +107,9 @@ async def story(desk: ApiDesk) -> tuple[list[str], str]:
     """Have vera ask with a file and decide for ann; return those requests, and one of ann's that still runs."""
     variables = [{"name": "amount", "type": "decimal"}, {"name": "note", "type": "string"}]
     template = await desk.publish(variables=variables)
+    known = (await desk.get("/workflow/people/vera/", as_="adam")).json()
+    changed = {**known, "roles": [MARK], "groups": [f"group{MARK}"], "department": MARK}
+    assert (await desk.call("PUT", "/workflow/people/vera/", as_="adam", body=changed)).is_success
     mine = await asked(desk, template, "vera", f"Trip with {MARK}")
     token = await desk.token("vera")
     sent = {"file": (f"{MARK}.pdf", PDF, "application/pdf")}
@@ -137,7 +140,13 @@ async def test_no_table_and_no_history_holds_a_person_and_what_runs_is_done_when
                 reviewed_by="bob", review_notes="of bob",
             )
         )  # fmt: skip
-    assert {"person.name", "audit_entry.detail", "approval_task.comment", "outbox.detail"} <= holding(desk.database)
+    assert {
+        "person.name",
+        "admin_act.detail",
+        "audit_entry.detail",
+        "approval_task.comment",
+        "outbox.detail",
+    } <= holding(desk.database)
     path = "/workflow/people/vera/erasure/"
     assert (await desk.get(path, as_="adam")).status_code == 404
     assert (await desk.post(path, {"person": "bob"}, as_="adam")).status_code == 422

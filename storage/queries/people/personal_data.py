@@ -128,7 +128,7 @@ PARTS: Final = (
     _part(NotificationMessage, "person", hidden="lease"),
     _part(Refusal, "principal"),
     _part(IdempotentCall, "principal", hidden="key fingerprint"),
-    _part(AdminAct, "actor target", mentioned="detail"),
+    _part(AdminAct, "actor target", mentioned="detail", hidden="salts"),
     _part(EvidencePack, "ordered_by"),
     _part(DefinitionVersion, "owner created_by published_by", without="blueprint graph_spec certificate"),
     _part(BlueprintDraft, "created_by updated_by submitted_by", mentioned="authors", without="content"),
