@@ -56,7 +56,7 @@ class Fuzzing:
     seconds: float
     seed: int = 0
     answers: Counter[tuple[str, int]] = field(default_factory=Counter)
-    succeeded: set[str] = field(default_factory=set)
+    succeeded: set[tuple[str, str]] = field(default_factory=set)
     reached: set[str] = field(default_factory=set)
 
     def run(self) -> None:
@@ -113,7 +113,7 @@ class Fuzzing:
         self.answers[role, response.status_code] += 1
         self.reached.add(case.operation.label)
         if response.status_code < 400:
-            self.succeeded.add(case.operation.label)
+            self.succeeded.add((role, case.operation.label.replace("/api/v1", "")))
         if response.status_code == httpx.codes.UNAUTHORIZED and ROLES.get(role):  # an admin has revoked it
             self.placet.tokens |= self.placet.place.load([*PEOPLE, *_MACHINES])
         said = f"{role}: {case.as_curl_command()}\n{response.status_code} {response.text[:2000]}"
@@ -182,7 +182,9 @@ def _by_first_parameter(document: dict[str, Any]) -> dict[str, list[tuple[str, s
 
 def _links(path: str, about: dict[str, list[tuple[str, str]]]) -> dict[str, Any]:
     """Return where an answer leads: by its id, by that of the first item, and from a request to its first task."""
-    collection = path.partition("{")[0]
+    collection, _, rest = path.partition("{")
+    if rest.partition("}")[2] not in {"", "/"}:  # what is below leads to nothing new
+        return {}
     ways = [(collection, "$response.body#/id"), (collection, "$response.body#/items/0/id")]
     if collection.endswith("/workflow/requests/"):
         ways.append((collection.replace("/requests/", "/tasks/"), "$response.body#/tasks/0/id"))
@@ -212,7 +214,8 @@ def main() -> None:
             run.run()
         finally:
             told = [f"{role:>10} {status} {count:>6}" for (role, status), count in sorted(run.answers.items())]
-            routes = f"of {len(run.reached)} routes, {len(run.succeeded)} of which did it"
+            done = {label for _, label in run.succeeded}
+            routes = f"of {len(run.reached)} routes, {len(done)} of which did what they were asked"
             sys.stdout.write("\n".join([*told, f"{sum(run.answers.values())} calls {routes}\n"]))
 
 
