@@ -7,7 +7,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint typescript pictures bench faults fuzz sbom release-check clean
+.PHONY: install demo test lint typescript pictures bench faults chaos fuzz sbom release-check clean
 
 install: $(STAMP)
 
@@ -66,6 +66,11 @@ fuzz: install
 # What Placet runs with, and its licences: build/sbom.cdx.json (CycloneDX) and build/licences.txt.
 sbom: install
 	$(PY) -m tests.sbom build/sbom.cdx.json
+
+# Real processes under faults. SECONDS is for how long things go wrong, REQUESTS how many are asked for meanwhile.
+chaos: install
+	sh tests/machine.sh
+	$(PY) -m tests.chaos --seed $(or $(SEED),0) --seconds $(or $(SECONDS),180) --requests $(or $(REQUESTS),600)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis clients/typescript/node_modules clients/typescript/dist

@@ -29,12 +29,13 @@ from service.engine import client as engine_client
 from storage.database import Database
 from worker.actions import action_worker, seed_catalog
 from worker.connect import EngineSettings, connect
+from worker.converter import prepare as prepare_adapters
 from worker.deployment import deployment_config
 from worker.jobs import canary_job, departure_job, log_job, presence_job, retention_job, sla_job
 from worker.notifications import notifications_running
 from worker.settings import Settings
 from worker.telemetry import tracing
-from workflows.registration import approval_worker, beside_recording
+from workflows.registration import MARKERS, WORKFLOWS, approval_worker, beside_recording
 
 STARTUP_SECONDS = 120.0
 
@@ -96,6 +97,7 @@ def build_worker(database: Database, client: Client, settings: Settings) -> Work
         Recorder(database).record,
         *beside_recording(client, database, settings.secret()),
     ]
+    prepare_adapters(WORKFLOWS, [*activities, *MARKERS])
     return approval_worker(
         client,
         task_queue=settings.task_queue,

@@ -38,6 +38,7 @@ PlacetError
 ├── DraftingFailed        a language model wrote no blueprint that could be used; carries what was sent to it
 ├── Busy                  more wait here than can be carried out in time; nothing has happened
 ├── Unavailable           engine, database or every worker is away; the outcome is unknown
+│   ├── RowsHeld          somebody else holds rows of the database for too long
 │   ├── ModelUnavailable  the language model did not answer
 │   └── Stopping          this process is about to end
 └── EngineMissing         no Temporal server could be found, downloaded or built
@@ -394,6 +395,10 @@ class Busy(PlacetError):
 
 class Unavailable(PlacetError):
     """Engine, database or every worker is away and the outcome is unknown; repeat with the same Idempotency-Key."""
+
+
+class RowsHeld(Unavailable):
+    """Somebody else has held rows of the database for longer than anybody waits for them; nothing was stored."""
 
 
 class ModelUnavailable(Unavailable):

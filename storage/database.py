@@ -23,7 +23,7 @@ from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from placet.errors import InputInvalid, Unavailable
+from placet.errors import InputInvalid, RowsHeld, Unavailable
 from storage.announcements import pipes
 from storage.announcements.announce import take_pending
 from storage.threads import Threads
@@ -33,12 +33,24 @@ BUSY_SECONDS = 15
 # How long PostgreSQL may take to answer a new connection, and a full pool to free one, in seconds.
 CONNECT_SECONDS = 5
 POOL_SECONDS = 15
+# How long a transaction waits for a row or a table that another one holds, and how long one may hold them without doing
+# anything, in seconds. Longer ones are of a process that was stopped, or that lost its connection without a word; they
+# would hold up everyone else.
+LOCK_SECONDS = 5
+IDLE_SECONDS = 15
 # Transactions that PostgreSQL carries out side by side, and snapshots that any database does.
 WRITERS = 4
 READERS = 6
 
 # What the drivers raise where a database cannot be reached or is in the way: themselves (storage.prepared) or wrapped.
-_AWAY = (OperationalError, InterfaceError, PoolTimeout, psycopg.OperationalError, sqlite3.OperationalError)
+_AWAY = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeout,
+    psycopg.OperationalError,
+    sqlite3.OperationalError,
+    psycopg.errors.IdleInTransactionSessionTimeout,  # whose class is that of errors of the database's own
+)
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -91,10 +103,11 @@ class Database:
             _prepare(self._looker, begin="BEGIN", read_only=True)
         else:
             writers = WRITERS
-            self._writer = create_engine(self.url, **_POSTGRESQL, pool_size=writers)
+            self._writer = create_engine(self.url, **_POSTGRESQL_WRITER, pool_size=writers)
             # The driver sends both options of a snapshot with BEGIN, at no cost.
             self._reader = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
             self._looker = self._reader
+        self.writers = writers  # transactions that write and are carried out at the same time
         self._writing = Threads(writers, "placet-writing")
         self._reading = Threads(READERS, "placet-reading")
 
@@ -166,6 +179,8 @@ class Database:
         try:
             return await threads.run(transaction)
         except _AWAY as error:
+            if isinstance(getattr(error, "orig", None) or error, psycopg.errors.LockNotAvailable):
+                raise RowsHeld(f"Somebody else held rows of the database for {LOCK_SECONDS} s.") from error
             reason = str(getattr(error, "orig", None) or error).strip().splitlines()
             where = self.url.render_as_string(hide_password=True)
             raise Unavailable(f"The database {where} does not answer: {reason[0] if reason else error!r}") from error
@@ -215,11 +230,23 @@ _AT_ONCE: dict[str, Any] = {
     "connect_args": _SQLITE["connect_args"] | {"timeout": 0},
 }
 # Its compiler of plans takes 30 ms for a list whose rows take 2 ms to read.
+_OPTIONS = "-c timezone=UTC -c jit=off"
+# A connection whose other end is gone without a word is given up after some 25 seconds, where the system would wait for
+# a quarter of an hour, or two hours for an answer.
+_CONNECT: dict[str, Any] = {
+    "connect_timeout": CONNECT_SECONDS,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 25_000,  # milliseconds
+}
 _POSTGRESQL: dict[str, Any] = {
     "max_overflow": 0,
     "pool_timeout": POOL_SECONDS,
-    "connect_args": {"connect_timeout": CONNECT_SECONDS, "options": "-c timezone=UTC -c jit=off"},
+    "connect_args": _CONNECT | {"options": _OPTIONS},
 }
+_WAITING = f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout={IDLE_SECONDS}s"
+_POSTGRESQL_WRITER = _POSTGRESQL | {"connect_args": _CONNECT | {"options": f"{_OPTIONS} {_WAITING}"}}
 _SNAPSHOT: dict[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 

@@ -33,6 +33,7 @@ LONGEST: tuple[str, ...] = (
     "tests/acceptance/test_browser_story.py",
     "tests/acceptance/test_simulations.py",
     "tests/acceptance/test_readme.py",
+    "tests/acceptance/test_chaos.py",
     "tests/acceptance/test_crash_new_request.py",
     "tests/acceptance/test_rolling_upgrade.py",
     "tests/acceptance/test_crash_actions.py",

@@ -112,7 +112,7 @@ def binaries(folder: Path) -> Path:
     return shutil.copytree(Path(found.origin).parent / "pginstall", folder / "program", symlinks=True) / "bin"
 
 
-def _unprivileged() -> int | None:
+def unprivileged() -> int | None:
     """Return the user id to run as, where we are root, as whom PostgreSQL does not run."""
     if os.geteuid() != 0:
         return None
@@ -127,7 +127,7 @@ def _die_with_keeper() -> None:
 def _keep(shared: Path, *, durable: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="placet-postgresql-"))
     try:
-        user = _unprivileged()
+        user = unprivileged()
         rights: dict[str, Any] = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         programs, data = binaries(folder), folder / "data"
         if user is not None:

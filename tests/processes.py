@@ -33,7 +33,7 @@ _PATIENCE = 2 * PATIENCE  # a start takes a while where all processors are busy
 _PR_SET_PDEATHSIG = 1
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Have the kernel end this process when the test run is killed, so that nothing is left behind."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -51,7 +51,7 @@ class Process:
             stdout=subprocess.PIPE,
             stderr=self._err,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - one system call, from the main thread
+            preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call, from the main thread
         )
         self.pid = self._popen.pid
 

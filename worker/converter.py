@@ -9,12 +9,14 @@ ignores the stored names of fields (placet.frozen.stored_as).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import is_dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic_core import to_json
+from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     CompositePayloadConverter,
@@ -31,6 +33,28 @@ _MOST_TYPES = 1024  # cached adapters; a sandbox without pass-through makes new 
 @lru_cache(_MOST_TYPES)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
+
+
+def prepare(workflows: Iterable[type], activities: Iterable[Callable[..., Any]]) -> None:
+    """Make the adapters that workflows and activities need, before there is work.
+
+    The first tasks of a worker come together, each on a thread of its own. Each would make the same adapter at the same
+    time as all others, and where they are many, or the machine is busy, none would be ready before the SDK takes its
+    workflow for deadlocked and fails the task.
+    """
+    kinds: list[Any] = []
+    for each in workflows:
+        known = workflow._Definition.must_from_class(each)
+        handlers: tuple[Any, ...] = (*known.updates.values(), *known.queries.values(), *known.signals.values())
+        kinds += [*(known.arg_types or ()), known.ret_type]
+        for handler in handlers:
+            kinds += [*(handler.arg_types or ()), getattr(handler, "ret_type", None)]
+    for one in activities:
+        carried_out = activity._Definition.must_from_callable(one)
+        kinds += [*(carried_out.arg_types or ()), carried_out.ret_type]
+    for kind in (Any, *kinds):
+        if kind is not None:
+            _adapter(kind)
 
 
 def _json(value: object) -> bytes:

@@ -32,6 +32,8 @@ from workflows.notifications import NotificationWorkflow
 from workflows.payload_visits import spare_payload_visits
 
 WORKFLOWS: tuple[type, ...] = (ApprovalWorkflow,)
+MARKERS: tuple[Callable[..., Any], ...] = (time_marker, due_moment)
+"""The activities that every worker for approvals has, whose results are times that history holds."""
 NOTIFICATION_WORKFLOWS: tuple[type, ...] = (NotificationWorkflow,)
 
 # Few pollers, since long polls compete for the same tasks, and most of them for requests that no worker has cached. A
@@ -84,7 +86,7 @@ def approval_worker(
         task_queue=task_queue,
         workflows=workflows,
         workflow_task_executor=ActivationExecutor(),
-        activities=[*activities, time_marker, due_moment],
+        activities=[*activities, *MARKERS],
         interceptors=interceptors,
         workflow_runner=runner or workflow_runner(),
         workflow_failure_exception_types=failure_types,

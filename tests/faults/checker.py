@@ -6,9 +6,6 @@ agree with a point of it that lies between the question and the answer; what his
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,26 +18,13 @@ from storage.recording.recipients import ASKING
 from storage.recording.verify import verify_rows
 from tests.faults.engine import Run, Task
 from tests.faults.processes.worker import Violation
+from tests.faults.promises import CLOSING, EFFECTS, ENDINGS, effects_of, escalated_again, message_id
 from workflows.approval import Answer
 
 if TYPE_CHECKING:
     from tests.faults.processes.clients import Call
     from tests.faults.world import World
 
-# The kinds of entries that an event leads to itself, by the name of its class; each carries the caller's own words.
-_EFFECTS: dict[str, tuple[str, ...]] = {
-    "Decide": ("decided", "changes_requested"),
-    "Comment": ("commented",),
-    "AskQuestion": ("question_asked",),
-    "AnswerQuestion": ("question_answered",),
-    "Reassign": ("reassigned",),
-    "Extend": ("extended",),
-    "AddApprover": ("approver_added",),
-    "Delegate": ("delegated",),
-    "Resubmit": ("resubmitted",),
-    "Withdraw": ("withdrawn",),
-}
-_ENDINGS = ("completed", "failed", "withdrawn", "cancelled")
 # Nobody was told what is `dropped`. That is right as long as the task is closed or somebody else's.
 _UNTOLD = f"""
     SELECT dropped.key FROM outbox AS dropped JOIN approval_task ON approval_task.id = dropped.task_id
@@ -51,7 +35,6 @@ _UNTOLD = f"""
         AND later.seq > dropped.seq AND later.status != 'dropped'
     )
 """
-_CLOSING = ("decided", "changes_requested", "task_closed")
 
 
 @dataclass(eq=False)
@@ -132,7 +115,7 @@ class Checker:
         if known.entries[answer.seq - 1].hash != answer.head:
             raise Violation(f"{call.key} was answered with a head that entry {answer.seq} does not have")
         effects = self.effects(call)
-        if type(call.event).__name__ in _EFFECTS and len(effects) != 1:
+        if type(call.event).__name__ in EFFECTS and len(effects) != 1:
             raise Violation(f"{call.key} was answered, and happened {len(effects)} times")
         if effects and not call.begun < effects[0].seq <= answer.seq:
             raise Violation(f"{call.key} happened at entry {effects[0].seq}, not between question and answer")
@@ -140,7 +123,7 @@ class Checker:
     def refused(self, call: Call, error: PlacetError) -> None:
         """A refusal because of what has been decided or has ended has its reason in history."""
         kinds = {e.kind for e in self.known.get(call.request_id, Known()).entries}
-        if isinstance(error, Ended) and not kinds & set(_ENDINGS):
+        if isinstance(error, Ended) and not kinds & set(ENDINGS):
             raise Violation(f"{call.key} was refused since the request has ended, and it has not")
         claimed_before = isinstance(error, ClaimRefused) and error.failure == "already_claimed"
         if claimed_before and not self._claimed(call.request_id):
@@ -149,7 +132,7 @@ class Checker:
             closed = [
                 e
                 for e in self.known[call.request_id].entries
-                if e.task_id == getattr(call.event, "task_id", None) and e.kind in _CLOSING
+                if e.task_id == getattr(call.event, "task_id", None) and e.kind in CLOSING
             ]
             if not closed:
                 raise Violation(f"{call.key} was refused since the task is decided, and it is not")
@@ -173,15 +156,14 @@ class Checker:
 
     def effects(self, call: Call) -> list[Entry]:
         """List the entries that a call has led to itself."""
-        kinds = _EFFECTS.get(type(call.event).__name__, ())
         entries = self.known[call.request_id].entries if call.request_id in self.known else []
-        return [e for e in entries if e.kind in kinds and call.key in json.dumps(e.detail)]
+        return effects_of(type(call.event).__name__, call.key, entries)
 
     def sending(self, process: Any, message: Message) -> None:
         """A message is about an entry that history holds, and was not sent before without a reason to doubt it."""
         known = self.known.get(message.request_id, Known())
         keys = {
-            _message_id(f"{message.request_id}:{e.seq}:{message.event}:{message.person}", e.hash): e
+            message_id(f"{message.request_id}:{e.seq}:{message.event}:{message.person}", e.hash): e
             for e in known.entries
         }
         if message.id not in keys:
@@ -257,7 +239,7 @@ class Checker:
             needless = event in ASKING or (event == "sla_breached" and (person,) in deciders)
             if status != "sent" and not (status == "dropped" and needless):
                 raise Violation(f"the notification {key} is {status} at the end")
-            if status == "sent" and _message_id(key, hash_) not in self.sent:
+            if status == "sent" and message_id(key, hash_) not in self.sent:
                 raise Violation(f"the notification {key} counts as sent, and nobody got it")
 
     def _claimed(self, request_id: str) -> list[Entry]:
@@ -292,11 +274,5 @@ class Checker:
                 raise Violation(f"the decision on {entry.task_id} of {request_id} stands and should not")
 
     def _escalations(self, request_id: str, entries: list[Entry]) -> None:
-        levels = Counter((e.task_id, str(e.detail.get("level"))) for e in entries if e.kind == "escalated")
-        for (task_id, level), times in levels.items():
-            if times > 1:
-                raise Violation(f"{task_id} of {request_id} has escalated {times} times to level {level}")
-
-
-def _message_id(key: str, entry_hash: str) -> str:
-    return hashlib.sha256(f"{key}|{entry_hash}|mail".encode()).hexdigest()[:40]
+        if (said := escalated_again(entries)) is not None:
+            raise Violation(f"{request_id}: {said}")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
+from zlib import crc32
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -15,7 +16,7 @@ from temporalio import workflow
 from activities.notifications.delivery import message_sender
 from activities.notifications.delivery.channel_delivery import NoLongerNeeded
 from placet.engine import claims, machine, timers
-from placet.engine.events import Event
+from placet.engine.events import Comment, Decide, Event
 from placet.engine.state import State, Transition
 from placet.errors import ClaimFailure, Conflict
 from placet.plan.plan import Plan
@@ -23,6 +24,7 @@ from placet.tasks import decisions
 from storage.queries.notifications import delivery_queue
 from storage.recording import outbox, record
 from storage.tables.approvals import Outbox
+from workflows import approval
 from workflows.approval import ApprovalWorkflow
 
 
@@ -196,6 +198,64 @@ def _claims_in_spite_of(*ignored: ClaimFailure) -> Callable[[], list[Any]]:
     return lambda: [patch.object(claims, "claim_failure", claim_failure)]
 
 
+def _loses_updates() -> list[Any]:
+    original = machine.apply
+
+    def apply(plan: Plan, state: State, event: Event, now: Any) -> Transition:
+        if isinstance(event, Comment | Decide) and event.key and crc32(event.key.encode()) % 4 == 0:
+            return Transition(state=state)  # it is answered like any other
+        return original(plan, state, event, now)
+
+    return [patch.object(machine, "apply", apply)]
+
+
+def _sends_twice() -> list[Any]:
+    original = message_sender.MessageSender.send
+
+    async def send(self: Any, messages: Any) -> Any:
+        composed = self._compose(messages)
+        self._composed[messages[0].key] = composed
+        await original(self, messages)
+        self._composed[messages[0].key] = composed
+        return await original(self, messages)
+
+    return [patch.object(message_sender.MessageSender, "send", send)]
+
+
+def _chains_are_broken() -> list[Any]:
+    original = record._entry
+
+    def entry(request_id: str, one: Any, now: Any) -> dict[str, Any]:
+        row = original(request_id, one, now)
+        return row | {"actor": "user:nobody"} if one.kind == "decided" and one.seq % 2 else row
+
+    return [patch.object(record, "_entry", entry)]
+
+
+def _takes_times_that_history_lacks() -> list[Any]:
+    async def moment() -> Any:
+        return workflow.now()
+
+    async def due_moment(due: Any) -> Any:
+        return max(due, workflow.now())
+
+    return [patch.object(approval, "moment", moment), patch.object(approval, "due_moment", due_moment)]
+
+
+def _keeps_superseded_rows() -> list[Any]:
+    return [patch.object(record, "_supersede", lambda *_: ())]
+
+
+def _leaves_tasks_as_they_were() -> list[Any]:
+    original = record._task
+
+    def task(recording: Any, one: Any, named: Any) -> dict[str, Any]:
+        row = original(recording, one, named)
+        return row | {"status": "open"} if one.status not in {"open", "decided"} else row
+
+    return [patch.object(record, "_task", task)]
+
+
 PLANTS: dict[str, Plant] = {
     "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
     "keys-lost": Plant(
@@ -217,6 +277,12 @@ PLANTS: dict[str, Plant] = {
     "claims-other": Plant(
         "core", "an action is claimed that nobody has approved", _claims_in_spite_of("digest_mismatch"), 47
     ),
+    "clock": Plant("driver", "an event has a time that history does not hold", _takes_times_that_history_lacks, 23),
+    "lost-update": Plant("core", "a decision or a comment is answered and not carried out", _loses_updates, 2),
+    "broken-chain": Plant("recorder", "an entry is stored otherwise than it was hashed", _chains_are_broken, 2),
+    "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 9),
+    "tasks-stay": Plant("recorder", "a task that was closed stays open in the store", _leaves_tasks_as_they_were),
+    "doubled-mail": Plant("notices", "a message is handed over twice", _sends_twice),
     "dropped-for-good": Plant(
         "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 40
     ),

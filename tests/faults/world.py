@@ -42,12 +42,21 @@ class Seam:
     done: asyncio.Future[Any]
     since: float
     about: Any = None
+    slow: bool = False  # it ends only after LONGEST_PAUSE, whatever happens meanwhile
 
 
 class World:
     """All processes, the engine, the store and the people of one schedule."""
 
-    def __init__(self, choices: Choices, *, for_machines: bool = False, trace: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        choices: Choices,
+        *,
+        for_machines: bool = False,
+        slow_store: bool = False,
+        trace: list[str] | None = None,
+    ) -> None:
+        """`slow_store` is a store in which some transactions take longer than a workflow task may."""
         self.choices = choices
         self.trace = trace
         self.loop = VirtualLoop()
@@ -63,6 +72,7 @@ class World:
         self.copies: list[tuple[sqlite3.Connection, dict[str, int]]] = []
         self.faults = 0
         self._for_machines = for_machines
+        self._slow_store = slow_store
         self.actions: dict[str, BoundAction] = {}  # by request, what each asks for where machines ask
         self._buried: list[asyncio.Future[Any]] = []  # what dead processes wait for
         self.steps = 0
@@ -125,7 +135,8 @@ class World:
         if not process.alive:  # what is dead waits for ever
             self._buried.append(done)
         else:
-            self.seams.append(Seam(process, what, kind, done, self.loop.time(), about))
+            slow = self._slow_store and kind == "write" and self.fault(f"{process.name}: {what} takes long", 8)
+            self.seams.append(Seam(process, what, kind, done, self.loop.time(), about, slow))
         return await done
 
     def takes_long(self, worker: Worker, attempt: Attempt, task: Task, parts: int) -> None:
@@ -218,7 +229,7 @@ class World:
         actions: list[tuple[str, Callable[[], None]]] = [
             (f"{seam.process.name}: {seam.what}", partial(self._resume, seam))
             for seam in self.seams
-            if seam.kind != "ask" or self._can_be_asked(seam.about)
+            if not seam.slow and (seam.kind != "ask" or self._can_be_asked(seam.about))
         ]
         actions += [
             (f"a task of {late[1].run.run_id} takes long", partial(self._takes_long, *late)) for late in self.late

@@ -74,6 +74,7 @@ class ProcessDatabase:
     """The store as one process uses it, with the ways in of storage.database.Database."""
 
     dialect = "sqlite"
+    writers = 1
 
     def __init__(self, store: Store, pause: Pause) -> None:
         self._store = store
