@@ -38,8 +38,9 @@ from storage.retention.person_rules import (
     STAYS,
 )
 from storage.tables.suggestions import WorkflowSuggestion
-from tests.api_desk import ApiDesk, context_of, no_engine, working_desk
+from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, working_desk
 from tests.approvals import person, store_people
+from tests.pages import browser_of, send
 from tests.stored import reading, writing
 from tests.waiting import until
 from worker.settings import Settings
@@ -248,3 +249,17 @@ async def test_a_list_of_people_with_somebody_erased_is_refused_with_the_place(s
     with pytest.raises(InputInvalid) as refused:
         await load(Settings(home=tmp_path, database_url=sqlite_url), file, without_admin=True)
     assert [problem.pointer for problem in refused.value.problems] == ["/1/id"]
+
+
+async def test_an_admin_erases_somebody_on_a_page_after_typing_the_id(sqlite_url: str) -> None:
+    database = Database(sqlite_url)
+    async with api_desk(database, await no_engine(), seconds=0.2) as desk:
+        adam, path = await browser_of(desk, "adam"), "/operations/people/ann/erase"
+        assert path in (await adam.get("/operations/people/ann")).text
+        assert "Type the id ann to confirm" in (await adam.get(path)).text
+        wrong = await send(adam, path, person="bob")
+        assert (wrong.status_code, "type the id" in wrong.text) == (422, True)
+        assert (await send(adam, path, person="ann")).headers["location"] == f"{path}?done=erased"
+        assert "ann was erased" in (await adam.get(path)).text
+        assert "(erased)" in (await adam.get("/operations/people/ann")).text
+    await database.close()
