@@ -7,7 +7,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test lint typescript pictures bench faults chaos fuzz sbom release-check clean
+.PHONY: install demo test test-production lint typescript pictures bench faults chaos fuzz sbom release-check clean
 
 install: $(STAMP)
 
@@ -33,6 +33,12 @@ test: lint
 	sh tests/machine.sh
 	.venv/bin/placet engine --find
 	$(PY) -m pytest -n 3 --dist loadfile
+
+# What `make test` does with a hundred approvals, with CLUSTER of them: the engine's services apart and doubled on PostgreSQL.
+test-production: export PYTHONDONTWRITEBYTECODE :=
+test-production: install
+	.venv/bin/placet engine --find
+	PLACET_CLUSTER_APPROVALS=$(or $(CLUSTER),10000) $(PY) -m pytest -n 0 -s --timeout=0 tests/acceptance/test_cluster.py
 
 # The types of the TypeScript client, from the OpenAPI document.
 typescript: install $(MODULES)

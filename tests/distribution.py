@@ -36,6 +36,7 @@ LONGEST: tuple[str, ...] = (
     "tests/acceptance/test_chaos.py",
     "tests/acceptance/test_crash_new_request.py",
     "tests/acceptance/test_rolling_upgrade.py",
+    "tests/acceptance/test_cluster.py",
     "tests/acceptance/test_crash_actions.py",
     "tests/acceptance/test_bombs.py",
     "tests/acceptance/test_fuzz.py",

@@ -55,6 +55,7 @@ def everything_rendered() -> dict[str, Rendered]:
     """Render all value files and all that has to be refused, in one process."""
     jobs = {name: chosen(name) for name in (LEAST, EVERYTHING)}
     jobs |= {name: chosen(LEAST) | change for name, (change, _) in REFUSED.items()}
+    jobs |= {"a share first": chosen(EVERYTHING) | {"versioning": {"makeCurrent": False}}}
     jobs |= {"without versions": chosen(EVERYTHING) | {"versioning": {"enabled": False}}}
     found = rendered([Job(chart=str(CHART), values=values) for values in jobs.values()])
     return dict(zip(jobs, found, strict=True))
@@ -181,6 +182,9 @@ def test_an_old_worker_is_stopped_once_a_new_one_is_current(everything_rendered:
         assert "--make-current" in worker["args"]
         environment = {e["name"]: e.get("value") for e in worker["env"]}
         assert (environment["PLACET_DEPLOYMENT"], environment["PLACET_BUILD_ID"]) == ("placet", build)
+    shared = container(pods(everything_rendered["a share first"])["worker"])
+    assert "--make-current" not in shared["args"]
+    assert "PLACET_BUILD_ID" in {e["name"] for e in shared["env"]}
     plain = container(pods(everything_rendered["without versions"])["worker"])
     assert "--make-current" not in plain["args"]
     assert not {e["name"] for e in plain["env"]} & {"PLACET_DEPLOYMENT", "PLACET_BUILD_ID"}

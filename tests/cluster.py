@@ -1,0 +1,98 @@
+"""The engine as a cluster on PostgreSQL: each service in processes of its own, several of them, with one configuration.
+
+The configuration is the one of deploy/temporal, which Docker Compose and the embedded engine use too. The services find
+each other by the table of members in the database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from temporalio.service import ConnectConfig, RPCError, ServiceClient
+
+from engine_host.config import HOST, Ports, Postgres, free_ports, server_environment
+from engine_host.database import prepare_schema
+from engine_host.locate import Binaries, locate_startable
+from engine_host.namespaces import prepare
+from engine_host.process import GuardedProcess
+from placet.errors import Unavailable
+from tests.waiting import until
+from worker.connect import EngineSettings
+
+# How many processes of each service; the roles' numbers in the table of members are in the same order.
+SERVICES: Mapping[str, int] = {"frontend": 2, "history": 2, "matching": 2, "worker": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A running cluster: where its frontends are, and its processes by service and number."""
+
+    frontends: tuple[str, ...]
+    processes: dict[str, GuardedProcess]
+    folder: Path
+
+    def said(self) -> str:
+        """Return the ends of all logs."""
+        return "\n".join(f"{log.name}: {log.read_text()[-1000:]}" for log in sorted(self.folder.glob("*.log")))
+
+
+@contextmanager
+def cluster(folder: Path, url: str) -> Iterator[Cluster]:
+    """Run a cluster on the PostgreSQL database that `url` names, with its schema by the engine's own tool."""
+    programs = locate_startable(kind="server")
+    assert isinstance(programs, Binaries)
+    folder.mkdir(parents=True)
+    store = Postgres.parse(url)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("TEMPORAL_", "SQL_"))}
+    prepare_schema(programs.sql_tool, store, directory=folder, environ=plain, progress=lambda _line: None)
+    running: dict[str, GuardedProcess] = {}
+    frontends: list[Ports] = []
+    try:
+        for service, number in ((s, n) for s, many in SERVICES.items() for n in range(1, many + 1)):
+            ports = free_ports(Ports())
+            if service == "frontend":
+                frontends.append(ports)
+            else:  # each service names the frontend that its own clients call
+                ports = replace(ports, frontend=frontends[0].frontend)
+            with (folder / f"{service}-{number}.log").open("ab") as log:
+                running[f"{service}-{number}"] = GuardedProcess(
+                    [programs.server, "--allow-no-auth", "start", "--service", service],
+                    environ=server_environment(database=store, ports=ports, inherited=os.environ),
+                    output=log,
+                    directory=folder,
+                )
+        there = Cluster(
+            frontends=tuple(f"{HOST}:{ports.frontend}" for ports in frontends), processes=running, folder=folder
+        )
+        asyncio.run(_ready(there))
+        yield there
+    finally:
+        for process in running.values():
+            process.kill()
+
+
+async def _ready(there: Cluster) -> None:
+    """Wait for each frontend, and register namespaces and search attributes once the services have found each other."""
+    for address in there.frontends:
+        await until(lambda address=address: _healthy(there, address), what=f"the frontend at {address}")  # type: ignore[misc]  # mypy does not infer a lambda's default
+    await until(lambda: _prepared(there), what=f"a cluster that works\n{there.said()}")
+
+
+async def _healthy(there: Cluster, address: str) -> bool:
+    ended = {name: process.code() for name, process in there.processes.items() if process.code() is not None}
+    assert not ended, f"{ended}\n{there.said()}"
+    with suppress(RPCError, RuntimeError):  # not yet
+        return await (await ServiceClient.connect(ConnectConfig(target_host=address))).check_health()
+    return False
+
+
+async def _prepared(there: Cluster) -> bool:
+    with suppress(Unavailable, RPCError):  # not yet
+        await prepare(EngineSettings(address=there.frontends[0]), embedded=True)
+        return True
+    return False
