@@ -7,7 +7,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test test-production lint typescript pictures bench faults chaos fuzz sbom release-check clean
+.PHONY: install demo test test-production lint typescript docs pictures bench faults chaos fuzz sbom release-check clean
 
 install: $(STAMP)
 
@@ -49,6 +49,10 @@ typescript: install $(MODULES)
 $(MODULES): clients/typescript/package-lock.json
 	$(AGAIN) npm ci --prefix clients/typescript --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
+
+# The documentation as a site in build/site, which can be opened from the file system.
+docs: install
+	$(PY) -m docs.site
 
 # The pictures of README and docs, from the browser tests.
 pictures: install

@@ -156,6 +156,16 @@ def status_of(error: PlacetError) -> int:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
 
 
+def kinds() -> list[tuple[type[PlacetError], int, str]]:
+    """Return each kind of refusal with its status and its problem type; the first that a class is one of counts."""
+    return [(kind, status, type_of(code_of(kind))) for kind, status in _STATUS]
+
+
+def type_of(kind: str) -> str:
+    """Return the problem type of a kind, such as `input-invalid`."""
+    return f"urn:placet:problem:{kind}"
+
+
 def problem(
     status: int,
     detail: str,
@@ -167,7 +177,7 @@ def problem(
 ) -> dict[str, Any]:
     """Return a problem document; `more` are extension members."""
     return {
-        "type": f"urn:placet:problem:{kind}" if kind else "about:blank",
+        "type": type_of(kind) if kind else "about:blank",
         "title": title or http.HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,

@@ -1,9 +1,14 @@
-"""The pictures of README and docs: each shows what stands below it. `make pictures` makes them again."""
+"""The pictures of README and docs: each shows what stands below it. `make pictures` makes them again.
+
+The tutorial is gone through as docs/tutorial.md has it: with its files and its commands.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +19,9 @@ from playwright.sync_api import expect
 from tests.acceptance.test_browser_simulations import simulated
 from tests.browser import Visitor, Visitors
 from tests.contract import Placet, opened
-from tests.waiting import poll
+from tests.doc_blocks import blocks_of
+from tests.processes import BIN
+from tests.waiting import PATIENCE, poll
 
 ROOT = Path(__file__).parents[2]
 EXPENSE: dict[str, Any] = json.loads((ROOT / "blueprints/expense.json").read_text())
@@ -137,3 +144,90 @@ def test_the_inbox_of_a_manager_shows_seven_requests_by_their_deadlines(placet: 
     expect(page.locator(".row .title").first).to_have_text("Visit to Meyer GmbH")
     visitor.illustrate("inbox")
     assert visitor.findings("picture of inbox") == []
+
+
+class Tutorial:
+    """The files and commands of docs/tutorial.md, in a folder of their own, on this installation."""
+
+    def __init__(self, placet: Placet, folder: Path) -> None:
+        self.placet = placet
+        self.folder = folder
+        self.commands = [block.text for block in blocks_of(ROOT / "docs/tutorial.md") if block.language == "sh"]
+        texts = [block.text for block in blocks_of(ROOT / "docs/tutorial.md") if block.language == "json"]
+        for name, text in zip(("people.json", "equipment.json"), texts, strict=True):
+            (folder / name).write_text(text)
+
+    def run(self, begin: str) -> str:
+        """Run the block of commands that begins so, and return what it prints."""
+        [commands] = [each for each in self.commands if each.startswith(begin)]
+        env = self.placet.place.env
+        done = subprocess.run(
+            ["bash", "-euc", commands],
+            cwd=self.folder,
+            env=env | {"PATH": f"{BIN.parent}{os.pathsep}{env['PATH']}"},
+            capture_output=True,
+            text=True,
+            timeout=2 * PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, f"{commands}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def log_in(self, person: str, visit: Visitors) -> Visitor:
+        """Log somebody in with the address that the tutorial has printed."""
+        [address] = re.findall(r"https?://\S+/login/\S+", self.run(f"placet login {person}"))
+        visitor = visit.stranger()
+        visitor.page.set_viewport_size({"width": WIDE, "height": 800})
+        visitor.page.goto(address)
+        if visitor.page.get_by_role("button", name="Log in").count():
+            visitor.page.get_by_role("button", name="Log in").click()
+        visitor.page.wait_for_url(f"{visitor.base}/")
+        return visitor
+
+
+def test_the_tutorial_leads_from_nothing_to_an_approved_request(
+    placet: Placet, visit: Visitors, tmp_path: Path
+) -> None:
+    tutorial = Tutorial(placet, tmp_path)
+    tutorial.run("placet people load")
+
+    nina = tutorial.log_in("nina", visit)
+    nina.page.get_by_role("link", name="Processes", exact=True).click()
+    nina.page.locator("#file").set_input_files(tmp_path / "equipment.json")
+    nina.page.get_by_role("button", name="Import", exact=True).click()
+    nina.page.wait_for_url(re.compile(r"/drafts/[0-9a-f]{32}"))
+    expect(nina.page.locator("#editor-outline")).to_contain_text("Manager")
+    nina.illustrate("tutorial-draft")
+    assert nina.findings("picture of tutorial-draft") == []
+    nina.page.get_by_role("link", name="Publish").first.click()
+    nina.page.get_by_role("button", name="Publish", exact=True).click()
+    expect(nina.page.get_by_text("No request runs under another version")).to_be_visible()
+
+    tom = tutorial.log_in("tom", visit)
+    tom.page.get_by_role("link", name="New request").first.click()
+    tom.page.locator(".tiles a", has_text="Equipment").first.click()
+    tom.page.get_by_label("Title").fill("A chair")
+    tom.page.locator("[name='input.item']").fill("One that is good for the back")
+    tom.page.locator("[name='input.price']").fill("250")
+    tom.page.get_by_role("button", name="Ask for approval").click()
+    expect(tom.page.get_by_role("heading", level=1)).to_have_text("A chair")
+    tom.illustrate("tutorial-request")
+    assert tom.findings("picture of tutorial-request") == []
+
+    vera = tutorial.log_in("vera", visit)
+    expect(vera.page.locator(".row .title")).to_have_text(["A chair"])
+    vera.illustrate("tutorial-inbox")
+    vera.page.get_by_role("button", name="Approve").first.click()
+    expect(vera.page.locator(".row")).to_have_count(0)
+    tom.page.reload()
+    expect(tom.page.locator(".lead-line .pill")).to_have_text("Approved")
+
+    request = tom.page.url.partition("?")[0].rpartition("/")[2]
+    link = placet.get("ada", f"requests/{request}/")["links"]["temporal_ui"]
+    watcher = visit.stranger()
+    watcher.page.set_viewport_size({"width": WIDE, "height": 800})
+    watcher.page.goto(link)
+    expect(watcher.page.get_by_text("Completed").first).to_be_visible()
+    watcher.illustrate("tutorial-temporal")
+    watcher.complaints.clear()  # the page is not ours
+    tutorial.run("placet verify")
