@@ -141,6 +141,16 @@ COMMANDS = (
         "cli.commands.doctor:doctor_command",
         "Check this installation, and say what to do about each fault. The exit code is 1 if a check fails.",
     ),
+    LazyCommand(
+        "backup",
+        "cli.commands.backup:backup_command",
+        "Copy the databases and files of this installation into a folder, also while it runs.",
+    ),
+    LazyCommand(
+        "restore",
+        "cli.commands.backup:restore_command",
+        "Restore a back-up into an installation that does not run, and erase again whom its ledger of erasures names.",
+    ),
     LazyCommand("openapi", "cli.commands.api:openapi_command", "Print the API's OpenAPI document."),
     LazyCommand(
         "demo",

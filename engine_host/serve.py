@@ -194,6 +194,12 @@ def running_at(home: Path) -> dict[str, Any] | None:
     return None
 
 
+def version_at(home: Path) -> str | None:
+    """Return the version of the engine that ran last with its files under `home`, None where none has."""
+    found = (_read(home) or {}).get("version")
+    return None if found is None else str(found)
+
+
 def _folder(home: Path) -> Path:
     home = home.expanduser().resolve()
     home.mkdir(parents=True, exist_ok=True)

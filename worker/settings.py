@@ -21,7 +21,7 @@ from service.pool.pool import Limits
 from service.retention.periods import Periods
 from service.transparency.settings import AttesterSettings, Authority, certificates_in, witnesses_of
 
-_SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
+SECRET_FILE = "secret.key"  # noqa: S105 - the name of a file
 
 Rate = Annotated[str, Field(pattern=r"^[1-9]\d{0,6}/(second|minute|hour|day)$")]
 """So many in a window of time: `30/minute`."""
@@ -249,7 +249,7 @@ class Settings(SettingsOfFiles):
         """Return the signing secret: PLACET_SECRET_KEY, or one that is made once and stored under `home`."""
         if self.secret_key:
             return self.secret_key
-        path = self.home / _SECRET_FILE
+        path = self.home / SECRET_FILE
         if not path.exists():
             self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Written to a temporary file and then linked, so that two processes that start together use one secret.

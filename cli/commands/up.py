@@ -22,6 +22,7 @@ from cli import bootstrap, http_server, installation
 from cli.supervisor.child import end_with
 from cli.supervisor.roles import HOST, Roles, Surroundings, described
 from cli.supervisor.supervisor import Supervisor, ToldToStop
+from cli.terminal.logs import passed_on, require_format
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import errors_as_messages, out, print_json, progress
 from placet.errors import Conflict, PlacetError, Unavailable
@@ -45,6 +46,7 @@ def run_everything(settings: Settings, ready: Callable[[dict[str, Any]], None]) 
 
     If no mail server is set, mails go to a local mailbox, which is served as web pages.
     """
+    require_format()
     installation.prepare_home(settings)
     _require_no_other_instance(settings)
     listener = http_server.listen(settings.host, settings.port)
@@ -123,7 +125,7 @@ def _without_pid(told: dict[str, Any]) -> dict[str, Any]:
 
 
 def _log(name: str, line: str) -> None:
-    sys.stderr.write(f"{name:>8} | {line}\n")
+    sys.stderr.write(f"{passed_on(name, line)}\n")
     sys.stderr.flush()
 
 

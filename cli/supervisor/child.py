@@ -15,9 +15,9 @@ from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import Any
 
-import structlog
 import uvloop
 
+from cli.terminal.logs import write_logs
 from placet.errors import PlacetError
 
 _FORK = multiprocessing.get_context("fork")
@@ -92,7 +92,7 @@ def _live(role: Role, supervisor: int, reporting: Connection, logging: int) -> N
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
     _show_name(role.name)
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+    write_logs(role.name)
 
     async def work() -> None:
         stop = asyncio.Event()

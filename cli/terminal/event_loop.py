@@ -9,9 +9,9 @@ import sys
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
-import structlog
 import uvloop
 
+from cli.terminal.logs import write_logs
 from cli.terminal.output import errors_as_messages
 
 T = TypeVar("T")
@@ -26,8 +26,8 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
     The log goes to standard error, because scripts read the result from standard output.
     """
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
     with errors_as_messages():
+        write_logs(sys.argv[1] if len(sys.argv) > 1 else "placet")
         return uvloop.run(work)
 
 

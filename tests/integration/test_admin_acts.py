@@ -222,6 +222,8 @@ COMMANDS_THAT_CHANGE: dict[str, set[str] | str] = {
     "init": "it writes a folder, and knows no installation: test_init",
     "test": READS,
     "doctor": READS,
+    "backup": READS,
+    "restore": "it puts back what was, with the acts until then: test_backup",
     "ask": "it calls the API, which records its calls: test_client_ask",
     "mcp": "it calls the API, which records its calls: test_mcp",
     "openapi": READS,

@@ -1,0 +1,74 @@
+"""The log of a process: on standard error, as text for people or as one JSON document a line for programs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
+
+import structlog
+
+from placet.errors import InputInvalid
+
+VARIABLE: Final = "PLACET_LOG_FORMAT"
+_FORMATS = ("text", "json")
+
+
+def write_logs(process: str, environ: Mapping[str, str] | None = None) -> None:
+    """Write the log of this process, a line for each event; raises InputInvalid for an unknown format.
+
+    Where a trace is recorded, its id and the span's are in the line (`trace_id`, `span_id`), as they are in the trace.
+    """
+    chosen = require_format(environ)
+    factory = lambda *_: structlog.PrintLogger(sys.stderr)  # noqa: E731 - standard error may be replaced later
+    if chosen == "text":
+        structlog.configure(logger_factory=factory)
+        return
+
+    def name(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        return {"process": process, **event}
+
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        name,
+        _trace,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+    ]
+    render = structlog.processors.JSONRenderer()
+    structlog.configure(logger_factory=factory, processors=[*shared, render])
+    # What libraries and the rest of Placet say by the standard library, in the same form.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        )
+    )
+    logging.getLogger().handlers[:] = [handler]
+
+
+def require_format(environ: Mapping[str, str] | None = None) -> str:
+    """Return the format of logs, `text` or `json`; raises InputInvalid for another one."""
+    chosen = (os.environ if environ is None else environ).get(VARIABLE, "text")
+    if chosen not in _FORMATS:
+        raise InputInvalid(f"{VARIABLE} is {chosen!r}; write text or json.")
+    return chosen
+
+
+def passed_on(name: str, line: str) -> str:
+    """Return a line of a child's log as its supervisor writes it: with the child's name, and as JSON where asked."""
+    if require_format() == "text":
+        return f"{name:>8} | {line}"
+    return line if line.startswith("{") else json.dumps({"process": name, "event": line}, ensure_ascii=False)
+
+
+def _trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    traces = sys.modules.get("opentelemetry.trace")  # where it is not loaded, nothing is traced
+    if traces is not None and (found := traces.get_current_span().get_span_context()).is_valid:
+        return {**event, "trace_id": f"{found.trace_id:032x}", "span_id": f"{found.span_id:016x}"}
+    return event

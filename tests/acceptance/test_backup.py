@@ -1,0 +1,88 @@
+"""Back-ups of a real installation while it runs, and restores of both databases and of only one of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract import Placet, open_tasks, opened
+from tests.processes import installation
+
+
+@dataclass
+class Past:
+    """An installation that was backed up twice: before and after `decided` was decided and `late` was asked."""
+
+    placet: Placet
+    early: Path
+    later: Path
+    done: dict[str, Any]
+    decided: dict[str, Any]
+    late: dict[str, Any]
+    task: str
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    folder = tmp_path_factory.mktemp("backups")
+    with opened(folder / "home") as placet:
+        done, decided = placet.ask({}), placet.ask({})
+        placet.decide("max", open_tasks(done)["max"])
+        placet.place.run("backup", "--out", folder / "early")
+        task = open_tasks(decided)["max"]
+        placet.decide("max", task)
+        late = placet.ask({})
+        placet.place.run("backup", "--out", folder / "later")
+        placet.place.run("restore", folder / "early", "--replace", expect=2)  # it runs
+        assert placet.place.started[0].stop() == 0
+        yield Past(placet, folder / "early", folder / "later", done, decided, late, task)
+
+
+@contextmanager
+def restored(past: Past, home: Path, *parts: tuple[Path, str]) -> Iterator[Placet]:
+    """Restore parts of back-ups into a new installation, and start it."""
+    before = past.placet
+    with installation(home, **before.place.extra) as place:
+        home.mkdir(mode=0o700)
+        shutil.copyfile(before.place.home / "secret.key", home / "secret.key")
+        for folder, part in parts:
+            place.run("restore", folder, "--only", part)
+        _, where = place.up()
+        yield replace(before, place=place, where=where)
+
+
+def verified(placet: Placet, *, ok: bool) -> dict[str, dict[str, Any]]:
+    """Verify every chain against the engine's history, and return what was found by the requests' ids."""
+    found = json.loads(placet.place.run("verify", "--json", expect=0 if ok else 1))
+    assert found["ok"] is ok
+    return {one["id"]: one for one in found["requests"]}
+
+
+def test_both_databases_of_one_time_are_that_time(past: Past, tmp_path: Path) -> None:
+    with restored(past, tmp_path / "home", (past.early, "engine,placet,files")) as placet:
+        assert verified(placet, ok=True).keys() == {past.done["id"], past.decided["id"]}
+        assert placet.request(past.done)["status"] == "completed"
+        assert placet.request(past.decided)["status"] == "pending"
+        placet.get("ada", f"requests/{past.late['id']}/", expect=404)
+        placet.decide("max", past.task)
+        assert placet.request(past.decided)["outcome"] == "approved"
+        assert len(placet.timeline(past.decided, "decided")) == 1
+        verified(placet, ok=True)
+
+
+def test_an_older_database_of_placets_lacks_what_the_engine_has_and_says_so(past: Past, tmp_path: Path) -> None:
+    with restored(past, tmp_path / "home", (past.early, "placet"), (past.later, "engine")) as placet:
+        # It has ended in the engine, so nobody decides it a second time.
+        assert placet.decide("max", past.task, expect=409)["reason"] == "ended"
+        assert not placet.timeline(past.decided, "decided")
+        placet.get("ada", f"requests/{past.late['id']}/", expect=404)
+        found = verified(placet, ok=False)
+        assert {name for name, one in found.items() if not one["ok"]} == {past.decided["id"]}
+        assert found[past.decided["id"]]["engine_head"] != found[past.decided["id"]]["head"]
