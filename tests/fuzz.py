@@ -121,8 +121,9 @@ class Fuzzing:
         self.reached.add(case.operation.label)
         if response.status_code < 400:
             self.succeeded.add((role, case.operation.label.replace("/api/v1", "")))
-        if response.status_code == httpx.codes.UNAUTHORIZED and ROLES[role]:  # an admin has revoked it
-            self.placet.tokens |= self.placet.place.load([*PEOPLE, *_MACHINES])
+        if response.status_code == httpx.codes.UNAUTHORIZED and ROLES[role]:  # revoked, or its person made inactive
+            everybody = [one | {"active": True} for one in (*PEOPLE, *_MACHINES)]
+            self.placet.tokens |= self.placet.place.load(everybody)
         said = f"{role}: {case.as_curl_command()}\n{response.status_code} {response.text[:2000]}"
         # 501 says that something is not set up here, which is so.
         assert response.status_code < 500 or response.status_code == httpx.codes.NOT_IMPLEMENTED, said
