@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 from api import docs
 from api.context import ApiContext
 from api.http import problems
+from api.http.call_ids import CallIdMiddleware
 from api.http.cross_origin import CodecOriginMiddleware
 from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
 from api.http.security_headers import OF_THE_API, HeadersMiddleware
@@ -148,6 +149,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
     app.add_middleware(cast(Any, ShutdownMiddleware))
     app.add_middleware(cast(Any, TrailingSlashMiddleware))
     app.add_middleware(cast(Any, HeadersMiddleware), headers=OF_THE_API)
+    app.add_middleware(cast(Any, CallIdMiddleware))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()

@@ -21,6 +21,7 @@ def write_logs(process: str, environ: Mapping[str, str] | None = None) -> None:
     """Write the log of this process, a line for each event; raises InputInvalid for an unknown format.
 
     Where a trace is recorded, its id and the span's are in the line (`trace_id`, `span_id`), as they are in the trace.
+    A line about a call of the API has `call_id`, which the caller was told, and one about an activity `workflow_id`.
     """
     chosen = require_format(environ)
     factory = lambda *_: structlog.PrintLogger(sys.stderr)  # noqa: E731 - standard error may be replaced later
@@ -35,6 +36,7 @@ def write_logs(process: str, environ: Mapping[str, str] | None = None) -> None:
         structlog.contextvars.merge_contextvars,
         name,
         _trace,
+        _activity,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
@@ -71,4 +73,12 @@ def _trace(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
     traces = sys.modules.get("opentelemetry.trace")  # where it is not loaded, nothing is traced
     if traces is not None and (found := traces.get_current_span().get_span_context()).is_valid:
         return {**event, "trace_id": f"{found.trace_id:032x}", "span_id": f"{found.span_id:016x}"}
+    return event
+
+
+def _activity(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    activity = sys.modules.get("temporalio.activity")  # as above
+    if activity is not None and activity.in_activity():
+        info = activity.info()
+        return {"workflow_id": info.workflow_id, "activity": info.activity_type, **event}
     return event

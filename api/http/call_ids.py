@@ -1,0 +1,44 @@
+"""An id for each call, in its answer and in every line that the log has about it."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Final
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADER: Final = "X-Request-Id"
+_NAME = HEADER.lower().encode()
+_SANE = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # nothing that could be taken for another line, or for a part of this one
+
+
+class CallIdMiddleware:
+    """Give each call the id that a proxy has sent with it, or a new one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the call on."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        sent = next((value for name, value in scope["headers"] if name == _NAME), b"")
+        ident = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex.encode()
+        # For as long as the call's own task lives, and not longer: an unexpected error is logged outside of this.
+        structlog.contextvars.bind_contextvars(call_id=ident.decode())
+
+        async def with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_NAME, ident)]
+            await send(message)
+
+        await self.app(scope, receive, with_id)
+
+
+def call_id() -> str | None:
+    """Return the id of the call that is answered here; None outside of one."""
+    found: str | None = structlog.contextvars.get_contextvars().get("call_id")
+    return found
