@@ -106,13 +106,13 @@ def engine_looks(there: engine.Engine) -> list[Look]:
     return [
         Look(
             name="engine",
-            docs=f"{_PAGE}#an-existing-cluster-or-temporal-cloud",
+            docs="docs/existing-cluster.md",
             remedy="Start the server and set TEMPORAL_ADDRESS to it, or run `placet up`.",
             see=there.answers,
         ),
         Look(
             name="search attributes",
-            docs=f"{_PAGE}#an-existing-cluster-or-temporal-cloud",
+            docs="docs/existing-cluster.md",
             remedy="Run `placet prepare`; on Temporal Cloud, create them in its console.",
             see=there.search_attributes,
         ),
