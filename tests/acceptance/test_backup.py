@@ -86,3 +86,23 @@ def test_an_older_database_of_placets_lacks_what_the_engine_has_and_says_so(past
         found = verified(placet, ok=False)
         assert {name for name, one in found.items() if not one["ok"]} == {past.decided["id"]}
         assert found[past.decided["id"]]["engine_head"] != found[past.decided["id"]]["head"]
+
+
+def test_an_older_database_of_the_engine_goes_on_from_its_state_and_what_it_lacks_is_kept(
+    past: Past, tmp_path: Path
+) -> None:
+    with restored(past, tmp_path / "home", (past.later, "placet"), (past.early, "engine")) as placet:
+        found = verified(placet, ok=False)
+        assert {name for name, one in found.items() if not one["ok"]} == {past.decided["id"]}
+        assert found[past.late["id"]]["engine_head"] is None, "the engine has never heard of it"
+        assert placet.decide("max", open_tasks(past.late)["max"], expect=409)["reason"] == "ended"
+        # The engine still waits for this decision, which Placet has.
+        assert placet.request(past.decided)["outcome"] == "approved"
+        placet.decide("max", past.task, "reject")
+        assert placet.request(past.decided)["outcome"] == "rejected"
+        (now,) = placet.timeline(past.decided, "decided")
+        assert now["detail"]["decision"] == "reject"
+        moved = "SELECT kind FROM audit_superseded WHERE request_id = :id ORDER BY seq"
+        kinds = [kind for (kind,) in placet.place.rows(moved, id=past.decided["id"])]
+        assert kinds == ["decided", "stage_settled", "completed"]
+        verified(placet, ok=True)

@@ -151,7 +151,7 @@ def told(story: Story) -> tuple[list[str], dict[str, Any]]:
 
 def test_no_byte_of_a_person_is_left_and_chains_receipts_and_log_verify(tmp_path: Path) -> None:
     home = tmp_path / "home"
-    with installation(home, PLACET_LOG_SECONDS="1") as place:
+    with installation(home, PLACET_LOG_SECONDS="1", PLACET_LOG_FORMAT="json") as place:
         story = Story(place)
         tasks, later = told(story)
         receipts = [story.receipt("olivia", task) for task in tasks]
@@ -162,6 +162,7 @@ def test_no_byte_of_a_person_is_left_and_chains_receipts_and_log_verify(tmp_path
         assert any(file.startswith("attachments/") for file in held), held
         assert any(file.startswith("mailbox/") for file in held), held
         assert any(file.startswith("placet.db") for file in held), held
+        assert_logs_hold_ids_alone(story)
 
         command = ("people", "erase", WHO, "--json")
         place.run(*command, "--confirm", WHO, expect=2)  # a request still runs
@@ -201,6 +202,16 @@ def test_no_byte_of_a_person_is_left_and_chains_receipts_and_log_verify(tmp_path
         check(place, receipts, tmp_path)
         story.process.stop()
         assert files_with(home, needles()) == []
+
+
+def assert_logs_hold_ids_alone(story: Story) -> None:
+    """Require that no log holds what somebody wrote or who they are beyond their id, nor what lets anybody in."""
+    home = story.place.home
+    logs = [str(file.relative_to(home)) for file in home.rglob("*.log") if file.stat().st_size]
+    assert any(name.startswith("test-") for name in logs), "what the processes log"
+    assert any(name.startswith("engine/") for name in logs), "what the engine logs"
+    secrets = {token.encode() for token in story.tokens.values()} | {(home / "secret.key").read_bytes().strip()}
+    assert [name for name in files_with(home, needles() | secrets) if name in logs] == []
 
 
 def check(place: Installation, receipts: list[dict[str, Any]], folder: Path) -> None:
