@@ -28,6 +28,28 @@ from simulation.scenario import aliases
 MOST_LINES = 1000
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
+OtherAct = Literal[
+    "comment",
+    "withdraw",
+    "cancel",
+    "resubmit",
+    "reassign",
+    "delegate",
+    "claim",
+    "release",
+    "undo",
+    "extend",
+    "add_approver",
+    "ask",
+    "answer_question",
+    "remind",
+    "claim_action",
+    "wait",
+    "answer",
+    "fail",
+    "happen",
+]
+"""What else than a decision a line is about."""
 ON_TASKS = {"decide", "undo", "reassign", "delegate", "claim", "release", "wait"}
 BESIDE = {"add_approver", "ask"}  # what whoever has a task does besides deciding it
 OUTSIDE = {"answer", "fail", "happen"}  # lines about actions and events, not about people
@@ -42,28 +64,7 @@ _SAYS = {
 class ScriptLine(Model):
     """One line of a script."""
 
-    do: Literal[
-        "decide",
-        "comment",
-        "withdraw",
-        "cancel",
-        "resubmit",
-        "reassign",
-        "delegate",
-        "claim",
-        "release",
-        "undo",
-        "extend",
-        "add_approver",
-        "ask",
-        "answer_question",
-        "remind",
-        "claim_action",
-        "wait",
-        "answer",
-        "fail",
-        "happen",
-    ] = "decide"
+    do: Literal["decide", OtherAct] = "decide"
     on: Text | None = None
     by: Text | None = None
     at_hours: HoursFromZero | None = None

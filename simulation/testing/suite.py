@@ -20,7 +20,7 @@ from placet.json_pointer import pointer_of
 from placet.json_text import with_floats
 from simulation.scenario import aliases
 from simulation.scenario.asked_action import AskedAction
-from simulation.scenario.script import ScriptLine
+from simulation.scenario.script import OtherAct, ScriptLine
 from simulation.testing.spans import Span
 
 # A Monday morning in most of the world's time zones.
@@ -31,31 +31,7 @@ _DECISIONS = ("approve", "reject", "request_changes", "abstain")
 Text = Annotated[str, Field(min_length=1, max_length=300)]
 Reason = Annotated[str, Field(pattern=r"^[a-z][a-z-]{1,60}$")]
 Who = Annotated[tuple[Text, ...], Field(max_length=200)]
-Act = Literal[
-    "approve",
-    "reject",
-    "request_changes",
-    "abstain",
-    "comment",
-    "withdraw",
-    "cancel",
-    "resubmit",
-    "reassign",
-    "delegate",
-    "claim",
-    "release",
-    "undo",
-    "extend",
-    "add_approver",
-    "ask",
-    "answer_question",
-    "remind",
-    "claim_action",
-    "wait",
-    "answer",
-    "fail",
-    "happen",
-]
+Act = Literal["approve", "reject", "request_changes", "abstain", OtherAct]
 
 
 def _one_or_many(value: Any) -> Any:
