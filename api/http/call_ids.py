@@ -32,7 +32,8 @@ class CallIdMiddleware:
 
         async def with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_NAME, ident)]
+                there = any(name.lower() == _NAME for name, _ in message["headers"])  # as AuthZEN wants it
+                message["headers"] = [*message["headers"], *(() if there else ((_NAME, ident),))]
             await send(message)
 
         await self.app(scope, receive, with_id)
