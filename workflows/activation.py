@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import signal
 import threading
 from collections.abc import Callable
@@ -38,6 +39,35 @@ _THREADS = 100  # as many as the SDK lets workflow tasks be under way
 
 class _Interrupt(BaseException):
     """Stops an activation that does not end."""
+
+
+class _Collections:
+    """How long the collector of garbage has been at work in this process: no activation is to blame for that."""
+
+    def __init__(self) -> None:
+        self._seconds = 0.0
+        self._begun: float | None = None
+        gc.callbacks.append(self._note)
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it is at work, so that an interruption would fall into one of its callbacks, and be lost."""
+        return self._begun is not None
+
+    @property
+    def seconds(self) -> float:
+        """How long it was at work in all."""
+        return self._seconds
+
+    def _note(self, phase: str, _: dict[str, int]) -> None:
+        if phase == "start":
+            self._begun = monotonic()
+        elif self._begun is not None:
+            self._seconds += monotonic() - self._begun
+            self._begun = None
+
+
+_COLLECTIONS = _Collections()
 
 
 class ActivationExecutor(ThreadPoolExecutor):
@@ -94,7 +124,7 @@ class ActivationExecutor(ThreadPoolExecutor):
         """Carry out an activation; it is interrupted after the seconds that are allowed, never where those are 0."""
         if not done.set_running_or_notify_cancel():
             return
-        begun, used = monotonic(), thread_time()
+        begun, used, collected = monotonic(), thread_time(), _COLLECTIONS.seconds
         under_way = True
         stuck = False
 
@@ -102,7 +132,9 @@ class ActivationExecutor(ThreadPoolExecutor):
             nonlocal stuck
             if not under_way:  # it has just ended; nothing here would catch it
                 return
-            rest = allowed - (thread_time() - used)
+            rest = allowed + (_COLLECTIONS.seconds - collected) - (thread_time() - used)
+            if _COLLECTIONS.under_way:
+                rest = max(rest, _AGAIN)
             if rest > 0 and monotonic() - begun < _BLOCKED * allowed:
                 signal.setitimer(signal.ITIMER_REAL, rest)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import sys
 import threading
@@ -119,6 +120,30 @@ async def test_an_interruption_that_a_finalizer_swallows_is_repeated(monkeypatch
     with pytest.raises(TimeoutError):
         await _thread(ActivationExecutor(deadlock=0.01), _live(), stuck)
     assert len(swallowed) == 1
+
+
+async def test_what_the_collector_takes_is_not_counted_and_its_callbacks_are_not_interrupted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    swallowed: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", swallowed.append)
+
+    class Node:
+        itself: object
+
+        def __del__(self) -> None:
+            until = time.thread_time() + 0.3
+            while time.thread_time() < until:
+                pass
+
+    def collect() -> None:
+        node = Node()
+        node.itself = node  # only the collector finds it
+        del node
+        gc.collect()
+
+    assert await _thread(ActivationExecutor(deadlock=0.1), _live(), collect) == threading.get_ident()
+    assert swallowed == []
 
 
 async def test_what_other_threads_of_the_process_compute_is_not_counted() -> None:
