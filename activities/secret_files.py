@@ -66,11 +66,9 @@ class SecretFiles(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Return what is in files, by the name of its field; raises InputInvalid as `secret_of` does."""
-        prefix = self.config.get("env_prefix") or ""
-        variables = {name: f"{prefix}{name}".upper() for name in secrets_among(self.settings_cls)}
         return {
             name: secret_of(self._environ, variable)
-            for name, variable in variables.items()
+            for name, variable in _variables(self.settings_cls).items()
             if self._environ.get(variable + _BEHIND)
         }
 
@@ -100,6 +98,16 @@ class SettingsOfFiles(BaseSettings):
 def secrets_among(settings: type[BaseSettings]) -> list[str]:
     """Return the names of the settings that hold a secret."""
     return [name for name, field in settings.model_fields.items() if SECRET in field.metadata]
+
+
+def variables_of_files(settings: type[BaseSettings]) -> list[str]:
+    """Return the variables that may name the files of these settings' secrets."""
+    return [variable + _BEHIND for variable in _variables(settings).values()]
+
+
+def _variables(settings: type[BaseSettings]) -> dict[str, str]:
+    prefix = settings.model_config.get("env_prefix") or ""
+    return {name: f"{prefix}{name}".upper() for name in secrets_among(settings)}
 
 
 def _refused(message: str, variable: str) -> InputInvalid:

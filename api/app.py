@@ -18,7 +18,7 @@ from api.http import problems
 from api.http.call_ids import CallIdMiddleware
 from api.http.cross_origin import CodecOriginMiddleware
 from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
-from api.http.security_headers import OF_THE_API, HeadersMiddleware
+from api.http.security_headers import OF_THE_API, AppWithHeaders
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
     actions,
@@ -90,8 +90,12 @@ _KEY: dict[str, Any] = {
 }
 
 
-class _Api(FastAPI):
-    """FastAPI with the Idempotency-Key header in the documentation of mutating calls."""
+class _Api(AppWithHeaders):
+    """FastAPI with an id for each call, and the Idempotency-Key header in the documentation of mutating calls."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what answers calls."""
+        return CallIdMiddleware(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document."""
@@ -123,6 +127,7 @@ def describe() -> dict[str, Any]:
 
 def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp | None = None) -> _Api:
     app = _Api(
+        headers=OF_THE_API,
         telemetry={
             "tracer_provider": tracer_provider,
             "tracing": tracer_provider is not None,
@@ -148,8 +153,6 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
     app.add_middleware(cast(Any, CodecOriginMiddleware))
     app.add_middleware(cast(Any, ShutdownMiddleware))
     app.add_middleware(cast(Any, TrailingSlashMiddleware))
-    app.add_middleware(cast(Any, HeadersMiddleware), headers=OF_THE_API)
-    app.add_middleware(cast(Any, CallIdMiddleware))
     content = {problems.MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     errors = {
         status: {"model": ProblemDocument, "description": text, "content": content} for status, text in _ERRORS.items()

@@ -30,7 +30,7 @@ async def migrate(url: str) -> None:
         version = await database.read(revision)
         if version == newest():
             return  # as at nearly every start, without loading Alembic
-        if version is not None and version not in _known():
+        if version is not None and is_of_newer(version):
             raise NewerSchema(
                 f"The database has the schema {version}, and this release of Placet knows those up to {newest()}: a "
                 "newer release has migrated it. Nothing was changed. Start that release or a newer one; to go back to "
@@ -45,6 +45,11 @@ async def migrate(url: str) -> None:
 def newest() -> str:
     """Return the newest revision: the number at the beginning of the last migration's file name."""
     return max(_known())
+
+
+def is_of_newer(version: str) -> bool:
+    """Tell whether a revision is of a newer release than this one, which does not know it."""
+    return version not in _known()
 
 
 def _known() -> set[str]:

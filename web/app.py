@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
-
 from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -11,7 +9,7 @@ from starlette.types import Scope
 
 from api import app as api
 from api.context import ApiContext
-from api.http.security_headers import HeadersMiddleware
+from api.http.security_headers import AppWithHeaders
 from service.administration.health import Health
 from web import problems
 from web.routes import (
@@ -108,10 +106,11 @@ def create_app(context: ApiContext) -> FastAPI:
 
 def pages(context: ApiContext) -> FastAPI:
     """Return the pages alone."""
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, title="Placet", redirect_slashes=True)
+    app = AppWithHeaders(
+        headers=HEADERS, openapi_url=None, docs_url=None, redoc_url=None, title="Placet", redirect_slashes=True
+    )
     set_context(app, context)
     problems.install(app)
-    app.add_middleware(cast(Any, HeadersMiddleware), headers=HEADERS)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", _Lasting(directory=STATIC), name="static")

@@ -14,7 +14,6 @@ from starlette.requests import ClientDisconnect
 from api.http import problems
 from placet.errors import Busy, NotAuthenticated, PlacetError
 from web.refusals import told
-from web.security import HEADERS
 from web.templating import render
 from web.visitor import wording_of
 
@@ -44,8 +43,7 @@ def install(app: FastAPI) -> None:
         # As text: log renderers that show local variables would write what people sent into the log.
         trace = "".join(traceback.format_exception(error))
         _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
-        # What gives pages their headers has been left already, and those of the API would take their style away.
-        return show(request, problems.internal(), HEADERS)
+        return show(request, problems.internal())
 
     app.add_exception_handler(PlacetError, ours)
     app.add_exception_handler(RequestValidationError, shape)

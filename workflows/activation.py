@@ -41,35 +41,6 @@ class _Interrupt(BaseException):
     """Stops an activation that does not end."""
 
 
-class _Collections:
-    """How long the collector of garbage has been at work in this process: no activation is to blame for that."""
-
-    def __init__(self) -> None:
-        self._seconds = 0.0
-        self._begun: float | None = None
-        gc.callbacks.append(self._note)
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it is at work, so that an interruption would fall into one of its callbacks, and be lost."""
-        return self._begun is not None
-
-    @property
-    def seconds(self) -> float:
-        """How long it was at work in all."""
-        return self._seconds
-
-    def _note(self, phase: str, _: dict[str, int]) -> None:
-        if phase == "start":
-            self._begun = monotonic()
-        elif self._begun is not None:
-            self._seconds += monotonic() - self._begun
-            self._begun = None
-
-
-_COLLECTIONS = _Collections()
-
-
 class ActivationExecutor(ThreadPoolExecutor):
     """The executor of a worker's activations. It is used from the event loop of one thread."""
 
@@ -124,17 +95,23 @@ class ActivationExecutor(ThreadPoolExecutor):
         """Carry out an activation; it is interrupted after the seconds that are allowed, never where those are 0."""
         if not done.set_running_or_notify_cancel():
             return
-        begun, used, collected = monotonic(), thread_time(), _COLLECTIONS.seconds
+        begun, used, here = monotonic(), thread_time(), threading.get_ident()
         under_way = True
         stuck = False
+        # The activation is not to blame for the collector of garbage, in whose callbacks an interruption would be lost.
+        collected, collecting = 0.0, False
+
+        def collector(phase: str, _: dict[str, int]) -> None:
+            nonlocal collected, collecting
+            if threading.get_ident() == here:
+                collecting = phase == "start"
+                collected += -thread_time() if collecting else thread_time()
 
         def interrupt(*_: Any) -> None:
             nonlocal stuck
             if not under_way:  # it has just ended; nothing here would catch it
                 return
-            rest = allowed + (_COLLECTIONS.seconds - collected) - (thread_time() - used)
-            if _COLLECTIONS.under_way:
-                rest = max(rest, _AGAIN)
+            rest = _AGAIN if collecting else allowed + collected - (thread_time() - used)
             if rest > 0 and monotonic() - begun < _BLOCKED * allowed:
                 signal.setitimer(signal.ITIMER_REAL, rest)
                 return
@@ -142,6 +119,7 @@ class ActivationExecutor(ThreadPoolExecutor):
             signal.setitimer(signal.ITIMER_REAL, _AGAIN)
             raise _Interrupt
 
+        gc.callbacks.insert(0, collector)
         before = signal.signal(signal.SIGALRM, interrupt)
         left, _ = signal.setitimer(signal.ITIMER_REAL, allowed)  # of another's timer, if there is one
         result: Result | BaseException
@@ -154,6 +132,7 @@ class ActivationExecutor(ThreadPoolExecutor):
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
             signal.setitimer(signal.ITIMER_REAL, left)
+            gc.callbacks.remove(collector)
             asyncio._set_running_loop(loop)  # a workflow is a loop of its own, and leaves none behind
         if stuck:  # also where the workflow has caught it
             done.set_exception(TimeoutError())  # which the SDK takes for its own

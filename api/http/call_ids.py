@@ -9,8 +9,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADER: Final = "X-Request-Id"
-_NAME = HEADER.lower().encode()
+_NAME: Final = b"x-request-id"
 _SANE = re.compile(rb"[A-Za-z0-9._-]{1,64}")  # nothing that could be taken for another line, or for a part of this one
 
 
@@ -27,7 +26,7 @@ class CallIdMiddleware:
             return
         sent = next((value for name, value in scope["headers"] if name == _NAME), b"")
         ident = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex.encode()
-        # For as long as the call's own task lives, and not longer: an unexpected error is logged outside of this.
+        # For as long as the call's own task lives, and not longer.
         structlog.contextvars.bind_contextvars(call_id=ident.decode())
 
         async def with_id(message: Message) -> None:
@@ -37,9 +36,3 @@ class CallIdMiddleware:
             await send(message)
 
         await self.app(scope, receive, with_id)
-
-
-def call_id() -> str | None:
-    """Return the id of the call that is answered here; None outside of one."""
-    found: str | None = structlog.contextvars.get_contextvars().get("call_id")
-    return found

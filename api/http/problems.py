@@ -17,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match
 
-from api.http.call_ids import HEADER, call_id
 from placet.audit.chain import moment
 from placet.definition.validation_messages import sentence_of
 from placet.errors import (
@@ -299,8 +298,7 @@ def install(app: FastAPI) -> None:
         # As text: log renderers that show local variables would write what people sent into the log.
         trace = "".join(traceback.format_exception(error))
         _log.error("unexpected_error", path=request.url.path, method=request.method, trace=trace)
-        told = call_id()  # what gives answers their id has been left already
-        return respond(internal(), {} if told is None else {HEADER: told})
+        return respond(internal())
 
     app.add_exception_handler(PlacetError, ours)
     app.add_exception_handler(RequestValidationError, shape)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 OF_THE_API: Final = {
@@ -14,6 +15,18 @@ OF_THE_API: Final = {
 }
 """An answer of the API is data: a browser that opens it runs nothing, shows it in no frame and guesses no type."""
 _HTTPS_ONLY = "max-age=31536000; includeSubDomains"
+
+
+class AppWithHeaders(FastAPI):
+    """FastAPI of which every answer has these headers, also that to an error which nobody foresaw."""
+
+    def __init__(self, *, headers: Mapping[str, str], **more: Any) -> None:
+        super().__init__(**more)
+        self._headers = headers
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what answers calls. Middleware that is added to an application is left before such an error."""
+        return HeadersMiddleware(super().build_middleware_stack(), headers=self._headers)
 
 
 class HeadersMiddleware:

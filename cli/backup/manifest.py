@@ -14,7 +14,6 @@ from placet.errors import InputInvalid
 FILE: Final = "manifest.json"
 FORMAT: Final = 1
 _LONGEST = 500_000_000  # bytes of a manifest: some two million files
-_PIECE = 1 << 20
 
 Part = Literal["placet", "engine", "files"]
 """Placet's database, the engine's databases, the store of files."""
@@ -71,11 +70,8 @@ def described(folder: Path, file: Path, part: Part) -> Kept:
 
 def digest_of(file: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal digits."""
-    digest = hashlib.sha256()
     with file.open("rb") as opened:
-        while piece := opened.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def write(folder: Path, manifest: Manifest) -> None:

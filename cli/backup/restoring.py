@@ -19,7 +19,7 @@ from engine_host.serve import running_at
 from placet.errors import Conflict, InputInvalid, Unavailable
 from service.erasure.erasing import reapply
 from service.erasure.ledger import read_ledger
-from storage.migrate import newest
+from storage.migrate import is_of_newer
 from worker.settings import SECRET_FILE, Settings
 
 
@@ -50,7 +50,7 @@ async def restore(
     parts = tuple(part for part in PARTS if part in only and manifest.of(part))
     if not parts:
         raise InputInvalid(f"{folder} holds nothing of {', '.join(only)}.")
-    if manifest.schema is not None and manifest.schema > newest():
+    if manifest.schema is not None and is_of_newer(manifest.schema):
         raise InputInvalid(f"{folder} was made by Placet {manifest.placet}, which is newer than this one; use that.")
     _require_stopped(settings)
     _require_kind(settings, manifest, parts)

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
+from activities.notifications.settings import NotifySettings
+from activities.secret_files import variables_of_files
 from cli.checkup.check import Bad, Finding, Unseen
 from cli.installation import process_exists, running_instance, sqlite_file
 from cli.private_files import MASK, shared_with_others
@@ -24,14 +26,12 @@ LEAST_BYTES = 1_000_000_000
 """Of free disk. SQLite, PostgreSQL and the engine stop writing on a full one."""
 _MOST_FOUND = 1000  # files that others may read; more are not looked for
 _SHOWN = 3  # names in one message
-# Settings that name a file with a secret in it.
+# Variables that name a file with a secret in it.
 _SECRET_FILES = (
     VARIABLE,
-    "PLACET_DRAFTING_KEY_FILE",
-    "PLACET_SLACK_BOT_TOKEN_FILE",
-    "PLACET_SLACK_SIGNING_SECRET_FILE",
-    "PLACET_TEAMS_URL_FILE",
-    "PLACET_TEAMS_SECRETS_FILE",
+    *variables_of_files(Settings),
+    *variables_of_files(NotifySettings),
+    "TEMPORAL_API_KEY_FILE",
     "TEMPORAL_TLS_KEY",
     "TEMPORAL_TLS_CLIENT_KEY_PATH",
 )

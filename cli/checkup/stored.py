@@ -11,7 +11,7 @@ from service.context import utc_now
 from service.erasure.erasing import missing
 from service.erasure.ledger import read_ledger
 from storage.database import Database
-from storage.migrate import newest, revision
+from storage.migrate import is_of_newer, newest, revision
 from storage.queries import presence, transparency_log
 from storage.queries.notifications.backlog import backlogs
 from storage.retention import erasures
@@ -61,7 +61,7 @@ class Stored:
             return f"revision {found}"
         if found is None:
             return Bad(found="the database holds no tables of Placet")
-        if found > newest():
+        if is_of_newer(found):
             return Bad(
                 found=f"revision {found} is of a newer release than this one ({newest()})",
                 remedy="Use the release that has written it, or restore the backup of before the upgrade.",

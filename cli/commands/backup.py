@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast, get_args
+from typing import Annotated, cast
 
 import typer
 
@@ -11,9 +11,8 @@ from cli.backup.manifest import PARTS, Part
 from cli.backup.restoring import restore
 from cli.backup.saving import save
 from cli.terminal.event_loop import run
-from cli.terminal.options import Json, settings_with
+from cli.terminal.options import Json, settings_with, several
 from cli.terminal.output import errors_as_messages, out, print_json
-from placet.errors import InputInvalid
 
 
 def backup_command(
@@ -81,10 +80,4 @@ def restore_command(
 
 def parts_of(only: list[str] | None) -> tuple[Part, ...]:
     """Return the parts that `--only` names, all without it; raises InputInvalid."""
-    if not only:
-        return PARTS
-    named = [name.strip() for each in only for name in each.split(",")]
-    for name in named:
-        if name not in get_args(Part):
-            raise InputInvalid(f"--only {name!r} is not known; give one or more of {', '.join(PARTS)}.")
-    return tuple(cast("Part", name) for name in named)
+    return tuple(cast("Part", name) for name in several(only, PARTS)) if only else PARTS

@@ -13,7 +13,7 @@ from cli import bootstrap
 from cli.bootstrap import EVERYTHING, Duty
 from cli.private_files import write_private_files
 from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
-from cli.terminal.options import settings_with
+from cli.terminal.options import settings_with, several
 from cli.terminal.output import errors_as_messages, progress
 from placet.errors import InputInvalid
 from service.engine.deployments import make_current_first
@@ -92,10 +92,4 @@ def there_while_ready(file: Path | None) -> Iterator[None]:
 
 def duties_of(only: list[str] | None) -> frozenset[Duty]:
     """Return the duties that `--only` names, all without it; raises InputInvalid."""
-    if not only:
-        return EVERYTHING
-    named = [name.strip() for each in only for name in each.split(",")]
-    for name in named:
-        if name not in EVERYTHING:
-            raise InputInvalid(f"--only {name!r} is not known; give one or more of {', '.join(Duty)}.")
-    return frozenset(map(Duty, named))
+    return frozenset(map(Duty, several(only, [*Duty]))) if only else EVERYTHING

@@ -20,8 +20,9 @@ from temporalio.client import Client
 from temporalio.common import WorkerDeploymentVersion
 from temporalio.service import RPCError, RPCStatusCode
 
-from placet.errors import Conflict, NotFound, Unavailable
+from placet.errors import Conflict, NotFound
 from placet.sentences import sentence
+from service.engine.client import reaching
 
 _RPC = timedelta(seconds=10)
 _AGAIN_SECONDS = 0.5
@@ -160,26 +161,27 @@ async def _repeated(
 @asynccontextmanager
 async def _reaching(name: str) -> AsyncIterator[None]:
     """Turn what the engine answers into errors of ours."""
-    try:
-        yield
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise NotFound(
-                sentence(
-                    "The deployment {name!r} has no such version: start a worker with it first. ({message})",
-                    name=name,
-                    message=error.message,
-                )
-            ) from error
-        if error.status is RPCStatusCode.FAILED_PRECONDITION:
-            raise Conflict(
-                sentence(
-                    "The engine keeps the versions of {name!r} as they are: {message}", name=name, message=error.message
-                )
-            ) from error
-        raise Unavailable(
-            sentence("The engine answered {name}: {message}", name=error.status.name, message=error.message)
-        ) from error
+    async with reaching(_RPC):
+        try:
+            yield
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                raise NotFound(
+                    sentence(
+                        "The deployment {name!r} has no such version: start a worker with it first. ({message})",
+                        name=name,
+                        message=error.message,
+                    )
+                ) from error
+            if error.status is RPCStatusCode.FAILED_PRECONDITION:
+                raise Conflict(
+                    sentence(
+                        "The engine keeps the versions of {name!r} as they are: {message}",
+                        name=name,
+                        message=error.message,
+                    )
+                ) from error
+            raise
 
 
 def _moment(at: Timestamp) -> datetime | None:

@@ -157,7 +157,9 @@ class Eraser:
         """Delete histories in the engine whose rows are erased; return False where the time is over."""
         if self.client is None:
             return True
-        rehearsals = await self._rehearsing()
+        from simulation.modes.rehearse import RehearsalEngine  # with the workflows, which only this needs
+
+        rehearsals = RehearsalEngine.beside(self.client, self.rehearsals).client
         after, deleted = "", False
         while some := await self.database.read(erasures.in_engine, person, after=after, most=_HISTORIES):
             for name, kind in some:
@@ -171,12 +173,6 @@ class Eraser:
         if deleted:
             await settle()
         return True
-
-    async def _rehearsing(self) -> Client:
-        assert self.client is not None, "asked for only with an engine"  # noqa: S101
-        config = self.client.config()
-        config["namespace"] = self.rehearsals
-        return Client(**config)
 
     async def _compact(self, person: str, most: int | None) -> None:
         """Have freed pages written over; where SQLite's file has more than `most` bytes, the workers do it."""

@@ -18,7 +18,7 @@ from simulation.scenario.prepared_scenario import PreparedScenario
 from simulation.scenario.scenario import Scenario
 from simulation.testing.expectations import TOLERANCE, Difference, Path, differences
 from simulation.testing.spans import span_text
-from simulation.testing.suite import ScenarioTest, Step, Suite
+from simulation.testing.suite import STANDING, ScenarioTest, Step, Suite
 from simulation.testing.view import View
 from simulation.world.answers import answers_for
 from simulation.world.scripted_people import ScriptedPeople
@@ -222,7 +222,7 @@ def _never(watched: _WatchedPeople, trace: Trace, line: int) -> str:
 
 def _state(watched: _WatchedPeople, trace: Trace, used: frozenset[int], moment: datetime | None) -> State:
     """Return the state once these lines were used and, if it is given, a moment has come."""
-    acts = {index for index, line in enumerate(watched.lines) if line.do not in {"wait", "answer", "fail", "happen"}}
+    acts = {index for index, line in enumerate(watched.lines) if line.do not in STANDING}
     fits = [
         one
         for one in watched.moments

@@ -26,6 +26,8 @@ from simulation.testing.spans import Span
 # A Monday morning in most of the world's time zones.
 STARTS_AT = datetime(2026, 1, 12, 9, tzinfo=UTC)
 _EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+STANDING = frozenset({"wait", "answer", "fail", "happen"})
+"""Acts without a moment of their own: how systems answer, and which tasks are left alone."""
 _DECISIONS = ("approve", "reject", "request_changes", "abstain")
 
 Text = Annotated[str, Field(min_length=1, max_length=300)]
@@ -140,7 +142,7 @@ class Step(Model):
     @property
     def is_standing(self) -> bool:
         """Whether the step says how systems answer or which tasks are left alone, whenever that comes."""
-        return self.do in {"wait", "answer", "fail", "happen"}
+        return self.do in STANDING
 
     def line(self) -> ScriptLine | None:
         """Return the step as a line of a script; None for one that only expects. Raises ValueError."""

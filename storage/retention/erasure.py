@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -33,6 +33,7 @@ from storage.tables.retention import ErasedFile
 from storage.tables.slas import SlaBreach
 
 TITLE = "(erased)"  # in the place of a request's own
+UNSENT = ("held", "ready")  # what notifications are that would still be sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,25 @@ def without_texts(questions: list[dict[str, Any]] | None) -> list[dict[str, Any]
     return None if questions is None else [{**one, "text": None, "answer": None} for one in questions]
 
 
+def list_files(connection: Connection, files: set[tuple[str, str]], now: datetime) -> None:
+    """List files, by request and SHA-256, to be deleted from the store; those that are listed stay so."""
+    of = (col(ErasedFile.request_id), col(ErasedFile.sha256))
+    there = {tuple(row) for row in connection.execute(select(*of).where(tuple_(*of).in_(list(files))))}
+    fresh = [{"request_id": one, "sha256": digest, "erased_at": now} for one, digest in sorted(files - there)]
+    if fresh:
+        connection.execute(insert(ErasedFile), fresh)
+
+
+def drop_unsent(
+    connection: Connection, notices: ColumnElement[bool], messages: ColumnElement[bool], now: datetime
+) -> None:
+    """Give up what would still be sent, of the rows of `outbox` and `notification_message` that these rules choose."""
+    unsent = update(Outbox).where(notices, col(Outbox.status).in_(UNSENT))
+    connection.execute(unsent.values(status="dropped"))
+    pending = update(NotificationMessage).where(messages, col(NotificationMessage.status) == "pending")
+    connection.execute(pending.values(status="dropped", lease=None, finished_at=now))
+
+
 def _open(row: AuditEntry) -> bool:
     """Tell whether an unsealed first entry contains content: every request begins with a title."""
     return row.kind == "started" and not erased(json.loads(row.detail).get("title"))
@@ -101,8 +121,7 @@ def _list_files(connection: Connection, request_id: str, now: datetime) -> None:
     unsent = connection.scalars(select(col(DraftFile.sha256)).where(of_form)).all()
     digests = {*unsent, *(one.sha256 for one in attachments_of(connection, request_id))}
     if digests:
-        rows = [{"request_id": request_id, "sha256": digest, "erased_at": now} for digest in sorted(digests)]
-        connection.execute(insert(ErasedFile), rows)
+        list_files(connection, {(request_id, digest) for digest in digests}, now)
         connection.execute(delete(DraftFile).where(of_form))
 
 
@@ -121,13 +140,7 @@ def _erase_projection(connection: Connection, request: ApprovalRequest, now: dat
     connection.execute(delete(StepUp).where(col(StepUp.request_id) == request.id))
     connection.execute(update(SlaBreach).where(col(SlaBreach.request_id) == request.id).values(notes=None))
     connection.execute(delete(ReadingMark).where(col(ReadingMark.request_id) == request.id))
-    outbox = update(Outbox).where(col(Outbox.request_id) == request.id)
-    connection.execute(outbox.values(detail={}))
-    connection.execute(outbox.where(col(Outbox.status).in_(("held", "ready"))).values(status="dropped"))
-    messages = update(NotificationMessage).where(col(NotificationMessage.request_id) == request.id)
-    connection.execute(messages.values(last_error=None))
-    connection.execute(
-        messages.where(col(NotificationMessage.status) == "pending").values(
-            status="dropped", lease=None, finished_at=now
-        )
-    )
+    notices, messages = col(Outbox.request_id) == request.id, col(NotificationMessage.request_id) == request.id
+    connection.execute(update(Outbox).where(notices).values(detail={}))
+    connection.execute(update(NotificationMessage).where(messages).values(last_error=None))
+    drop_unsent(connection, notices, messages, now)

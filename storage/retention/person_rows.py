@@ -15,7 +15,6 @@ from sqlalchemy import (
     and_,
     cast,
     delete,
-    insert,
     or_,
     select,
     tuple_,
@@ -24,19 +23,18 @@ from sqlalchemy import (
 from sqlmodel import col
 
 from storage.recording import admin_acts
+from storage.retention.erasure import drop_unsent, list_files
 from storage.retention.person_rules import EMPTIED, GONE, NOBODY, RowsOf
 from storage.tables.approvals import ApprovalRequest, IdempotentCall, Outbox, Participant, Refusal, StoredPerson
 from storage.tables.drafts import BlueprintDraft, BlueprintDraftRevision
 from storage.tables.evidence import EvidencePack
 from storage.tables.notifications import NotificationMessage
 from storage.tables.request_drafts import DraftFile
-from storage.tables.retention import ErasedFile
 from storage.tables.simulations import WorkflowSimulation, WorkflowSimulationRow
 
 BATCH: Final = 500  # rows of one transaction
 _FEW: Final = 20  # drafts or simulations of one transaction, which have parts
 _ERASED = {"erased": True}  # what whoever repeats such a call is answered
-_UNSENT = ("held", "ready")
 
 
 def become_nobody(connection: Connection, person: str, now: datetime) -> None:
@@ -50,7 +48,7 @@ def erase_batch(connection: Connection, person: str, now: datetime) -> int:
     for rows in GONE:
         if number := _delete(connection, rows, person):
             return number
-    _drop_unsent(connection, person, now)
+    drop_unsent(connection, col(Outbox.person) == person, col(NotificationMessage.person) == person, now)
     for rows in EMPTIED:
         if number := _empty(connection, rows, person):
             return number
@@ -111,16 +109,6 @@ def _differs(column: Column[Any], value: Any) -> ColumnElement[bool]:
     return cast(column, String) != json.dumps(value)
 
 
-def _drop_unsent(connection: Connection, person: str, now: datetime) -> None:
-    """Give up what would still be sent to the person."""
-    outbox = update(Outbox).where(col(Outbox.person) == person, col(Outbox.status).in_(_UNSENT))
-    connection.execute(outbox.values(status="dropped"))
-    messages = update(NotificationMessage).where(
-        col(NotificationMessage.person) == person, col(NotificationMessage.status) == "pending"
-    )
-    connection.execute(messages.values(status="dropped", lease=None, finished_at=now))
-
-
 def _unsent_files(connection: Connection, person: str, now: datetime) -> int:
     found = select(DraftFile.__table__).where(col(DraftFile.person) == person).limit(BATCH)  # type: ignore[attr-defined]  # SQLModel adds it
     rows = connection.execute(found).mappings().all()
@@ -129,15 +117,6 @@ def _unsent_files(connection: Connection, person: str, now: datetime) -> int:
         list_files(connection, files, now)
         connection.execute(delete(DraftFile).where(col(DraftFile.id).in_([row["id"] for row in rows])))
     return len(rows)
-
-
-def list_files(connection: Connection, files: set[tuple[str, str]], now: datetime) -> None:
-    """List files, by request and SHA-256, to be deleted from the store."""
-    of = (col(ErasedFile.request_id), col(ErasedFile.sha256))
-    there = {tuple(row) for row in connection.execute(select(*of).where(tuple_(*of).in_(list(files))))}
-    fresh = [{"request_id": one, "sha256": digest, "erased_at": now} for one, digest in sorted(files - there)]
-    if fresh:
-        connection.execute(insert(ErasedFile), fresh)
 
 
 def _lonely_drafts(connection: Connection, person: str, _now: datetime) -> int:

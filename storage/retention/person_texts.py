@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -19,10 +19,11 @@ from placet.audit.chain import canonical_json
 from placet.audit.sealed import committed, erased
 from placet.errors import Conflict
 from placet.json_pointer import value_at
+from placet.json_values import walk
 from storage.database import of_rows
 from storage.queries.requests import titles
 from storage.recording.verify import verify_rows
-from storage.retention.erasure import TITLE
+from storage.retention.erasure import TITLE, UNSENT, drop_unsent
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
 
@@ -32,7 +33,6 @@ _WITHIN: Final = 8
 """Characters of the shortest text that is looked for within others."""
 _OF_THE_REQUESTER: Final = frozenset({"started", "attached", "resubmitted"})
 """Kinds of entries with what the request is about: it is the requester's, also where somebody entered it for them."""
-_UNSENT = ("held", "ready")
 
 Row = AuditEntry | AuditSuperseded | Delivery
 
@@ -173,14 +173,7 @@ def _repeats(value: Any, texts: set[str], is_content: bool) -> bool:
 
 def _leaves(value: Any) -> Iterator[str]:
     """Yield the texts in a JSON value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _leaves(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _leaves(inner)
+    return (one for one, *_ in walk(value) if isinstance(one, str))
 
 
 def _without(value: Any, texts: set[str]) -> Any:
@@ -208,9 +201,9 @@ def _erase_projection(session: Session, family: Sequence[str], person: str, text
         told = json.dumps(sent.detail)
         if sent.person == person or f'"user:{person}"' in told or _repeats(sent.detail, texts, is_content=False):
             sent.detail = {}
-            if sent.status in _UNSENT:
-                sent.status = "dropped"
-                _drop_messages(session, sent.key, now)
+            if sent.status in UNSENT:
+                its = (col(Outbox.key) == sent.key, col(NotificationMessage.key) == sent.key)
+                drop_unsent(session.connection(), *its, now)
 
 
 def _question_without(question: dict[str, Any], person: str, texts: set[str]) -> dict[str, Any]:
@@ -222,13 +215,6 @@ def _question_without(question: dict[str, Any], person: str, texts: set[str]) ->
         if isinstance(answer, str) and _repeats(answer, texts, is_content=False)
         else question
     )
-
-
-def _drop_messages(session: Session, key: str, now: datetime) -> None:
-    pending = update(NotificationMessage).where(
-        col(NotificationMessage.key) == key, col(NotificationMessage.status) == "pending"
-    )
-    session.execute(pending.values(status="dropped", lease=None, finished_at=now))
 
 
 def _read(detail: str) -> dict[str, Any]:

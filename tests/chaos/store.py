@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from engine_host.config import Ports, free_ports
 from tests.chaos.disk import Disk
 from tests.postgresql import SUPERUSER, Server, binaries, unprivileged
 from tests.processes import descendants, end_with_parent
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, poll
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -83,16 +82,15 @@ class Store:
 
     def wait(self) -> None:
         """Wait until it answers; AssertionError where it ends or takes too long."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
+
+        def answers() -> bool:
+            with suppress(psycopg.OperationalError):
                 self.server.run("SELECT 1")
-            except psycopg.OperationalError:
-                assert self.running, f"PostgreSQL has ended; see {self._log}"
-                assert time.monotonic() < end, f"PostgreSQL does not answer; see {self._log}"
-                time.sleep(0.1)
-            else:
-                return
+                return True
+            assert self.running, f"PostgreSQL has ended; see {self._log}"
+            return False
+
+        poll(answers, what=f"an answer of PostgreSQL; see {self._log}")
 
     def stop(self, how: signal.Signals) -> None:
         """End the server: SIGINT in order, SIGQUIT at once, SIGKILL as a crash would."""
@@ -103,10 +101,10 @@ class Store:
         if how is signal.SIGKILL:  # what is left of a killed server would keep the next one from starting
             self.signal(how, children)
         self._process.wait(PATIENCE)
-        end = time.monotonic() + PATIENCE
-        while any(Path(f"/proc/{pid}/exe").exists() for pid in children):
-            assert time.monotonic() < end, "a process of PostgreSQL's does not end"
-            time.sleep(0.02)
+        poll(
+            lambda: not any(Path(f"/proc/{pid}/exe").exists() for pid in children),
+            what="the end of PostgreSQL's processes",
+        )
 
     @property
     def children(self) -> set[int]:
