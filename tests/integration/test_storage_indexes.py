@@ -21,7 +21,7 @@ from storage.database import Database
 from storage.queries import cursor, suggestions
 from storage.queries.evidence.population import entries_of_kinds
 from storage.queries.notifications import delivery_queue
-from storage.queries.requests import escalations, processes, requests, visibility
+from storage.queries.requests import escalations, inbox, processes, requests, visibility, waiting_pages
 from storage.queries.requests.visibility import Visibility
 from storage.queries.slas import breaches, definitions, executions
 from storage.queries.slas.breaches import Chosen
@@ -385,11 +385,34 @@ async def test_tasks_of_a_process_are_found_by_it_where_it_has_few(
     assert await inboxes.read(ask, of="Rare") == theirs
 
 
+@pytest.mark.parametrize("inboxes", ["postgresql"], indirect=True)
+async def test_what_waits_is_counted_by_an_index_however_many_the_statistics_expect(inboxes: Database) -> None:
+    asked: dict[str, Ask] = {
+        "count_waiting": lambda s: waiting_pages.count_waiting(s, Visibility(person="few"), claimed=True, most=1001),
+        "templates_waiting": lambda s: inbox.templates_waiting(s, Visibility(person="few")),
+        "are_few": lambda s: processes.are_few(s, "Rare", pending=False),
+    }
+
+    def read_whole(connection: Connection) -> dict[str, int]:
+        connection.execute(text("SET LOCAL plan_cache_mode = force_generic_plan"))
+        seen = "SELECT sum(seq_scan) FROM pg_stat_xact_user_tables WHERE relname ~ '^approval_(task|request)$'"
+        scans = {}
+        for what, ask in asked.items():
+            before = connection.scalar(text(seen)) or 0
+            for _ in range(10):  # a plan for whatever is asked is made once the driver has prepared the statement
+                ask(connection)
+            scans[what] = (connection.scalar(text(seen)) or 0) - before
+        return scans
+
+    assert await inboxes.read(read_whole) == dict.fromkeys(asked, 0)
+
+
 @pytest.mark.parametrize("sort", ["due", "amount"])
 async def test_pages_in_an_order_hold_each_task_once_with_those_without_a_value_last(
     inboxes: Database, sort: str
 ) -> None:
-    found, cursor_ = [], None
+    found: list[Any] = []
+    cursor_ = None
     for _ in range(MANY // 500 + 1):
         page = await inboxes.read(
             requests.task_page, limit=500, waits_for=BOSS, status="open", sort=sort, cursor=cursor_

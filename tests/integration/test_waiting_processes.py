@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlmodel import col
 
 from storage.database import Database
-from storage.queries.requests import inbox, visibility
+from storage.queries.requests import inbox, visibility, waiting_pages
 from storage.queries.requests.visibility import Visibility, searches_for
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 from tests.integration.recordings import Story, write
@@ -45,8 +45,8 @@ async def test_prepared_questions_find_what_the_rules_find(stored: Database, rea
     def compare(connection: Connection) -> None:
         for claimed in (True, False):
             ids = _found(connection, reader, claimed=claimed)
-            assert inbox.count_waiting(connection, reader, claimed=claimed, most=100) == len(ids)
-            assert inbox.count_waiting(connection, reader, claimed=claimed, most=1) == min(1, len(ids))
+            assert waiting_pages.count_waiting(connection, reader, claimed=claimed, most=100) == len(ids)
+            assert waiting_pages.count_waiting(connection, reader, claimed=claimed, most=1) == min(1, len(ids))
         every = _found(connection, reader, claimed=None)
         processes = {f"Process {one.partition('.')[0].removeprefix('r')}" for one in every}
         assert inbox.templates_waiting(connection, reader) == tuple(sorted(processes))

@@ -14,7 +14,7 @@ from service.principal import Principal
 from service.visibility import visibility_of
 from storage.queries.cursor import Page
 from storage.queries.requests import inbox as inbox_queries
-from storage.queries.requests import requests, watches
+from storage.queries.requests import requests, waiting_pages, watches
 from storage.queries.requests.requests import ListedTask
 from web.languages import Wording
 from web.paging import PAGE
@@ -147,9 +147,9 @@ def read_inbox(
             **common,
         )
     counts = {
-        "mine": inbox_queries.count_waiting(connection, seen, claimed=True, most=COUNTED + 1),
+        "mine": waiting_pages.count_waiting(connection, seen, claimed=True, most=COUNTED + 1),
         "answers": inbox_queries.count_answers(connection, principal.person, most=COUNTED + 1),
-        "queues": inbox_queries.count_waiting(connection, seen, claimed=False, most=COUNTED + 1) if seen.queues else 0,
+        "queues": waiting_pages.count_waiting(connection, seen, claimed=False, most=COUNTED + 1) if seen.queues else 0,
     }
     blueprints = versions.all_of(connection, (row.template_id for row in page.items))
     behalf = [row.assigned_via.partition(":")[2] for row in page.items if row.assigned_via.startswith("substitution")]
@@ -173,7 +173,7 @@ def read_inbox(
 def read_inbox_count(connection: Connection, principal: Principal, wording: Wording) -> str | None:
     """Return how many tasks wait for the reader, as pages show it; None for none."""
     seen = visibility_of(connection, principal.person, wording.now)
-    number = inbox_queries.count_waiting(connection, seen, claimed=True, most=COUNTED + 1)
+    number = waiting_pages.count_waiting(connection, seen, claimed=True, most=COUNTED + 1)
     return counted(number) if number else None
 
 

@@ -14,24 +14,11 @@ from sqlmodel import col
 from storage.prepared import Prepared
 from storage.queries.requests.requests import waits_for_answer
 from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
+from storage.queries.requests.waiting_pages import oldest
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _SHAPES = 500  # of people, by what they wait for: nearly all are alike
 _select: Any = select  # it has no type for so many columns
-
-
-def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool, most: int) -> int:
-    """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
-    counting = _counting(Shape.of(waits_for), claimed)
-    return int(counting.scalar(connection, most=most, **values_of(waits_for)) or 0)
-
-
-@lru_cache(_SHAPES)
-def _counting(shape: Shape, claimed: bool) -> Prepared:
-    searches = searches_for(shape.anybody, select(col(ApprovalTask.id)), status="open", claimed=claimed)
-    pages = [search.query.limit(MOST).subquery() for search in searches]
-    found = union(*(select(page.c.id) for page in pages)).limit(MOST).subquery()
-    return Prepared(select(func.count().label("waiting")).select_from(found))
 
 
 def count_answers(connection: Connection, requester: str, *, most: int) -> int:
@@ -83,7 +70,7 @@ def _templates(shape: Shape) -> Prepared:
         .join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
     )
     searches = searches_for(shape.anybody, open_tasks, status="open")
-    pages = [search.query.limit(MOST).subquery() for search in searches]
+    pages = [oldest(search).limit(MOST).subquery() for search in searches]
     return Prepared(union(*(select(page.c.template) for page in pages)))
 
 

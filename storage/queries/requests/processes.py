@@ -4,28 +4,43 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, String, and_, bindparam, func, select
+from sqlalchemy import ARRAY, ColumnElement, Connection, String, and_, any_, bindparam, func, select
 from sqlmodel import col
 
 from storage.prepared import Prepared
 from storage.queries.ordering import hidden
-from storage.tables.approvals import ApprovalRequest
+from storage.queries.requests.visibility import MOST
+from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _FEW: Final = 2_000  # requests whose tasks are looked up one by one for a list
+OWN: Final = 500  # tasks of one person that are all read for a list
 
 
-def in_process(connection: Connection, template: str, *, pending: bool, rare: bool) -> tuple[ColumnElement[bool], bool]:
+def in_process(
+    connection: Connection, template: str, *, pending: bool, rare: bool, decided_by: str | None
+) -> tuple[ColumnElement[bool], bool]:
     """Build the rule for tasks of requests of a process; returns also whether they are few.
 
-    `pending` is for requests alone that have not ended, `rare` says that something else finds few.
+    `pending` is for requests alone that have not ended, `rare` says that something else finds few. `decided_by` is who
+    has decided all that are asked for: where these are few, they are read themselves.
     """
-    if not rare and are_few(connection, template, pending=pending):
-        return of_process(template, pending=pending), True
+    own = OWN + 1 if decided_by is None else int(_DECIDED.scalar(connection, person=decided_by, most=OWN + 1) or 0)
+    if not rare and own > OWN and are_few(connection, template, pending=pending):
+        return of_few(template, pending=pending, dialect=connection.dialect.name), True
     return hidden(col(ApprovalRequest.template)) == template, rare
 
 
-def of_process(template: ColumnElement[str] | str, *, pending: bool) -> ColumnElement[bool]:
-    """Build the rule for requests of a process that an index finds; `pending` for those alone that have not ended."""
+def of_few(template: ColumnElement[str] | str, *, pending: bool, dialect: str) -> ColumnElement[bool]:
+    """Build the rule for tasks of a process that has few requests; `pending` for those alone that have not ended."""
+    rule = _of_process(template, pending=pending)
+    if dialect != "postgresql":
+        return rule
+    # As one value: where somebody has many tasks, it reads all of them for a join, and looks for these by their index.
+    ids = select(col(ApprovalRequest.id)).where(rule).correlate(None).scalar_subquery()
+    return col(ApprovalTask.request_id) == any_(func.array(ids, type_=ARRAY(String())))
+
+
+def _of_process(template: ColumnElement[str] | str, *, pending: bool) -> ColumnElement[bool]:
     rule = col(ApprovalRequest.template) == template
     return and_(rule, col(ApprovalRequest.ended_at).is_(None)) if pending else rule
 
@@ -36,9 +51,19 @@ def are_few(connection: Connection, template: str, *, pending: bool) -> bool:
 
 
 def _counted(pending: bool) -> Prepared:
-    rule = of_process(bindparam("template", type_=String()), pending=pending)
-    some = select(col(ApprovalRequest.id)).where(rule).limit(bindparam("most")).subquery()
-    return Prepared(select(func.count().label("found")).select_from(some))
+    rule = _of_process(bindparam("template", type_=String()), pending=pending)
+    # In the order of its index: else PostgreSQL reads all requests where it thinks that many match.
+    some = select(col(ApprovalRequest.id)).where(rule).order_by(col(ApprovalRequest.ended_at))
+    return Prepared(select(func.count().label("found")).select_from(some.limit(MOST).subquery()))
 
 
+_DECIDED: Final = Prepared(
+    select(func.count().label("found")).select_from(
+        select(col(ApprovalTask.id))
+        .where(col(ApprovalTask.decided_by) == bindparam("person", type_=String()))
+        .order_by(col(ApprovalTask.decided_at))
+        .limit(MOST)
+        .subquery()
+    )
+)
 _COUNTED: Final = {pending: _counted(pending) for pending in (False, True)}

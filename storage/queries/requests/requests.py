@@ -337,8 +337,7 @@ def task_page(
     `assignee` is whoever has the task now; `waits_for` is anyone who may decide or claim it (their delegate, the
     people of its queue). `claimed` False are those in queues. `title` is a part of the request's, in any case.
     """
-    order = order_of_tasks(sort)
-    others = (viewer, assignee, request_id, decided_by, title)
+    order, others = order_of_tasks(sort), (viewer, assignee, request_id, decided_by, title)
     if waits_for is not None and due == ANY_TIME and all(one is None for one in others):
         given = {"sla_state": sla_state, "template": template}
         fields = {name: value for name, value in given.items() if value is not None}
@@ -356,7 +355,8 @@ def task_page(
         rule, few = seen_in_lists(connection, viewer, col(ApprovalTask.request_id))
         rules.append(rule)
     if template is not None:
-        rule, rare = processes.in_process(connection, template, pending=status == "open", rare=rare)
+        open_ = status == "open"
+        rule, rare = processes.in_process(connection, template, pending=open_, rare=rare, decided_by=decided_by)
         rules.append(rule)
     for column, value in (
         (ApprovalTask.assignee, assignee),

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, String, bindparam, select
+from sqlalchemy import Connection, Select, String, bindparam, func, select, union
 from sqlmodel import col
 
 from storage.prepared import Prepared
-from storage.queries.ordering import Begin, SortOrder, hidden, order_of_tasks
+from storage.queries.ordering import Begin, Search, SortOrder, hidden, order_of_tasks
 from storage.queries.requests import processes
 from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
@@ -26,6 +26,7 @@ class _Asked(NamedTuple):
     claimed: bool | None
     fields: frozenset[str]  # of _FIELDS, that have a value
     rare: bool  # of a process that has few of them
+    dialect: str
     sort: str | None
     begin: Begin
 
@@ -46,11 +47,43 @@ def pages_of(
     begin, value, last = order.begin(cursor)
     shape = Shape.of(asked.waits_for)
     template = asked.fields.get("template")
-    rare = template is not None and processes.are_few(connection, template, pending=asked.status == "open")
-    key = _Asked(shape, asked.status, asked.claimed, frozenset(asked.fields), rare, order.name, begin)
+    rare = template is not None and _is_rare(connection, template, asked)
+    key = _Asked(
+        shape, asked.status, asked.claimed, frozenset(asked.fields), rare, connection.dialect.name, order.name, begin
+    )
     values: dict[str, Any] = {"value": value, "last": last, "most": limit, **asked.fields, **values_of(asked.waits_for)}
     for query in _prepared(key):
         yield query.rows(connection, **values)
+
+
+def _is_rare(connection: Connection, template: str, asked: Waiting) -> bool:
+    """Tell whether the requests of a process find these tasks sooner than the tasks of a person or a queue do."""
+    own = processes.OWN
+    if (
+        asked.status == "open"
+        and count_waiting(connection, asked.waits_for, claimed=asked.claimed, most=own + 1) <= own
+    ):
+        return False
+    return processes.are_few(connection, template, pending=asked.status == "open")
+
+
+def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool | None, most: int) -> int:
+    """Count the open tasks that wait for somebody, up to `most`; `claimed` False counts those in queues."""
+    counting = _counting(Shape.of(waits_for), claimed)
+    return int(counting.scalar(connection, most=most, **values_of(waits_for)) or 0)
+
+
+@lru_cache(_SHAPES)
+def _counting(shape: Shape, claimed: bool | None) -> Prepared:
+    searches = searches_for(shape.anybody, select(col(ApprovalTask.id)), status="open", claimed=claimed)
+    pages = [oldest(search).limit(MOST).subquery() for search in searches]
+    found = union(*(select(page.c.id) for page in pages)).limit(MOST).subquery()
+    return Prepared(select(func.count().label("waiting")).select_from(found))
+
+
+def oldest(search: Search) -> Select[Any]:
+    """Order what is found as its index has it; else PostgreSQL reads all tasks where it thinks that many match."""
+    return search.query if search.few else search.query.order_by(col(ApprovalTask.opened_at))
 
 
 @lru_cache(_SHAPES)
@@ -61,7 +94,8 @@ def _prepared(asked: _Asked) -> tuple[Prepared, ...]:
     if "template" in given:
         tasks = tasks.join(ApprovalRequest, col(ApprovalRequest.id) == col(ApprovalTask.request_id))
     if asked.rare:
-        tasks = tasks.where(processes.of_process(given.pop("template"), pending=asked.status == "open"))
+        pending = asked.status == "open"
+        tasks = tasks.where(processes.of_few(given.pop("template"), pending=pending, dialect=asked.dialect))
     tasks = tasks.where(*(_FIELDS[name] == value for name, value in given.items()))
     searches = searches_for(asked.shape.anybody, tasks, status=asked.status, claimed=asked.claimed, rare=asked.rare)
     value, last = bindparam("value", type_=order.key.type), bindparam("last", type_=String())
