@@ -125,9 +125,10 @@ def _page(
         query = query.where(end.is_(None)).order_by(ident)
         query = query if after is None else query.where(ident > after[1])
     else:
-        query = query.where(end >= period.since).order_by(end, ident)
-        if after is not None:
-            # The first condition is one that an index can begin at.
+        query = query.order_by(end, ident)
+        if after is None:
+            query = query.where(end >= period.since)
+        else:  # the first condition is one that an index can begin at, and the only one, or SQLite begins at the other
             query = query.where(end >= after[0], (end > after[0]) | (ident > after[1]))
     rows = connection.execute(query.limit(_AT_ONCE)).all()
     ids = [row.id for row in rows]
@@ -159,7 +160,7 @@ def _decided(connection: Connection, ids: Sequence[str]) -> dict[str, list[Row[A
     """Return the decisions that stand; one that was carried over from another stage was no work."""
     task = ApprovalTask
     query: Any = select(col(task.request_id), col(task.stage), col(task.decided_by), col(task.decided_at)).where(
-        col(task.request_id).in_(ids), col(task.status) == "decided", col(task.decided_at) > col(task.opened_at)
+        col(task.request_id).in_(ids), hidden(col(task.status)) == "decided", col(task.decided_at) > col(task.opened_at)
     )
     found: dict[str, list[Row[Any]]] = {}
     rows: Sequence[Row[Any]] = connection.execute(query).all()

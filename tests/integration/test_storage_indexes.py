@@ -540,6 +540,7 @@ INSIGHT: dict[str, tuple[Ask, str]] = {
     "a window": (lambda s: definitions.counts(s, "sla-1", NOW - timedelta(days=1), NOW), "ix_sla_execution_known"),
     "the gauges": (lambda s: slo_gauges(s, NOW), "ix_sla_execution_known"),
     "the visits of requests, for costs": (lambda s: course_store._visits(s, IDS), "sqlite_autoindex_audit_entry"),
+    "the decisions of requests, for costs": (lambda s: course_store._decided(s, IDS), "ix_approval_task_request"),
     "what requests held first": (lambda s: stored._revised(s, IDS), "sqlite_autoindex_audit_entry"),
     "entries of some kinds": (lambda s: list(entries_of_kinds(s, IDS, DECISIONS)), "sqlite_autoindex_audit_entry"),
     "the course of requests": (
