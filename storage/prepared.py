@@ -121,6 +121,8 @@ class _Compiled:
 
     text: str
     parts: tuple[tuple[str, _Process], ...]
+    names: tuple[str, ...]  # of the parts
+    processed: tuple[tuple[int, Callable[[Any], Any]], ...]  # places of the parts that are converted, and how
     fixed: dict[str, Any]  # values that stand in the statement, converted
     by_name: bool  # whether the driver takes parameters by name
     make: Callable[[Sequence[Any]], Any]  # makes a row
@@ -134,12 +136,12 @@ class _Compiled:
                 for name, process in self.parts
                 if name not in fixed
             }
-        return tuple(
-            [
-                fixed[name] if name in fixed else values[name] if process is None else process(values[name])
-                for name, process in self.parts
-            ]
-        )
+        if fixed:
+            values = {**values, **fixed}
+        bound = [values[name] for name in self.names]
+        for place, process in self.processed:
+            bound[place] = process(bound[place])
+        return bound
 
     def read(self, rows: Sequence[Sequence[Any]]) -> list[Any]:
         if not self.results:
@@ -180,6 +182,12 @@ def _compile(statement: Executable, dialect: Dialect, columns: list[str]) -> _Co
     return _Compiled(
         text=compiled.string,
         parts=tuple((name, processes[name]) for name in names),
+        names=tuple(names),
+        processed=tuple(
+            (place, process)
+            for place, name in enumerate(names)
+            if name not in fixed and (process := processes[name]) is not None
+        ),
         fixed=fixed,
         by_name=not compiled.positional,
         make=tuple if row is None else row._make,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Table, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, Executable, String, Table, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
@@ -81,6 +81,12 @@ _HEADS = Prepared(
         .with_for_update()
     )
 )
+_SEQ = Prepared(select(col(ApprovalRequest.seq)).where(col(ApprovalRequest.id) == bindparam("request_id")))
+_FROM = Prepared(
+    select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
+        col(AuditEntry.request_id) == bindparam("request_id"), col(AuditEntry.seq) >= bindparam("first")
+    )
+)
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
 # Notifications that ask people to act on tasks that are no longer open.
 _DROP_POINTLESS = Prepared(
@@ -137,8 +143,7 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
 
 def stored_seq(connection: Connection, request_id: str) -> int:
     """Return the seq of a request's last entry that is stored, 0 where there is none."""
-    query = select(col(ApprovalRequest.seq)).where(col(ApprovalRequest.id) == request_id)
-    return connection.execute(query).scalar_one_or_none() or 0
+    return _SEQ.scalar(connection, request_id=request_id) or 0
 
 
 def _topics(fresh: Sequence[_NewPart], *, held: bool) -> list[str]:
@@ -173,10 +178,7 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
         _require_following(recording, head)
         return _NewPart(recording=recording, entries=entries, notifications=recording.notifications, contradicted=False)
 
-    query = select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
-        col(AuditEntry.request_id) == recording.request_id, col(AuditEntry.seq) >= first - 1
-    )
-    there = {row.seq: row for row in connection.execute(query)}
+    there = {row.seq: row for row in _FROM.rows(connection, request_id=recording.request_id, first=first - 1)}
     new = next((e for e in entries if e.seq not in there or there[e.seq].hash != e.hash), None)
     if new is None:
         return None
@@ -217,20 +219,18 @@ def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[me
     Return the number, kind and task of each superseded entry.
     """
     request_id, seq = part.recording.request_id, part.entries[0].seq
-    rows = (col(AuditEntry.request_id) == request_id, col(AuditEntry.seq) >= seq)
-    kept = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
-    entries = connection.execute(select(*(_columns(AuditEntry)[name] for name in kept)).where(*rows)).mappings()
-    lost = [{**entry, "superseded_at": now} for entry in entries]
-    connection.execute(insert(AuditSuperseded), lost)
-    connection.execute(delete(AuditEntry).where(*rows))
-    notifications = (col(Outbox.request_id) == request_id, col(Outbox.seq) >= seq)
-    connection.execute(delete(Outbox).where(*notifications, col(Outbox.status).in_(("held", "ready", "dropped"))))
+    rows = {"request_id": request_id, "first": seq}
+    entries = _TAKEN_BACK.rows(connection, **rows)
+    lost = [{**entry._asdict(), "superseded_at": now} for entry in entries]
+    _PUT_SUPERSEDED.run_all(connection, lost)
+    _DELETE_ENTRIES.run(connection, **rows)
+    _DELETE_UNSENT.run(connection, **rows)
     # A notification that was sent nevertheless keeps its row under another key, to free the key for the true one.
-    for key, entry_hash in connection.execute(select(col(Outbox.key), col(Outbox.hash)).where(*notifications)).all():
-        connection.execute(update(Outbox).where(col(Outbox.key) == key).values(key=f"{key}#{entry_hash[:12]}"))
+    for sent in _SENT.rows(connection, **rows):
+        _RENAME.run(connection, there=sent.key, free=f"{sent.key}#{sent.hash[:12]}")
     _ask_again(connection, part.recording)
     _take_tasks_back(connection, part.recording)
-    return [(entry["seq"], entry["kind"], entry["task_id"]) for entry in lost]
+    return [(entry.seq, entry.kind, entry.task_id) for entry in entries]
 
 
 def _ask_again(connection: Connection, recording: Recording) -> None:
@@ -239,17 +239,9 @@ def _ask_again(connection: Connection, recording: Recording) -> None:
     What is needed is decided anew, once history is known to hold the entry; what people have got stays as it is.
     """
     still_open = [task.id for task in recording.tasks if task.status == "open"]
-    dropped = (
-        col(Outbox.request_id) == recording.request_id,
-        col(Outbox.task_id).in_(still_open),
-        col(Outbox.event).in_((*ASKING, "sla_breached")),  # of a breach, those who decided are not told
-        col(Outbox.status) == "dropped",
-    )
-    keys = list(connection.scalars(update(Outbox).where(*dropped).values(status="held").returning(col(Outbox.key))))
-    if not keys:
-        return
-    needless = (col(NotificationMessage.key).in_(keys), col(NotificationMessage.status) == "dropped")
-    connection.execute(delete(NotificationMessage).where(*needless))
+    rows = _HOLD_AGAIN.rows(connection, request_id=recording.request_id, tasks=still_open)
+    if rows:
+        _DELETE_NEEDLESS.run(connection, keys=[row.key for row in rows])
 
 
 def _take_tasks_back(connection: Connection, recording: Recording) -> None:
@@ -257,15 +249,15 @@ def _take_tasks_back(connection: Connection, recording: Recording) -> None:
 
     Tasks that the recording does not contain were closed before, and stay with their participants.
     """
-    of_request = col(ApprovalTask.request_id) == recording.request_id
+    request_id = recording.request_id
     if recording.opened == len(recording.tasks):
-        connection.execute(delete(ApprovalTask).where(of_request))
-        connection.execute(delete(Participant).where(col(Participant.request_id) == recording.request_id))
+        _DELETE_TASKS.run(connection, request_id=request_id, beyond=0)
+        _DELETE_PARTICIPANTS.run(connection, request_id=request_id)
         return
-    connection.execute(delete(ApprovalTask).where(of_request, col(ApprovalTask.position) > recording.opened))
+    _DELETE_TASKS.run(connection, request_id=request_id, beyond=recording.opened)
     if recording.tasks:
-        one = delete(ApprovalTask).where(of_request, col(ApprovalTask.position) == bindparam("at"))
-        connection.execute(one, [{"at": task.number} for task in recording.tasks])
+        places = [{"request_id": request_id, "at": task.number} for task in recording.tasks]
+        _DELETE_TASK.run_all(connection, places)
 
 
 def _insert(
@@ -325,6 +317,40 @@ def _put(model: type[SQLModel], *, replace: bool = False, ignore: bool = False) 
     return Prepared(inserting)
 
 
+_OF_ENTRIES = (col(AuditEntry.request_id) == bindparam("request_id"), col(AuditEntry.seq) >= bindparam("first"))
+_OF_NOTIFICATIONS = (col(Outbox.request_id) == bindparam("request_id"), col(Outbox.seq) >= bindparam("first"))
+_KEPT = ("request_id", "seq", "at", "kind", "actor", "stage", "task_id", "detail", "salts", "hash")
+_TAKEN_BACK = Prepared(select(*(_columns(AuditEntry)[name] for name in _KEPT)).where(*_OF_ENTRIES))
+_PUT_SUPERSEDED = Prepared(insert(AuditSuperseded))
+_DELETE_ENTRIES = Prepared(delete(AuditEntry).where(*_OF_ENTRIES))
+_UNSENT = one_of(col(Outbox.status), ("held", "ready", "dropped"))
+_DELETE_UNSENT = Prepared(delete(Outbox).where(*_OF_NOTIFICATIONS, _UNSENT))
+_SENT = Prepared(select(col(Outbox.key), col(Outbox.hash)).where(*_OF_NOTIFICATIONS))
+_RENAME = Prepared(
+    update(Outbox).where(col(Outbox.key) == bindparam("there")).values(key=bindparam("free", type_=String()))
+)
+_HOLD_AGAIN = Prepared(
+    lambda dialect: (
+        update(Outbox)
+        .where(
+            col(Outbox.request_id) == bindparam("request_id"),
+            among(dialect, col(Outbox.task_id), "tasks"),
+            one_of(col(Outbox.event), (*ASKING, "sla_breached")),  # of a breach, those who decided are not told
+            col(Outbox.status) == "dropped",
+        )
+        .values(status="held")
+        .returning(col(Outbox.key))
+    )
+)
+_DELETE_NEEDLESS = Prepared(
+    lambda dialect: delete(NotificationMessage).where(
+        among(dialect, col(NotificationMessage.key), "keys"), col(NotificationMessage.status) == "dropped"
+    )
+)
+_TASKS = col(ApprovalTask.request_id) == bindparam("request_id")
+_DELETE_TASKS = Prepared(delete(ApprovalTask).where(_TASKS, col(ApprovalTask.position) > bindparam("beyond")))
+_DELETE_TASK = Prepared(delete(ApprovalTask).where(_TASKS, col(ApprovalTask.position) == bindparam("at")))
+_DELETE_PARTICIPANTS = Prepared(delete(Participant).where(col(Participant.request_id) == bindparam("request_id")))
 _PUT_ENTRY, _PUT_NOTIFICATION, _PUT_CANDIDATE = _put(AuditEntry), _put(Outbox), _put(TaskCandidate)
 _PUT_REQUEST, _PUT_TASK = _put(ApprovalRequest, replace=True), _put(ApprovalTask, replace=True)
 _PUT_PARTICIPANT = _put(Participant, ignore=True)

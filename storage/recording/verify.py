@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypedDict
 
-from sqlalchemy import ColumnElement, Connection, LargeBinary, Text, cast, select
+from sqlalchemy import ColumnElement, Connection, LargeBinary, Text, bindparam, cast, select
 from sqlmodel import SQLModel
 
 from placet.audit.chain import Entry, first_bad, genesis, standing_decisions
 from placet.audit.sealed import erased
 from placet.engine.bound_action import digest_of
+from storage.prepared import Prepared
 from storage.recording.outbox import delivery_genesis
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Delivery
 
@@ -166,8 +168,21 @@ def _raw(
     key: str = "request_id",
     order: str = "seq",
 ) -> list[dict[str, str | None]]:
+    rows = _reading(model, fields, key, order).rows(connection, request_id=request_id)
+    return [{name: _text(value) for name, value in zip(fields, row, strict=True)} for row in rows]
+
+
+@lru_cache(maxsize=16)
+def _reading(model: type[SQLModel], fields: tuple[str, ...], key: str, order: str) -> Prepared:
+    """Return the statement that reads columns of the rows of one request as text."""
     columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
-    return raw_rows(connection, model, fields, columns[key] == request_id, order=order)
+    return Prepared(
+        lambda dialect: (
+            select(*_as_text(columns, fields, dialect))
+            .where(columns[key] == bindparam("request_id"))
+            .order_by(columns[order])
+        )
+    )
 
 
 def raw_rows(
@@ -181,11 +196,15 @@ def raw_rows(
 ) -> list[dict[str, str | None]]:
     """Read columns as text, whatever their content; None where it is no text."""
     columns = model.__table__.columns  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
-    # SQLite stores any bytes in a text column, and its driver fails on bytes that are not UTF-8.
-    as_text = LargeBinary() if connection.dialect.name == "sqlite" else Text()
-    chosen: list[ColumnElement[Any]] = [cast(columns[name], as_text).label(name) for name in fields]
+    chosen = _as_text(columns, fields, connection.dialect.name)
     query = select(*chosen).where(where).order_by(columns[order]).limit(limit)
     return [{n: _text(v) for n, v in row.items()} for row in connection.execute(query).mappings()]
+
+
+def _as_text(columns: Any, fields: tuple[str, ...], dialect: str) -> list[ColumnElement[Any]]:
+    # SQLite stores any bytes in a text column, and its driver fails on bytes that are not UTF-8.
+    as_text = LargeBinary() if dialect == "sqlite" else Text()
+    return [cast(columns[name], as_text).label(name) for name in fields]
 
 
 def _text(value: str | bytes | None) -> str | None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, bindparam, event, insert, select, update
+from sqlalchemy import Connection, bindparam, create_engine, event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
 from placet.errors import Unavailable
 from storage.database import Database
 from storage.prepared import Prepared, among, one_of
+from storage.queries.people.people import LOADS
+from storage.queries.requests.deciders import substitutes_of
 from storage.tables.actions import ActionCatalog
 from storage.tables.approvals import ApiToken, ApprovalTask, AuditEntry, IdempotentCall, StoredPerson
 from tests.approvals import person
@@ -25,6 +28,7 @@ _FACTS: dict[str, Any] = {
     "preferences": {"lang": "de", "deep": {"list": [1, 2.5, None, True]}}, "updated_at": WHEN,
 }  # fmt: skip
 _PEOPLE: Any = StoredPerson.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+_TASKS: Any = ApprovalTask.__table__  # type: ignore[attr-defined]  # likewise
 _BY_ID = select(_PEOPLE).where(_PEOPLE.c.id == bindparam("sought"))
 
 
@@ -134,3 +138,22 @@ async def test_who_listens_to_sqlalchemy_hears_of_prepared_statements(database: 
 async def test_every_type_of_column_is_read(database: Database, model: type[SQLModel]) -> None:
     table: Any = model.__table__  # type: ignore[attr-defined]  # as above
     assert await database.read(Prepared(select(table)).rows) == []
+
+
+def test_sqlite_plans_once_what_has_a_partial_index() -> None:
+    """It plans a statement anew where a value beside it may decide whether a partial index is used."""
+    engine = create_engine("sqlite://")
+    SQLModel.metadata.create_all(engine, tables=[_PEOPLE, _TASKS])
+    planned: list[str] = []
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.set_authorizer(lambda *given: planned.append(str(given)) or sqlite3.SQLITE_OK)
+        for ask in (
+            lambda: substitutes_of(connection, ["ann"], WHEN),
+            lambda: LOADS.rows(connection, people=["ann"]),
+        ):
+            ask()
+            assert planned
+            planned.clear()
+            ask()
+            assert planned == []

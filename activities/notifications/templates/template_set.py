@@ -19,6 +19,7 @@ from jinja2 import Template
 from activities.notifications.templates.sandbox import TemplateBroken, prepare, render, trusted
 from languages.catalogues import LANGUAGES, SOURCE, Language
 from placet.errors import NotFound
+from storage.queries.notifications.rows import TemplateRow
 from storage.tables.notifications import NotificationTemplate
 
 LAYOUT, DIGEST, OTHER = "layout", "digest", "other"
@@ -82,7 +83,7 @@ def default(name: str, language: Language = SOURCE) -> TemplateSource:
         raise NotFound(f"There is no template {name!r}; there are {', '.join(sorted(defaults()))}.") from None
 
 
-def source_of(row: NotificationTemplate) -> TemplateSource:
+def source_of(row: NotificationTemplate | TemplateRow) -> TemplateSource:
     """Return a template that operators have edited, as it is stored."""
     return TemplateSource(
         name=row.name,

@@ -136,8 +136,7 @@ def waiting(connection: Connection, channel: str, now: datetime) -> Waiting:
 
 def has_older(connection: Connection, channel: str, moment: datetime) -> bool:
     """Tell whether a channel has a pending message from before a moment."""
-    old = (_MESSAGE.c.channel == channel, _MESSAGE.c.status == "pending", _MESSAGE.c.created_at <= moment)
-    return bool(connection.scalar(select(exists().where(*old))))
+    return bool(_OLDER.scalar(connection, channel=channel, before=moment))
 
 
 def take(connection: Connection, channel: str, now: datetime, *, limit: int, lease: timedelta) -> list[MessageRow]:
@@ -451,6 +450,9 @@ _MUTED = Prepared(_marking(status="dropped"))
 PUT = Prepared(_putting)
 """Queues messages. It replaces a message of the same key about a superseded entry."""
 _NEXT = Prepared(select(func.min(_MESSAGE.c.next_attempt_at).label("first")).where(*_OF_CHANNEL))
+_OLDER = Prepared(
+    select(exists().where(*_OF_CHANNEL, _MESSAGE.c.created_at <= bindparam("before", type_=_MOMENT)).label("older"))
+)
 _DIGEST = Prepared(
     select(_MESSAGE.c.person).where(*_DUE, _MESSAGE.c.digest.is_(True)).order_by(_MESSAGE.c.next_attempt_at).limit(1)
 )

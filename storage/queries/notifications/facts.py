@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, and_, exists, or_, select
+from sqlalchemy import Connection, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import aliased
 from sqlmodel import SQLModel, col
 
@@ -20,6 +20,7 @@ from storage.queries.notifications.rows import MessageRow, OutboxRow, PersonRow,
 from storage.queries.requests.list_fields import PublishedFact
 from storage.recording.recipients import ASKING, BEHALF
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, Outbox, StoredPerson
+from storage.tables.columns import Moment
 from storage.tables.notifications import NotificationMessage
 
 REMINDED = "reminded"
@@ -111,32 +112,9 @@ def outdated_reminders(connection: Connection, reminders: Sequence[MessageRow], 
     """
     if not reminders:
         return set()
-    newer, its_outbox = aliased(NotificationMessage), aliased(Outbox)
-    behind = (
-        exists()
-        .where(col(newer.request_id) == col(NotificationMessage.request_id), col(newer.event) == REMINDED)
-        .where(col(newer.channel) == col(NotificationMessage.channel))
-        .where(col(newer.person) == col(NotificationMessage.person))
-        .where(col(newer.seq) > col(NotificationMessage.seq))
-        .where(
-            or_(
-                col(newer.status) == "pending",
-                and_(col(newer.status) == "sent", col(newer.finished_at) >= col(NotificationMessage.created_at)),
-            )
-        )
-        .where(col(its_outbox.key) == col(newer.key), col(its_outbox.task_id) == col(Outbox.task_id))
-    )
-    query = (
-        select(col(NotificationMessage.key))
-        .join(Outbox, col(Outbox.key) == col(NotificationMessage.key))
-        .where(
-            col(NotificationMessage.channel) == reminders[0].channel,
-            col(NotificationMessage.key).in_([message.key for message in reminders]),
-            col(Outbox.created_at) <= now - LATE,
-            behind,
-        )
-    )
-    return set(connection.scalars(query))
+    keys = [message.key for message in reminders]
+    rows = _OUTDATED.rows(connection, channel=reminders[0].channel, keys=keys, late=now - LATE)
+    return {row.key for row in rows}
 
 
 def facts_of_one(connection: Connection, key: str) -> NotificationFacts | None:
@@ -273,7 +251,35 @@ def _selecting(dialect: str) -> Select[Any]:
     )
 
 
-_FACTS = Prepared(_selecting)
+def _outdated(dialect: str) -> Select[Any]:
+    newer, its_outbox = aliased(NotificationMessage), aliased(Outbox)
+    behind = (
+        exists()
+        .where(col(newer.request_id) == col(NotificationMessage.request_id), col(newer.event) == REMINDED)
+        .where(col(newer.channel) == col(NotificationMessage.channel))
+        .where(col(newer.person) == col(NotificationMessage.person))
+        .where(col(newer.seq) > col(NotificationMessage.seq))
+        .where(
+            or_(
+                col(newer.status) == "pending",
+                and_(col(newer.status) == "sent", col(newer.finished_at) >= col(NotificationMessage.created_at)),
+            )
+        )
+        .where(col(its_outbox.key) == col(newer.key), col(its_outbox.task_id) == col(Outbox.task_id))
+    )
+    return (
+        select(col(NotificationMessage.key))
+        .join(Outbox, col(Outbox.key) == col(NotificationMessage.key))
+        .where(
+            col(NotificationMessage.channel) == bindparam("channel"),
+            among(dialect, col(NotificationMessage.key), "keys"),
+            col(Outbox.created_at) <= bindparam("late", type_=Moment()),
+            behind,
+        )
+    )
+
+
+_FACTS, _OUTDATED = Prepared(_selecting), Prepared(_outdated)
 _PEOPLE = Prepared(
     lambda dialect: select(*columns(StoredPerson, PersonRow)).where(among(dialect, col(StoredPerson.id), "ids"))
 )

@@ -12,13 +12,18 @@ from languages.catalogues import Language
 from placet.errors import NotFound
 from placet.sentences import sentence
 from storage.database import of_rows
+from storage.prepared import Prepared
+from storage.queries.notifications.rows import TemplateRow, columns
 from storage.tables.notifications import NotificationTemplate
 
+_IN_FORCE = Prepared(
+    select(*columns(NotificationTemplate, TemplateRow)).where(col(NotificationTemplate.status) == "active")
+)
 
-@of_rows
-def in_force(session: Session) -> list[NotificationTemplate]:
+
+def in_force(connection: Connection) -> list[TemplateRow]:
     """Return the edited templates that are in force, at most one of each name and language."""
-    return list(session.scalars(select(NotificationTemplate).where(col(NotificationTemplate.status) == "active")))
+    return [TemplateRow(*row) for row in _IN_FORCE.rows(connection)]
 
 
 @of_rows

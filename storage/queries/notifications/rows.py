@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from sqlmodel import SQLModel, col
 
+from languages.catalogues import Language
+
 
 class OutboxRow(NamedTuple):
     """A notification as it is stored (storage.tables.approvals.Outbox)."""
@@ -52,6 +54,17 @@ class PersonRow(NamedTuple):
     email: str | None
     active: bool
     preferences: dict[str, Any]
+
+
+class TemplateRow(NamedTuple):
+    """An edited template as it is stored (storage.tables.notifications.NotificationTemplate)."""
+
+    name: str
+    version: int
+    subject: str
+    text: str
+    html: str
+    language: Language
 
 
 def columns(model: type[SQLModel], row: type[tuple[Any, ...]]) -> list[Any]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, String, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select, text
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -142,8 +142,7 @@ def _with_access(access: str) -> Select[str, list[str]]:
 
 def actor_type(connection: Connection, person: str) -> str:
     """Return what somebody is: `person`, `service` or `agent`; `person` for somebody unknown."""
-    query = select(col(StoredPerson.actor_type)).where(col(StoredPerson.id) == person)
-    return connection.execute(query).scalar_one_or_none() or "person"
+    return _ACTOR_TYPE.scalar(connection, person=person) or "person"
 
 
 def read_directory(
@@ -285,13 +284,15 @@ _EVERYONE = select(
     col(StoredPerson.actor_type),
 ).order_by(col(StoredPerson.id))
 
+# A value beside the statement would have SQLite plan each call anew, for which partial indexes it may use.
 LOADS = Prepared(
     lambda dialect: (
         select(col(ApprovalTask.assignee), func.count().label("open"))
-        .where(col(ApprovalTask.status) == "open", among(dialect, col(ApprovalTask.assignee), "people"))
+        .where(col(ApprovalTask.status) == text("'open'"), among(dialect, col(ApprovalTask.assignee), "people"))
         .group_by(col(ApprovalTask.assignee))
     )
 )
+_ACTOR_TYPE = Prepared(select(col(StoredPerson.actor_type)).where(col(StoredPerson.id) == bindparam("person")))
 _ACTIVITY = Prepared(
     lambda dialect: select(col(StoredPerson.id), col(StoredPerson.active)).where(
         among(dialect, col(StoredPerson.id), "people")

@@ -12,7 +12,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
-from sqlalchemy import Connection, String, bindparam, cast, or_, select
+from sqlalchemy import Connection, String, bindparam, cast, or_, select, text
 from sqlmodel import col
 
 from storage.prepared import Prepared, among
@@ -134,8 +134,9 @@ def _delegated(connection: Connection, people: Sequence[str]) -> Iterator[tuple[
 _HELD = Prepared(
     select(col(StoredPerson.roles), col(StoredPerson.groups)).where(col(StoredPerson.id) == bindparam("person"))
 )
-# The expression of the partial index on people with absences.
-_SOMETIMES_AWAY = cast(col(StoredPerson.away), String) != "[]"
+# The expression of the partial index on people with absences. With the value beside the statement SQLite would plan
+# each call anew.
+_SOMETIMES_AWAY = cast(col(StoredPerson.away), String) != text("'[]'")
 _SPANS = select(
     col(StoredPerson.id),
     col(StoredPerson.manager),
@@ -198,7 +199,11 @@ _REQUESTERS = Prepared(
 _APPROVE = frozenset({"approver", "admin"})
 _CHANGE = _APPROVE | {"requester", "designer"}  # auditors change nothing
 
-_DECIDER = col(StoredPerson.active), col(StoredPerson.access), col(StoredPerson.roles), col(StoredPerson.groups)
+_DECIDER = Prepared(
+    select(col(StoredPerson.active), col(StoredPerson.access), col(StoredPerson.roles), col(StoredPerson.groups)).where(
+        col(StoredPerson.id) == bindparam("person")
+    )
+)
 
 
 def refusal_of_token(
@@ -208,7 +213,7 @@ def refusal_of_token(
 
     It is asked for decisions by signal. The API asks the same of whoever calls it (api.access, service.commands).
     """
-    row = connection.execute(select(*_DECIDER).where(col(StoredPerson.id) == person)).one_or_none()
+    row = _DECIDER.first(connection, person=person)
     if row is None or not row.active:
         return "token_left"
     access = frozenset(row.access)

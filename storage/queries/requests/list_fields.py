@@ -16,10 +16,18 @@ from sqlalchemy import Connection, Engine, select
 from sqlmodel import col
 
 from placet.definition.model import amount_variable
+from storage.prepared import Prepared, among
 from storage.tables.approvals import DefinitionVersion
 
 Fact = TypeVar("Fact")
 _MOST = 1000  # versions whose fact is kept in memory
+
+
+_BLUEPRINTS = Prepared(
+    lambda dialect: select(col(DefinitionVersion.id), col(DefinitionVersion.blueprint)).where(
+        among(dialect, col(DefinitionVersion.id), "ids")
+    )
+)
 
 
 class PublishedFact(Generic[Fact]):
@@ -37,8 +45,7 @@ class PublishedFact(Generic[Fact]):
         if unknown:
             while len(known) > _MOST:
                 del known[next(iter(known))]
-            query = select(col(DefinitionVersion.id), col(DefinitionVersion.blueprint))
-            for row in connection.execute(query.where(col(DefinitionVersion.id).in_(unknown))):
+            for row in _BLUEPRINTS.rows(connection, ids=unknown):
                 known[row.id] = self._read(row.blueprint)
         return {one: known[one] for one in template_ids if one in known}
 
