@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
-import time
 from contextlib import nullcontext
+from pathlib import Path
 
 from tests.faults.plants import PLANTS
 from tests.faults.schedule import Outcome, play
+from tests.faults.search import Search
 from tests.faults.shrink import shrink
 
 
@@ -21,6 +21,8 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed, where there is a time or a number")
     parser.add_argument("--seconds", type=float, default=60, help="how long to play one schedule after the other")
     parser.add_argument("--schedules", type=int, help="how many at most")
+    parser.add_argument("--processes", type=int, default=1, help="how many play at the same time, one for each core")
+    parser.add_argument("--report", type=Path, help="add JSON lines to this file, and go on after a violation")
     parser.add_argument("--plant", choices=sorted(PLANTS), help="with this bug")
     parser.add_argument("--whole", action="store_true", help="print the schedule of the seed without shrinking it")
     given = parser.parse_args()
@@ -30,25 +32,14 @@ def main() -> int:
             if given.whole or outcome.violation is None:
                 return _print(given.seed, outcome)
             return _print(given.seed, _shrunk(given.seed, outcome))
-        return _search(given.first, given.seconds, given.schedules)
-
-
-def _search(first: int, seconds: float, schedules: int | None) -> int:
-    end, began = time.monotonic() + seconds, time.process_time()
-    played = faults = steps = 0
-    for seed in itertools.count(first):
-        if time.monotonic() > end or (schedules is not None and played >= schedules):
-            break
-        outcome = play(seed)
-        played, faults, steps = played + 1, faults + outcome.faults, steps + outcome.steps
-        if outcome.violation is not None:
-            return _print(seed, _shrunk(seed, outcome))
-    spent = time.process_time() - began
-    print(
-        f"{played} schedules from seed {first}, {steps} steps, {faults} faults: everything held; "
-        f"{played / spent:.1f} schedules for a second of processor time"
-    )
-    return 0
+        search = Search(
+            first=given.first, most=given.schedules, processes=given.processes, plant=given.plant, report=given.report
+        )
+        violations = search.run(given.seconds).violations
+        if violations and given.report is None:
+            seed = violations[0][0]
+            return _print(seed, _shrunk(seed, play(seed)))
+        return int(bool(violations))
 
 
 def _shrunk(seed: int, outcome: Outcome) -> Outcome:

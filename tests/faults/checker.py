@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 # Nobody was told what is `dropped`. That is right as long as the task is closed or somebody else's.
 _UNTOLD = f"""
-    SELECT dropped.key FROM outbox AS dropped JOIN approval_task ON approval_task.id = dropped.task_id
-    WHERE dropped.request_id = ? AND dropped.status = 'dropped' AND dropped.event IN {ASKING!r}
+    SELECT dropped.request_id, dropped.key FROM outbox AS dropped
+    JOIN approval_task ON approval_task.id = dropped.task_id
+    WHERE dropped.status = 'dropped' AND dropped.event IN {ASKING!r}
     AND dropped.event != 'reminded' AND approval_task.status = 'open' AND approval_task.assignee = dropped.person
     AND NOT EXISTS (
         SELECT 1 FROM outbox AS later WHERE later.task_id = dropped.task_id AND later.person = dropped.person
@@ -42,6 +43,7 @@ class Known:
     """What history holds of one request."""
 
     entries: list[Entry] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)  # of the entries
     notifications: list[Notification] = field(default_factory=list)
     recording: dict[tuple[str, int], int] = field(default_factory=dict)  # the seq of recordings underway, by activity
     stored: int = 0  # the seq up to which history says that it is recorded
@@ -70,6 +72,7 @@ class Checker:
             if bad is not None:
                 raise Violation(f"entry {bad} of {run.workflow_id} does not follow the entries of history before it")
             known.entries += recording.entries
+            known.hashes += [entry.hash for entry in recording.entries]
             known.notifications += recording.notifications
             known.recording[run.run_id, activity] = recording.seq
             self._escalations(run.workflow_id, known.entries)
@@ -93,19 +96,24 @@ class Checker:
         if store.commits == self._commits:
             return
         self._commits = store.commits
+        chains: dict[str, list[str]] = {request_id: [] for request_id in self.known}
+        for request_id, seq, hash_ in store.raw("SELECT request_id, seq, hash FROM audit_entry ORDER BY 1, 2"):
+            chain = chains.setdefault(request_id, [])
+            chain.append(hash_)
+            if seq != len(chain) and request_id in self.known:
+                raise Violation(f"the chain of {request_id} has gaps in the store: entry {seq} is at {len(chain)}")
+        if self._world.stale is not None:
+            return
         for request_id, known in self.known.items():
-            rows = store.raw("SELECT seq, hash FROM audit_entry WHERE request_id = ? ORDER BY seq", request_id)
-            if [seq for seq, _ in rows] != list(range(1, len(rows) + 1)):
-                raise Violation(f"the chain of {request_id} has gaps in the store: {[seq for seq, _ in rows]}")
-            if self._world.stale:
-                continue
-            if len(rows) < known.stored:
-                raise Violation(f"the store has {len(rows)} entries of {request_id}; {known.stored} were recorded")
-            if untold := store.raw(_UNTOLD, request_id):
-                raise Violation(f"the notification {untold[0][0]} is dropped, and its task is open")
-            for (seq, hash_), entry in zip(rows, known.entries[: known.stored], strict=False):
-                if hash_ != entry.hash:
-                    raise Violation(f"entry {seq} of {request_id} is another in the store than in history")
+            chain = chains[request_id]
+            if len(chain) < known.stored:
+                raise Violation(f"the store has {len(chain)} entries of {request_id}; {known.stored} were recorded")
+            if chain[: known.stored] != known.hashes[: known.stored]:
+                other = next(n for n, hash_ in enumerate(chain) if hash_ != known.hashes[n])
+                raise Violation(f"entry {other + 1} of {request_id} is another in the store than in history")
+        for request_id, key in store.raw(_UNTOLD):
+            if request_id in self.known:
+                raise Violation(f"the notification {key} is dropped, and its task is open")
 
     def answered(self, call: Call, answer: Answer) -> None:
         """An answer names a point of history that is recorded, at or after the one effect of the call."""
@@ -162,15 +170,12 @@ class Checker:
     def sending(self, process: Any, message: Message) -> None:
         """A message is about an entry that history holds, and was not sent before without a reason to doubt it."""
         known = self.known.get(message.request_id, Known())
-        keys = {
-            message_id(f"{message.request_id}:{e.seq}:{message.event}:{message.person}", e.hash): e
-            for e in known.entries
-        }
-        if message.id not in keys:
+        keys = ((f"{message.request_id}:{e.seq}:{message.event}:{message.person}", e) for e in reversed(known.entries))
+        key = next((key for key, entry in keys if message_id(key, entry.hash) == message.id), None)
+        if key is None:
             raise Violation(
                 f"{message.person} is told {message.event} of {message.request_id}: history does not hold it"
             )
-        key = f"{message.request_id}:{keys[message.id].seq}:{message.event}:{message.person}"
         for before, restored, at in self.sent.get(message.id, []):
             if before is None or restored != self._world.store.restored or not before.alive:
                 continue

@@ -21,6 +21,11 @@ class Choices:
         self._played = played
         self.made: list[int] = []
 
+    @property
+    def replays(self) -> bool:
+        """Whether a list is played back."""
+        return self._played is not None
+
     def number(self, options: int, *, calm: float = 0.0) -> int:
         """Draw a number below `options`; with probability `calm` it is 0, whatever the others."""
         if options <= 1:
@@ -41,7 +46,10 @@ class Choices:
 
     def happens(self, probability: float) -> bool:
         """Draw whether something unusual happens."""
-        if self._played is None and probability <= 0:
-            self.made.append(0)
-            return False
-        return self.number(2, calm=max(0.0, 1 - 2 * probability)) == 1
+        if self._played is not None:
+            return self.number(2) == 1
+        calm = 1 - 2 * probability
+        usual = probability <= 0 or (calm > 0 and self._random.random() < calm)
+        unusual = not usual and self._random.randrange(2) == 1
+        self.made.append(int(unusual))
+        return unusual

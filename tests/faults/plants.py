@@ -159,8 +159,8 @@ def _confirms_whatever_is_there() -> list[Any]:
 def _leases_are_not_kept() -> list[Any]:
     original = delivery_queue._lease
 
-    def lease(connection: Any, where: Any, now: Any, lease: Any) -> Any:
-        return original(connection, where, now, lease * 0)
+    def lease(now: Any, span: Any) -> Any:
+        return original(now, span * 0)
 
     return [patch.object(delivery_queue, "_lease", lease)]
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from placet.definition.model import parse_definition
+from placet.definition.model import ProcessDefinition, canonical, parse_definition
 from placet.directory import Directory, Person
 from placet.engine.bound_action import BoundAction
 from placet.engine.events import Opening
@@ -87,11 +87,34 @@ def people() -> list[StoredPerson]:
     ]
 
 
+def versions() -> list[dict[str, Any]]:
+    """Return the rows of the processes, as they were published."""
+    return [
+        {
+            "id": plan.name,
+            "name": plan.name,
+            "version": plan.version,
+            "template_type": "approval",
+            "status": "published",
+            "owner": OPERATOR,
+            "digest": plan.digest,
+            "blueprint": canonical(_definition(number)),
+            "created_by": OPERATOR,
+            "created_at": START,
+        }
+        for number in range(len(PROCESSES))
+        for plan in [plan_of(number)]
+    ]
+
+
+def _definition(number: int) -> ProcessDefinition:
+    return parse_definition({"version": "1.0.0", "owner": f"user:{OPERATOR}", **PROCESSES[number]})
+
+
 @cache
 def plan_of(number: int) -> Plan:
     """Return a process, compiled once."""
-    raw = {"version": "1.0.0", "owner": f"user:{OPERATOR}", **PROCESSES[number]}
-    return compile_plan(parse_definition(raw), start=START)
+    return compile_plan(_definition(number), start=START)
 
 
 def action_of(request_id: str, at: datetime) -> BoundAction:

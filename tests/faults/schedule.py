@@ -20,6 +20,7 @@ class Outcome:
     made: tuple[int, ...]
     faults: int
     steps: int
+    calls: int = 0  # that people and machines made, without repeats of them
     trace: tuple[str, ...] = ()
 
 
@@ -69,5 +70,6 @@ def play(seed: int, *, played: Sequence[int] | None = None, traced: bool = False
         made=tuple(choices.made),
         faults=world.faults,
         steps=world.steps,
+        calls=len(world.callers.calls),
         trace=tuple(trace or ()),
     )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from activities.notifications.channels.channel import Message
@@ -19,7 +17,7 @@ from tests.faults.choices import Choices
 from tests.faults.engine import TASK_TIMEOUT, Engine, Run, Task
 from tests.faults.processes import clients
 from tests.faults.processes.by_reference import ByReference
-from tests.faults.processes.database import Store
+from tests.faults.processes.database import Rows, Store
 from tests.faults.processes.notices import SETTINGS, Courier
 from tests.faults.processes.worker import Attempt, Violation, Worker
 from tests.faults.virtual_time import VirtualLoop
@@ -29,7 +27,13 @@ MOST_STEPS = 12_000  # until everything has to be quiet after that
 HEALED_WITHIN = 6 * 3600.0  # virtual seconds after healing in which every request ends and every notification leaves
 LONGEST_PAUSE = 20.0  # seconds that a transaction, a query or a mail takes at most
 REQUESTS = 3
-DECIDES_AGAIN = 30.0  # seconds after which people who were healed decide what is still open
+DECIDES_AGAIN = 30.0  # seconds after which people decide what is still open once all is healed, then twice as many
+LOOKS_AGAIN = 60.0  # seconds after which a courier looks at the latest while things go wrong
+SELDOM = 600.0  # seconds after which people and couriers look at the latest once all is healed
+
+
+Action = tuple[Any, ...]
+"""Something that can happen: a function, and what it is called with."""
 
 
 @dataclass(eq=False)
@@ -68,8 +72,10 @@ class World:
         self.seams: list[Seam] = []
         self.late: list[tuple[Worker, Attempt, Task, int]] = []
         self.faulty = True
-        self.stale: sqlite3.Connection | None = None  # the complete copy, while an older one stands in for it
-        self.copies: list[tuple[sqlite3.Connection, dict[str, int]]] = []
+        self.replayed: dict[str, Attempt] = {}  # by run id, for questions about a run that no worker has at hand
+        self.stale: Rows | None = None  # the complete copy, while an older one stands in for it
+        self.copies: list[tuple[Rows, dict[str, int]]] = []
+        self._copied = -1  # the store's commits when it was copied last
         self.faults = 0
         self._for_machines = for_machines
         self._slow_store = slow_store
@@ -81,6 +87,7 @@ class World:
         self._names = 0
         self._looked_at, self._looks = -1, 0
         self._rate = (0.0, 0.005, 0.015, 0.04)[choices.number(4)]
+        self._anything_fails = self._rate > 0 or choices.replays
         self._longest = (1_000, 1, 2)[choices.number(3)]  # tasks of a run, after which it is to continue as new
         self._calls_left = (3, 8, 16)[choices.number(3)]
         with self.loop.running():
@@ -158,20 +165,22 @@ class World:
             self.step()
         self.heal()
 
-    def step(self) -> None:
-        """Let one thing happen, and check what must hold."""
+    def step(self, actions: Sequence[Action] | None = None) -> None:
+        """Let one thing happen, and check what must hold; `actions` are what can happen, where that is known."""
         self.steps += 1
         self.loop.settle()
         self.seams = [seam for seam in self.seams if not seam.done.done()]  # what was cancelled is not waited for
         if self.faulty:
             self._go_wrong()
-        actions = self._actions()
+        if actions is None:
+            actions = self._actions()
         only_calls = len(actions) == 1 and self.faulty and self._calls_left > 0
         passes = self.faulty and self.choices.happens(0.4 if only_calls else 0.08)
         if actions and not passes:
-            label, act = actions[self.choices.number(len(actions))] if self.faulty else actions[0]
-            self.note(label)
-            act()
+            act, *given = actions[self.choices.number(len(actions))] if self.faulty else actions[0]
+            if self.trace is not None:
+                self.note(self._label(act, given))
+            act(*given)
         else:
             self._let_time_pass()
         self.loop.settle()
@@ -184,6 +193,7 @@ class World:
         self.faulty = False
         if self.stale is not None:
             self._restore_complete()
+        self.copies.clear()
         everything = self.choices.happens(0.5)  # callers that were answered may not know, and ask again
         for call in self.callers.calls:
             if everything or not (call.answers or call.refusals):
@@ -192,10 +202,13 @@ class World:
         self.loop.call_at(waits, self.note, "people decide what is open")
         end = waits + HEALED_WITHIN
         number = 0
+        actions: list[Action] | None = None
         for _ in range(MOST_STEPS):
-            self.step()
-            if self._actions():
+            self.step(actions)
+            actions = self._actions()
+            if actions:
                 continue
+            actions = None
             if not self.engine.open_runs and not self.callers.underway and not self.store.undelivered:
                 self.checker.finally_holds()
                 return
@@ -204,7 +217,7 @@ class World:
             if not self.callers.underway and self.loop.time() >= waits:
                 number += 1
                 self._decide_everything(number)
-                waits = self.loop.time() + DECIDES_AGAIN
+                waits = self.loop.time() + min(SELDOM, DECIDES_AGAIN * 2 ** (number - 1))
                 self.loop.call_at(waits, self.note, "people look again")
         left = [run.run_id for run in self.engine.open_runs]
         raise Violation(f"not quiet within {HEALED_WITHIN} s after healing: open {left}; {self._outbox_left()}")
@@ -214,6 +227,8 @@ class World:
         with suppress(Exception):
             for worker in self.workers:
                 worker.kill()
+            for attempt in self.replayed.values():
+                attempt.end()
         self.loop.set_exception_handler(lambda *_: None)
         with self.loop.running():
             for task in asyncio.all_tasks(self.loop):
@@ -225,41 +240,43 @@ class World:
 
     # What can happen
 
-    def _actions(self) -> list[tuple[str, Callable[[], None]]]:
-        actions: list[tuple[str, Callable[[], None]]] = [
-            (f"{seam.process.name}: {seam.what}", partial(self._resume, seam))
+    def _actions(self) -> list[Action]:
+        actions: list[Action] = [
+            (self._resume, seam)
             for seam in self.seams
             if not seam.slow and (seam.kind != "ask" or self._can_be_asked(seam.about))
         ]
-        actions += [
-            (f"a task of {late[1].run.run_id} takes long", partial(self._takes_long, *late)) for late in self.late
-        ]
+        actions += [(self._takes_long, *late) for late in self.late]
         for worker in self.workers:
-            for attempt in list(worker.attempts.values()):
+            for attempt in worker.attempts.values():
                 if attempt.task is None:
                     continue
                 if attempt.results:
-                    actions.append(
-                        (f"{worker.name}: results for {attempt.run.run_id}", partial(worker.resolve, attempt))
-                    )
+                    actions.append((worker.resolve, attempt))
                 elif not attempt.waiting:
-                    actions.append(
-                        (
-                            f"{worker.name}: completes a task of {attempt.run.run_id}",
-                            partial(worker.complete, attempt),
-                        )
-                    )
-        actions += [
-            (f"a task of {run.run_id} begins", partial(self._begin, run)) for run in self.engine.open_runs if run.ready
-        ]
-        actions += [
-            (f"{courier.name} looks", courier.begin)
-            for courier in self.couriers
-            if courier.idle and self._has_work(courier)
-        ]
+                    actions.append((worker.complete, attempt))
+        actions += [(self._begin, run) for run in self.engine.open_runs if run.ready]
+        if self.store.undelivered:
+            actions += [(courier.begin,) for courier in self._couriers() if courier.idle and self._has_work(courier)]
         if self.faulty and self._calls_left:
-            actions.append(("somebody calls", self._somebody_calls))
+            actions.append((self._somebody_calls,))
         return actions
+
+    def _label(self, act: Callable[..., None], given: Sequence[Any]) -> str:
+        """Say what happens now."""
+        name = act.__name__
+        who: Any = getattr(act, "__self__", self)
+        about: Any = given[0] if given else None
+        labels: dict[str, Callable[[], str]] = {
+            "_resume": lambda: f"{about.process.name}: {about.what}",
+            "_takes_long": lambda: f"a task of {given[1].run.run_id} takes long",
+            "resolve": lambda: f"{who.name}: results for {about.run.run_id}",
+            "complete": lambda: f"{who.name}: completes a task of {about.run.run_id}",
+            "_begin": lambda: f"a task of {about.run_id} begins",
+            "begin": lambda: f"{who.name} looks",
+            "_somebody_calls": lambda: "somebody calls",
+        }
+        return labels[name]()
 
     def _begin(self, run: Run) -> None:
         holders = [w for w in self.workers if (a := w.attempts.get(run.run_id)) and a.applied == len(run.history)]
@@ -336,10 +353,12 @@ class World:
         elif self.fault("cancelled in the engine", 5):
             self.engine.cancel(request_id)
 
+    def _couriers(self) -> list[Courier]:
+        """List the couriers; once all is healed each looks in its turn, for both would find the same."""
+        return self.couriers if self.faulty else sorted(self.couriers, key=lambda courier: courier.seen)
+
     def _has_work(self, courier: Courier) -> bool:
-        commits, at = courier.seen
-        if not self.store.undelivered:
-            return False
+        commits, at = courier.seen if self.faulty else max(each.seen for each in self.couriers)
         return commits != self.store.commits or self.loop.time() >= at + 1
 
     def _let_time_pass(self) -> None:
@@ -361,11 +380,11 @@ class World:
             self.loop.advance(min(moments))
 
     def _look_again(self) -> float:
-        """Return how long to wait for the couriers: ever longer while nothing is stored."""
+        """Return how many seconds to wait for the couriers: ever more while nothing is stored."""
         if self._looked_at != self.store.commits:
             self._looked_at, self._looks = self.store.commits, 0
         self._looks += 1
-        return float(min(60, 2**self._looks))
+        return min(LOOKS_AGAIN if self.faulty else SELDOM, 2.0**self._looks)
 
     # What goes wrong
 
@@ -380,8 +399,7 @@ class World:
                 worker, attempt = self.choices.one(held)
                 worker.evict(attempt)
         if self.steps % 10 == 0 and self.stale is None:
-            counted = self.store.raw("SELECT request_id, count(*) FROM audit_entry GROUP BY request_id")
-            self.copies.append((self.store.copy(), dict(counted)))
+            self._copy()
         if self.stale is not None:
             if self.choices.happens(0.1):
                 self._restore_complete()
@@ -421,6 +439,13 @@ class World:
                 else:
                     seam.done.set_result("done")
                     self.loop.settle()
+
+    def _copy(self) -> None:
+        """Copy the store, for when an older copy takes its place."""
+        if self._copied != self.store.commits and self._anything_fails:
+            self._copied = self.store.commits
+            counted = self.store.raw("SELECT request_id, count(*) FROM audit_entry GROUP BY request_id")
+            self.copies.append((self.store.copy(), dict(counted)))
 
     def _restore_older(self) -> None:
         known = self.checker.known

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from temporalio.api.common.v1 import Payload
+from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, PayloadConverter
 
 
@@ -28,4 +29,13 @@ class ByReference(PayloadConverter):
         return [self._values[int(payload.data)] for payload in payloads]
 
 
-FAILURES = DefaultFailureConverter
+class WithoutTracebacks(DefaultFailureConverter):
+    """The SDK's own converter. Nobody reads where an error was raised, and writing that down costs most."""
+
+    def to_failure(self, exception: BaseException, payload_converter: PayloadConverter, failure: Failure) -> None:
+        """Convert an error, and then its causes."""
+        exception.__traceback__ = None
+        super().to_failure(exception, payload_converter, failure)
+
+
+FAILURES = WithoutTracebacks

@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.bridge.proto.activity_result import ActivityResolution, Success
@@ -65,6 +67,14 @@ class Attempt:
     waiting: dict[int, tuple[str, Any]] = field(default_factory=dict)  # local activities that were scheduled
     results: list[tuple[int, Any]] = field(default_factory=list)  # that the instance has not been given
 
+    def end(self) -> None:
+        """Let nothing of it go on."""
+        self.task = None
+        self.waiting.clear()
+        self.results.clear()
+        job = WorkflowActivationJob(remove_from_cache=RemoveFromCache())
+        self.instance.activate(WorkflowActivation(run_id=self.run.run_id, jobs=[job]))
+
 
 class Worker:
     """One process. What it holds is gone when it is killed; its transactions may have been stored nevertheless."""
@@ -104,11 +114,15 @@ class Worker:
         self._watch(attempt, task)
         self._activate(attempt, task, self._jobs(attempt.run, task, task.updates), at=task.at)
 
-    def replay(self, run: Run) -> Attempt:
-        """Build an instance from history; raises Violation where it does something else than history says."""
-        started = run.history[0].at if run.history else self._world.loop.now
-        attempt = Attempt(run=run, instance=self._instance(run, started))
-        for number, held in enumerate(run.history):
+    def replay(self, run: Run, attempt: Attempt | None = None) -> Attempt:
+        """Build an instance from history, or give one the part that it has not seen, which comes to the same.
+
+        Raises Violation where it does something else than history says.
+        """
+        if attempt is None:
+            started = run.history[0].at if run.history else self._world.loop.now
+            attempt = Attempt(run=run, instance=self._instance(run, started))
+        for number, held in enumerate(run.history[attempt.applied :], attempt.applied):
             again = Task(at=held.at, came=held.came, updates=held.accepted, first=held.first)
             again.continue_as_new_suggested = held.continue_as_new_suggested
             jobs = [WorkflowActivationJob(notify_has_patch=NotifyHasPatch(patch_id=p)) for p in held.patches]
@@ -190,14 +204,7 @@ class Worker:
         """Drop an instance, as the cache of a worker does."""
         if self.attempts.get(attempt.run.run_id) is attempt:
             del self.attempts[attempt.run.run_id]
-        attempt.task = None
-        attempt.waiting.clear()
-        attempt.results.clear()
-        attempt.instance.activate(
-            WorkflowActivation(
-                run_id=attempt.run.run_id, jobs=[WorkflowActivationJob(remove_from_cache=RemoveFromCache())]
-            )
-        )
+        attempt.end()
 
     def kill(self) -> None:
         """End the process; nothing of it goes on."""
@@ -206,16 +213,17 @@ class Worker:
             self.evict(attempt)
 
     def query(self, run: Run, name: str) -> Any:
-        """Ask a run; an instance that is not at hand is replayed. Nothing must be going on."""
+        """Ask a run; one that is not at hand is replayed, from where it was when it was replayed for the last question.
+
+        Nothing must be going on.
+        """
         attempt = self.attempts.get(run.run_id)
-        fresh = attempt is None or attempt.applied != len(run.history) or attempt.task is not None
-        if fresh:
-            attempt = self.replay(run)
-        assert attempt is not None
-        answer = self._ask(attempt, name)
-        if fresh:
-            self.evict(attempt)
-        return answer
+        if attempt is None or attempt.applied != len(run.history) or attempt.task is not None:
+            replayed = self._world.replayed.pop(run.run_id, None)
+            if replayed is None or replayed.applied != len(run.history):
+                replayed = self.replay(run, replayed)
+            attempt = self._world.replayed[run.run_id] = replayed
+        return self._ask(attempt, name)
 
     def _ask(self, attempt: Attempt, name: str) -> Any:
         job = WorkflowActivationJob(query_workflow=QueryWorkflow(query_id="q", query_type=name))
@@ -405,9 +413,8 @@ def _resolution(payload: Payload, seq: int) -> WorkflowActivationJob:
     return WorkflowActivationJob(resolve_activity=ResolveActivity(seq=seq, result=result, is_local=True))
 
 
-def _stamp(at: datetime) -> Any:
-    from google.protobuf.timestamp_pb2 import Timestamp
-
+@lru_cache(maxsize=64)
+def _stamp(at: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(at)
     return stamp
