@@ -65,9 +65,9 @@ bench: install
 release-check: install
 	$(PY) -m tests.release --demo $(if $(TAG),--tag $(TAG))
 
-# SECONDS is how long; FIRST the first seed, so that another run plays other schedules.
+# SECONDS is how long; FIRST the first seed, so that another run plays other schedules. REPORT is a file that runs add to.
 faults: install
-	$(PY) -m tests.faults --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0)
+	$(PY) -m tests.faults --seconds $(or $(SECONDS),600) --first $(or $(FIRST),0) --processes $(or $(PROCESSES),1) $(if $(REPORT),--report $(REPORT))
 
 # Calls that nobody would write, as every role, for SECONDS; SEED is the first seed.
 fuzz: install
