@@ -43,13 +43,13 @@ class StoredNotice:
 
 @dataclass(frozen=True, kw_only=True)
 class Found:
-    """All that a run left behind. `excused(a, b)` tells whether a mail may have gone out again between two moments."""
+    """All that a run left behind. `excused(mail, before)` tells whether a mail may come again that came before then."""
 
     calls: Sequence[Call]
     requests: Sequence[StoredRequest]
     notices: Sequence[StoredNotice]
     taken: Sequence[Taken]
-    excused: Callable[[float, float], bool]
+    excused: Callable[[Taken, float], bool]
     ended: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
 
 
@@ -170,7 +170,7 @@ def _mails(found: Found, by_id: Mapping[str, StoredRequest]) -> Iterable[str]:
         if mail.id not in held[key]:
             yield f"{mail.person} was told {mail.event} of {mail.request_id}: history does not hold it"
         before = times[mail.id]
-        if before and not found.excused(before[-1], mail.at):
+        if before and not found.excused(mail, before[-1]):
             yield f"{mail.person} was told {mail.event} of {mail.request_id} again, and nothing had gone wrong"
         before.append(mail.at)
 

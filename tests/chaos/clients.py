@@ -54,6 +54,7 @@ class People:
         self._seed = seed
         self.calls: list[Call] = []
         self.complaints: list[str] = []  # what no caller should ever be told
+        self.asked: dict[str, float] = {}  # by request: when it was asked for first
         self.ended: dict[str, tuple[str, str | None]] = {}  # by request: how it ended, as somebody was told
         self.slowest = 0.0  # seconds until a call was answered at last
         limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=10)
@@ -71,8 +72,10 @@ class People:
         template = draw.choices(BLUEPRINTS, weights=(6, 3, 2))[0]["name"]
         key = f"s{number}x"
         body = {"template": template, "title": f"Request {key}", "input": {"amount": number}}
+        began = time.monotonic()
         started = await self._ask(Call("start", key, "ann", None, body, "requests/"), twice=draw.random() < 0.1)
         request_id = str(started["id"])
+        self.asked[request_id] = began
         if draw.random() < 0.2:
             await self._words(draw, number, request_id)
         if draw.random() < 0.04:

@@ -98,18 +98,21 @@ async def _run(site: Site, seed: int, seconds: float, requests: int) -> Report:
         said = await _ends_of(underway, "what was under way at healing")
         healed_after = time.monotonic() - healed
         await feeding
+        calm_from = time.monotonic()
         for number in range(requests, requests + CALM):
             underway.add(asyncio.create_task(ask(number)))
         said += await _ends_of(underway, "what was asked for after healing", patience=HEALED_WITHIN + requests / 2)
         said += await _notices_leave(site)
         watched.cancel()
+        calm = {request_id for request_id, asked in people.asked.items() if asked > calm_from}
         stored = await stored_requests(site.database, site.engine)
         found = Found(
             calls=people.calls,
             requests=stored,
             notices=stored_notices(site.database),
             taken=site.post.taken,
-            excused=lambda a, b: _excused(faults.done, a, b),
+            # Of what was asked for in calm, nothing has a fault for its reason.
+            excused=lambda mail, before: mail.request_id not in calm and _excused(faults.done, before, mail.at),
             ended=people.ended,
         )
         (site.folder / "told.jsonl").write_text("".join(json.dumps(one) + "\n" for one in gists(people.calls)))

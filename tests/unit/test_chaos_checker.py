@@ -78,7 +78,7 @@ HELD = Found(
     requests=[stored()],
     notices=[NOTICE],
     taken=[mail()],
-    excused=lambda _before, _again: False,
+    excused=lambda _mail, _before: False,
     ended={ID: ("completed", "approved")},
 )
 
@@ -133,7 +133,7 @@ def test_what_does_not_hold_is_found(change: Callable[[], dict[str, object]], sa
 
 
 def test_a_mail_that_goes_out_again_after_its_sender_had_died_is_no_violation() -> None:
-    assert violations(replace(HELD, taken=[mail(1.0), mail(2.0)], excused=lambda _before, _again: True)) == []
+    assert violations(replace(HELD, taken=[mail(1.0), mail(2.0)], excused=lambda _mail, _before: True)) == []
 
 
 def test_a_seed_repeats_the_plan_of_faults_and_every_kind_is_in_it() -> None:
