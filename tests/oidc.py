@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -68,12 +67,6 @@ class MockProvider:
         async with httpx.AsyncClient(trust_env=False) as http:
             answer = await http.put(f"{self.issuer}/users/{sub}", json=claims)
         assert answer.is_success, answer.text
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass

@@ -25,7 +25,7 @@ from typing import Any
 
 import psycopg
 
-from engine_host.config import Ports, free_ports
+from tests.ports import free_port
 
 SUPERUSER = "postgres"
 _PR_SET_PDEATHSIG = 1
@@ -138,7 +138,7 @@ def _keep(shared: Path, *, durable: bool) -> None:
             subprocess.run(
                 [*initdb, "--locale=C.UTF-8", "--no-sync"], check=True, stdout=log, stderr=log, cwd=folder, **rights
             )
-            port = free_ports(Ports()).frontend  # none that an outgoing connection is given in the meantime
+            port = free_port()
             options = {
                 "listen_addresses": "127.0.0.1",
                 "port": str(port),

@@ -28,7 +28,7 @@ from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.approvals import person
 from tests.browser import SCRIPT, Visitor
 from tests.integration.recordings import Story, write
-from tests.oidc import free_port
+from tests.ports import free_port
 from tests.stored import writing
 from tests.waiting import until
 

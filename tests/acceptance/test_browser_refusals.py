@@ -18,7 +18,8 @@ from service.identity.settings import IdentitySettings, OidcSettings
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, context_of, no_engine
 from tests.browser import Visitor
-from tests.oidc import OwnProvider, free_port, own_provider
+from tests.oidc import OwnProvider, own_provider
+from tests.ports import free_port
 from tests.waiting import until
 from web.routes import me as own_page
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,6 +20,7 @@ from mcp_types import ElicitResult
 
 from tests.contract import Placet, open_tasks
 from tests.mcp_tasks import TakesTasks, about
+from tests.ports import free_port
 from tests.processes import BIN, Process
 from tests.waiting import PATIENCE, poll
 
@@ -37,9 +37,7 @@ def process(placet: Placet) -> str:
 @pytest.fixture(scope="module")
 def served(placet: Placet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give the address of a server over HTTP, which has no token of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("mcp") / "log"
     env = {"PATH": os.environ["PATH"], "HOME": str(log.parent), "PLACET_URL": placet.where["api"]}
     process = Process([BIN, "mcp", "--transport", "http", "--port", str(port)], env=env, log=log)

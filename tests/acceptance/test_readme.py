@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.processes import BIN, installation
 from tests.waiting import PATIENCE
 
@@ -29,10 +29,7 @@ def test_the_readme_shows_the_tour_that_it_runs() -> None:
 @pytest.fixture
 def port() -> int:
     """Give a port that is free."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
+    return free_port()
 
 
 def test_the_tour_runs_as_the_readme_says_it_in_a_new_home(tmp_path: Path, port: int) -> None:

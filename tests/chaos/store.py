@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psycopg
 
-from engine_host.config import Ports, free_ports
 from tests.chaos.disk import Disk
+from tests.ports import free_port
 from tests.postgresql import SUPERUSER, Server, binaries, unprivileged
 from tests.processes import descendants, end_with_parent
 from tests.waiting import PATIENCE, poll
@@ -46,7 +46,7 @@ class Store:
                 cwd=disk.folder,
                 **self._rights,
             )
-        port = free_ports(Ports()).frontend
+        port = free_port()
         self.server = Server(folder=str(disk.folder), port=port)
         settings = _SETTINGS | {"port": str(port), "unix_socket_directories": str(disk.folder)}
         self._command = [str(programs / "postgres"), "-D", str(data)]

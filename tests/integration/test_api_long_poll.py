@@ -95,9 +95,11 @@ async def test_a_process_that_stops_answers_at_once(desk: ApiDesk, monkeypatch: 
 
 async def test_one_caller_does_not_wait_without_bound(desk: ApiDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_poll, "MOST_OF_ONE", 1)
+    monkeypatch.setattr(long_poll, "_LOOK", 0.05)
     request = await desk.start(await desk.publish(EXPENSE), amount="10")
-    poll = await waiting(desk, request, seconds=2)
+    poll = await waiting(desk, request)
     refused = await desk.get(f"/workflow/requests/{request['id']}/?wait=55")
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
     assert (await desk.get(f"/workflow/requests/{request['id']}/")).status_code == 200
-    await poll
+    await desk.post(f"/workflow/requests/{request['id']}/withdraw/")
+    assert (await asyncio.wait_for(poll, 50)).status_code == 200

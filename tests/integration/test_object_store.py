@@ -16,8 +16,8 @@ from tests.api_desk import ApiDesk, working_desk
 from tests.approvals import EXPENSE
 from tests.integration.test_api_attachments import PDF, upload
 from tests.object_store import BUCKET, ObjectStore
-from tests.oidc import free_port
 from tests.pages import browser_of
+from tests.ports import free_port
 
 LARGE = PDF + bytes(PART_BYTES + 1000)  # of two parts
 

@@ -22,8 +22,9 @@ from placet.errors import InputInvalid
 from service.identity.settings import IdentitySettings, OidcSettings
 from storage.database import Database
 from tests.api_desk import BASE, STAFF, ApiDesk, api_desk, no_engine
-from tests.oidc import MockProvider, OwnProvider, free_port, own_provider
+from tests.oidc import MockProvider, OwnProvider, own_provider
 from tests.pages import browser_of, csrf_token
+from tests.ports import free_port
 from worker.settings import read_settings
 
 LOCAL = "http://127.0.0.1:8420"

@@ -75,7 +75,7 @@ def test_what_cannot_be_said_is_refused_at_once(text: str) -> None:
     began = time.process_time()
     with pytest.raises(Unclear):
         taken_over(text)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
 
 
 def test_what_one_expression_says_of_a_variable_holds_for_the_next() -> None:

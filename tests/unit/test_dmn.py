@@ -221,7 +221,7 @@ def test_what_is_no_single_decision_is_refused(content: bytes) -> None:
     began = time.process_time()
     with pytest.raises(BlueprintInvalid) as refused:
         import_dmn(content)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 10
     assert [problem.pointer for problem in refused.value.problems] == ["/dmn"]
 
 
