@@ -7,10 +7,9 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from opentelemetry.sdk.trace import TracerProvider
 from temporalio.client import Client
 
 from api.context import ApiContext, own_process
@@ -24,6 +23,9 @@ from web.app import create_app
 from worker.certificate_files import certificate_files
 from worker.connect import EngineSettings
 from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
 
 
 def build_api(

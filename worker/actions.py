@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from temporalio.client import Client
@@ -10,13 +10,12 @@ from temporalio.worker import Worker, WorkerDeploymentConfig
 
 from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions import settings as action_settings
-from activities.actions.builtin import BUILT_IN, DESCRIPTIONS, executors
+from activities.actions.builtin import executors
 from activities.notifications import settings as notify_settings
 from activities.notifications.settings import NotifySettings
 from service.context import Context
 from service.requests import start_sub_request
 from storage.database import Database
-from storage.queries import actions
 
 _AT_ONCE = 50  # concurrent attempts of one worker
 _GRACE = timedelta(seconds=10)
@@ -46,8 +45,3 @@ def action_worker(
         graceful_shutdown_timeout=_GRACE,
         deployment_config=deployment,
     )
-
-
-async def seed_catalog(database: Database) -> None:
-    """Add the built-in actions that the catalog lacks."""
-    await database.write(actions.seed, BUILT_IN, DESCRIPTIONS, datetime.now(UTC))

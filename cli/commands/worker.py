@@ -9,12 +9,12 @@ from typing import Annotated
 
 import typer
 
-from cli import bootstrap
-from cli.bootstrap import EVERYTHING, Duty
+from cli import bootstrap, workers
 from cli.private_files import write_private_files
 from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import settings_with, several
 from cli.terminal.output import errors_as_messages, progress
+from cli.workers import EVERYTHING, Duty
 from placet.errors import InputInvalid
 from service.engine.deployments import make_current_first
 from worker.deployment import version_of
@@ -59,7 +59,7 @@ def worker_command(
                 else metrics_runtime(SdkMetrics.WORKER, settings.worker_metrics)
             )
             client = await bootstrap.connect_client(there, traces=tracer_provider("placet-worker"), runtime=runtime)
-            async with bootstrap.worker_running(database, client, settings, duties=duties):
+            async with workers.worker_running(database, client, settings, duties=duties):
                 progress(f"the SDK's metrics are at http://{sdk_metrics}/metrics")
                 progress(
                     f"working on {', '.join(sorted(duties))} of task queue {settings.task_queue!r} at {there.address} "

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 from activities.notifications.channels.mailbox import Mailbox
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notices
-from cli import bootstrap, http_server, installation
-from cli.bootstrap import Duty
+from cli import bootstrap, http_server, installation, workers
 from cli.pages.mailbox import mailroom
 from cli.pages.web_ui import web_ui
 from cli.supervisor.child import Report, Role
 from cli.terminal.event_loop import keep_start_up_out_of_collections
 from cli.terminal.output import progress
+from cli.workers import Duty
 from engine_host.config import Ports
 from engine_host.serve import Engine, start_engine
 from placet.errors import Conflict
@@ -181,7 +181,7 @@ class Roles:
             runtime, sdk_metrics = metrics_runtime(name, address, index=index)
             traces = tracer_provider("placet-worker")
             client = await bootstrap.connect_client(there.engine, traces=traces, runtime=runtime)
-            async with bootstrap.worker_running(database, client, settings, there.notify(self._here), duties=duties):
+            async with workers.worker_running(database, client, settings, there.notify(self._here), duties=duties):
                 keep_start_up_out_of_collections()
                 if duties == {Duty.NOTIFICATIONS}:
                     _stand_back()

@@ -30,7 +30,8 @@ from tests.receiver import Receiver
 from tests.stored import reading
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.actions import action_worker, seed_catalog
+from worker.actions import action_worker
+from worker.catalog import seed_catalog
 from workflows.approval import Answer, ApprovalWorkflow
 
 OWN = {"workflow_simulation", "workflow_simulation_row"}

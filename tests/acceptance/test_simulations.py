@@ -23,7 +23,7 @@ from tests.api_desk import ApiDesk, api_desk, context_of, no_engine, pointers
 from tests.approvals import EXPENSE, worker
 from tests.stored import writing
 from tests.waiting import until
-from worker.actions import seed_catalog
+from worker.catalog import seed_catalog
 
 PATH = "/workflow/workflow-simulations/"
 W3 = {

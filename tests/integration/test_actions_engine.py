@@ -14,7 +14,8 @@ from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, worker
 from tests.waiting import until
-from worker.actions import action_worker, seed_catalog
+from worker.actions import action_worker
+from worker.catalog import seed_catalog
 
 
 @pytest_asyncio.fixture

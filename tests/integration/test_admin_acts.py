@@ -38,7 +38,7 @@ from tests.api_desk import ApiDesk, api_desk, no_engine
 from tests.integration.test_api_bpmn import DECISION
 from tests.pages import browser_of
 from web.access import PAGES
-from worker.actions import seed_catalog
+from worker.catalog import seed_catalog
 
 PATH = "/workflow/admin-acts/"
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -16,7 +16,7 @@ from storage.queries.actions import record_execution, specs
 from storage.tables.actions import ActionExecution
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
 from tests.stored import reading
-from worker.actions import seed_catalog
+from worker.catalog import seed_catalog
 
 PATH = "/workflow/action-catalog/"
 NOW = datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, no_engine, pointers
-from worker.actions import seed_catalog
+from worker.catalog import seed_catalog
 
 PATH = "/workflow/process-templates/"
 INVOICE = (Path(__file__).parents[1] / "data" / "bpmn" / "invoice.bpmn").read_text()

@@ -22,7 +22,8 @@ from tests.approvals import worker
 from tests.stored import reading
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.actions import action_worker, seed_catalog
+from worker.actions import action_worker
+from worker.catalog import seed_catalog
 
 TEMPLATES = "/workflow/process-templates/"
 AMOUNT = {"name": "amount", "type": "decimal", "default": "0"}

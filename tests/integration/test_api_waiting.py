@@ -27,7 +27,8 @@ from tests.receiver import Receiver
 from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
-from worker.actions import action_worker, seed_catalog
+from worker.actions import action_worker
+from worker.catalog import seed_catalog
 from worker.jobs import presence_job
 
 ALWAYS = {"from": "2020-01-01T00:00:00Z", "until": "2100-01-01T00:00:00Z"}

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowHandle
 
-from cli import bootstrap
+from cli import workers
 from simulation.modes.consequences import FORM as FORM_DECIDES
 from simulation.modes.consequences import PROCESS
 from simulation.run.time_skipping import VirtualTime
@@ -26,6 +26,7 @@ from tests.approvals import SECRET
 from tests.gallery import FILES, FOLDER, FORM, STORIES, raw
 from tests.unit.core import START
 from tests.waiting import until
+from worker.catalog import seed_catalog
 from worker.settings import Settings
 
 TEMPLATES = "/workflow/process-templates/"
@@ -177,11 +178,11 @@ async def desk(clock: VirtualTime, database: Database, database_url: str, tmp_pa
     """The workers as the commands put them together, on a task queue of their own, and the gallery's people."""
     queue = f"gallery-{uuid4().hex[:8]}"
     settings = Settings(home=tmp_path, database_url=database_url, task_queue=queue, secret_key=SECRET)
-    await bootstrap.seed_catalog(database)
+    await seed_catalog(database)
     first = tuple(row for row in PEOPLE if row["id"] == ADMIN)
     async with (
-        bootstrap.build_worker(database, clock.client, settings),
-        bootstrap.build_action_worker(database, clock.client, settings),
+        workers.build_worker(database, clock.client, settings),
+        workers.build_action_worker(database, clock.client, settings),
         api_desk(database, clock.client, task_queue=queue, staff=first) as opened,
     ):
         # First everybody, and then who manages whom: a manager has to be there.

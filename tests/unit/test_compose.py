@@ -12,8 +12,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from cli.bootstrap import Duty
 from cli.main import COMMANDS
+from cli.workers import Duty
 from engine_host.config import shared_settings
 from worker.settings import Settings
 

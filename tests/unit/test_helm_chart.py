@@ -15,8 +15,8 @@ import yaml
 
 from activities.notifications.settings import NotifySettings
 from api.routes import health
-from cli.bootstrap import Duty
 from cli.main import COMMANDS
+from cli.workers import Duty
 from tests.helm import Job, Rendered, rendered
 from worker.settings import Settings
 

@@ -95,6 +95,12 @@ def test_a_worker_loads_nothing_of_the_api(tmp_path: Path) -> None:
     assert described.returncode == 0, described.stderr
 
 
+def test_the_engine_loads_nothing_of_a_worker(tmp_path: Path) -> None:
+    workers = {"jinja2", "aiosmtpd", "obstore", "rfc3161_client", "defusedxml"}
+    described = _called(tmp_path, "engine", "--help", without={"api", "fastapi", "starlette", "uvicorn"} | workers)
+    assert described.returncode == 0, described.stderr
+
+
 def test_a_module_that_is_forbidden_ends_the_command(tmp_path: Path) -> None:
     checked = _called(tmp_path, "check", str(BLUEPRINTS / "expense.json"), without={"pydantic"})
     assert "pydantic was loaded" in checked.stderr

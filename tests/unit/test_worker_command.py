@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cli.bootstrap import EVERYTHING, Duty
 from cli.commands.worker import duties_of
+from cli.workers import EVERYTHING, Duty
 from placet.errors import InputInvalid
 
 
