@@ -50,6 +50,8 @@ class Settings(SettingsOfFiles):
     engine_database: Annotated[str, Field(repr=False), SECRET] = (
         "file"  # the data of an embedded engine: file, memory, postgresql://…
     )
+    log_file: Path | None = None  # that `placet up`, `api` and `worker` log to; default: standard error
+    log_file_days: Annotated[int, Field(ge=1, le=3650)] = 14  # for which a day's log is kept in a file
     metrics_token: LongSecret = None  # of scrapers
     # host:port of the SDK's metrics; default: 127.0.0.1 with port 9464, 9465 and 9466, or a free port
     worker_metrics: str | None = None

@@ -1,4 +1,4 @@
-"""Look at this machine: Python, the data folder, free disk, permissions of files, and the processes of `placet up`."""
+"""Look at this machine: Python, the data folder, free disk, permissions, the log, and the processes of `placet up`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from activities.secret_files import variables_of_files
 from cli.checkup.check import Bad, Finding, Unseen
 from cli.installation import process_exists, running_instance, sqlite_file
 from cli.private_files import MASK, shared_with_others
+from cli.terminal.log_file import earlier_days, log_path
 from engine_host.locate import locate
 from worker.connect import EngineSettings
 from worker.key_ring import VARIABLE
@@ -63,6 +65,8 @@ async def disk(settings: Settings) -> Finding:
         folders["database"] = file.parent
     if "://" not in settings.attachments:
         folders["files"] = Path(settings.attachments)
+    if (log := log_path(settings)) is not None:
+        folders["log"] = log.parent
     free = {name: shutil.disk_usage(there).free for name, there in _existing(folders)}
     if not free:
         return Unseen(why="there is no data folder yet")
@@ -78,7 +82,7 @@ async def permissions(settings: Settings) -> Finding:
     """Whether anybody but their owner may read files of this installation, or files that hold its secrets."""
     if not settings.home.exists():
         return Unseen(why="there is no data folder yet")
-    shared = await asyncio.to_thread(_shared, settings.home)
+    shared = await asyncio.to_thread(_shared, settings)
     if not shared:
         return "readable by their owner only"
     more = f" and {len(shared) - _SHOWN} more" if len(shared) > _SHOWN else ""
@@ -88,10 +92,33 @@ async def permissions(settings: Settings) -> Finding:
     )
 
 
-def _shared(home: Path) -> list[Path]:
-    secrets = [Path(os.environ[name]).expanduser() for name in _SECRET_FILES if os.environ.get(name)]
-    readable = [file for file in secrets if file.is_file() and stat.S_IMODE(file.stat().st_mode) & MASK]
-    return [*islice(shared_with_others(home), _MOST_FOUND), *readable]
+def _shared(settings: Settings) -> list[Path]:
+    private = [Path(os.environ[name]).expanduser() for name in _SECRET_FILES if os.environ.get(name)]
+    if (log := log_path(settings)) is not None and log.parent.is_dir():
+        private += [log, *(file for _, file in earlier_days(log))]
+    readable = [file for file in private if file.is_file() and stat.S_IMODE(file.stat().st_mode) & MASK]
+    # The file of the log may be in the data folder, which is looked at as well.
+    return list(dict.fromkeys([*islice(shared_with_others(settings.home), _MOST_FOUND), *readable]))
+
+
+async def log(settings: Settings) -> Finding:
+    """Whether the log can be written, and none of it is kept for longer than the settings say."""
+    there = log_path(settings)
+    if there is None:
+        return Unseen(why="PLACET_LOG_FILE is not set; logs are on standard error, and whoever takes it keeps them")
+    if not there.exists():
+        return Unseen(why=f"nothing has been logged to {there} yet")
+    if not os.access(there, os.W_OK) or not os.access(there.parent, os.W_OK):
+        return Bad(found=f"{there} or its folder is not writable")
+    days = earlier_days(there)
+    total = sum(file.stat().st_size for file in (there, *(file for _, file in days)))
+    said = f"{there}, with {len(days)} earlier days, {total / 1e6:.1f} MB"
+    # A day more, for whoever has the file looks once an hour.
+    first = datetime.now(UTC).date() - timedelta(days=settings.log_file_days + 1)
+    if days and days[0][0] < first:
+        remedy = "Start `placet up`, which removes what is too old, or remove it."
+        return Bad(found=f"{said}; the oldest is of {days[0][0]}", remedy=remedy)
+    return said
 
 
 async def engine_program() -> Finding:

@@ -11,7 +11,7 @@ import typer
 from api.app import describe
 from cli import bootstrap, http_server
 from cli.private_files import write_private_files
-from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
+from cli.terminal.event_loop import serve, until_told_to_stop, watch_for_stop
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import print_json, progress
 from storage.announcements.listener import listening
@@ -41,7 +41,7 @@ def api_command(
                 print_json({"api": where}) if as_json else progress(f"listening on {where}")
                 await until_told_to_stop(stop)
 
-    run(work())
+    serve(work, settings)
 
 
 def openapi_command() -> None:

@@ -55,6 +55,12 @@ def machine_looks(settings: Settings) -> list[Look]:
             remedy="Let only their owner use these files.",
             see=partial(machine.permissions, settings),
         ),
+        Look(
+            name="log file",
+            docs=f"{_PAGE}#logs",
+            remedy="Set PLACET_LOG_FILE to a file in a folder that you can write to.",
+            see=partial(machine.log, settings),
+        ),
     ]
 
 

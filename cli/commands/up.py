@@ -6,7 +6,6 @@ import gc
 import http.client
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,7 +21,8 @@ from cli import bootstrap, http_server, installation
 from cli.supervisor.child import end_with
 from cli.supervisor.roles import HOST, Roles, Surroundings, described
 from cli.supervisor.supervisor import Supervisor, ToldToStop
-from cli.terminal.logs import passed_on, require_format
+from cli.terminal.log_file import log_file
+from cli.terminal.logs import PassedOn, require_format
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import errors_as_messages, out, print_json, progress
 from placet.errors import Conflict, PlacetError, Unavailable
@@ -44,11 +44,13 @@ _ASK_AGAIN = 0.05  # seconds
 def run_everything(settings: Settings, ready: Callable[[dict[str, Any]], None]) -> None:
     """Run engine, API, worker and notifications until SIGINT or SIGTERM, and call `ready` once all are ready.
 
-    If no mail server is set, mails go to a local mailbox, which is served as web pages.
+    If no mail server is set, mails go to a local mailbox, which is served as web pages. The log is on standard error,
+    or, once all are ready, in the file of the settings.
     """
     require_format()
     installation.prepare_home(settings)
     _require_no_other_instance(settings)
+    log = PassedOn(log_file(settings))
     listener = http_server.listen(settings.host, settings.port)
     roles = Roles(settings, listener)
     api = f"http://{settings.host}:{listener.getsockname()[1]}"
@@ -60,7 +62,7 @@ def run_everything(settings: Settings, ready: Callable[[dict[str, Any]], None]) 
             where.update(described(settings, api, roles.surroundings, supervisor.told))
             installation.write_running_instance(settings, where)
 
-    supervisor = Supervisor(_log, changed=write)
+    supervisor = Supervisor(log, changed=write, look_after=log.keep_in_time)
     gc.collect()
     gc.freeze()  # so that a collection in a child does not write to the pages that all share
     with supervisor.watching_signals():
@@ -71,6 +73,7 @@ def run_everything(settings: Settings, ready: Callable[[dict[str, Any]], None]) 
             _until_ready(api, supervisor)
             write()
             ready(where)
+            log.only_the_file()
             supervisor.run()
             progress("stopping")
         except ToldToStop:
@@ -122,11 +125,6 @@ def _run_beside(settings: Settings, answering: Connection, beside: int) -> None:
 
 def _without_pid(told: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in told.items() if name != "pid"}
-
-
-def _log(name: str, line: str) -> None:
-    sys.stderr.write(f"{passed_on(name, line)}\n")
-    sys.stderr.flush()
 
 
 def _require_no_other_instance(settings: Settings) -> None:

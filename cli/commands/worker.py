@@ -11,7 +11,7 @@ import typer
 
 from cli import bootstrap, workers
 from cli.private_files import write_private_files
-from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
+from cli.terminal.event_loop import serve, until_told_to_stop, watch_for_stop
 from cli.terminal.options import settings_with, several
 from cli.terminal.output import errors_as_messages, progress
 from cli.workers import EVERYTHING, Duty
@@ -75,7 +75,7 @@ def worker_command(
                 with there_while_ready(ready_file):
                     await until_told_to_stop(stop)
 
-    run(work())
+    serve(work, settings)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from placet.errors import PlacetError, Unavailable
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 30.0  # seconds before a child is started again; doubles each time
 _STEADY = 60.0  # seconds after which a child that ends has run well, and is started again at once
 _LONGEST_LINE = 65_536
+_LOOK_SECONDS = 600.0  # after which `look_after` is called where nothing happens
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 Log = Callable[[str, str], None]
@@ -31,12 +32,18 @@ class ToldToStop(Exception):
 class Supervisor:
     """Runs children, one for each role, in this process without threads."""
 
-    def __init__(self, log: Log, changed: Callable[[], None] = lambda: None) -> None:
-        """`log` is given a name and a line; `changed` is called when a child that was started again is ready."""
+    def __init__(
+        self, log: Log, changed: Callable[[], None] = lambda: None, look_after: Callable[[], None] = lambda: None
+    ) -> None:
+        """`log` is given a name and a line; `changed` is called when a child that was started again is ready.
+
+        `look_after` is called again and again while the children run.
+        """
         self.told: dict[str, dict[str, Any]] = {}
         """What the children have reported of themselves, by their names, with their `pid`."""
         self._log = log
         self._changed = changed
+        self._look_after = look_after
         self._children: dict[str, Child] = {}
         self._failed: dict[str, PlacetError] = {}
         self._since: dict[str, float] = {}
@@ -90,7 +97,8 @@ class Supervisor:
         self._restarting = True
         with contextlib.suppress(ToldToStop):
             while True:
-                self.look(None)
+                self.look(_LOOK_SECONDS)
+                self._look_after()
 
     def look(self, seconds: float | None) -> None:
         """Do what is to be done now; wait for that no longer than so many seconds. Raises ToldToStop."""

@@ -1,4 +1,4 @@
-"""Run the asynchronous work of a command on an event loop, with its log on standard error."""
+"""Run the asynchronous work of a command on an event loop, with its log on standard error or in a file."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import uvloop
 
+from cli.terminal.log_file import kept_in_time, log_file
 from cli.terminal.logs import write_logs
 from cli.terminal.output import errors_as_messages
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
 T = TypeVar("T")
 # Net allocations between collections of the young generation, and how many of those make one of the older ones. An
@@ -27,8 +31,25 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     The log goes to standard error, because scripts read the result from standard output.
     """
     with errors_as_messages():
-        write_logs(sys.argv[1] if len(sys.argv) > 1 else "placet")
+        write_logs(_process())
         return uvloop.run(work)
+
+
+def serve(work: Callable[[], Coroutine[Any, Any, None]], settings: Settings) -> None:
+    """Carry out the work of a command that runs until it is told to stop; its log may go to a file."""
+
+    async def logged() -> None:
+        async with kept_in_time(file):
+            await work()
+
+    with errors_as_messages():
+        file = log_file(settings)
+        write_logs(_process(), file=file)
+        uvloop.run(logged())
+
+
+def _process() -> str:
+    return sys.argv[1] if len(sys.argv) > 1 else "placet"
 
 
 def watch_for_stop() -> asyncio.Event:
