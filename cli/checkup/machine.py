@@ -96,9 +96,18 @@ def _shared(settings: Settings) -> list[Path]:
     private = [Path(os.environ[name]).expanduser() for name in _SECRET_FILES if os.environ.get(name)]
     if (log := log_path(settings)) is not None and log.parent.is_dir():
         private += [log, *(file for _, file in earlier_days(log))]
-    readable = [file for file in private if file.is_file() and stat.S_IMODE(file.stat().st_mode) & MASK]
+    readable = [file for file in private if file.is_file() and _used_by_others(file.stat())]
     # The file of the log may be in the data folder, which is looked at as well.
     return list(dict.fromkeys([*islice(shared_with_others(settings.home), _MOST_FOUND), *readable]))
+
+
+def _used_by_others(status: os.stat_result) -> bool:
+    """Whether others than its owner may use a file; root's, which a process may read by its group alone, is its own.
+
+    So Kubernetes mounts secrets: they belong to root, and to a group of the pod's.
+    """
+    mine = stat.S_IRGRP if status.st_uid == 0 and status.st_gid == os.getegid() != 0 and os.geteuid() != 0 else 0
+    return bool(stat.S_IMODE(status.st_mode) & MASK & ~mine)
 
 
 async def log(settings: Settings) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -165,6 +166,26 @@ async def test_a_file_of_keys_that_others_may_read_is_a_fault(tmp_path: Path, mo
     assert str(keys) in found.found
     keys.chmod(0o600)
     assert isinstance(await machine.permissions(Settings(home=home)), str)
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "shared"),
+    [
+        ((0, 10001), 0o440, False),  # as Kubernetes mounts a secret into a pod of this group
+        ((0, 10001), 0o444, True),
+        ((0, 10001), 0o460, True),
+        ((0, 20), 0o440, True),  # a group of others
+        ((10001, 10001), 0o440, True),  # its owner could read it without the group
+        ((10001, 10001), 0o400, False),
+    ],
+)
+def test_a_secret_of_roots_may_be_read_by_the_group_of_the_process(
+    monkeypatch: pytest.MonkeyPatch, owner: tuple[int, int], mode: int, *, shared: bool
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 10001)
+    monkeypatch.setattr(os, "getegid", lambda: 10001)
+    status = SimpleNamespace(st_uid=owner[0], st_gid=owner[1], st_mode=0o100000 | mode)
+    assert machine._used_by_others(status) is shared  # type: ignore[arg-type]  # what it looks at
 
 
 async def test_a_full_disk_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

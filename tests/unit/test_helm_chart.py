@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from activities.notifications.settings import NotifySettings
+from activities.secret_files import variables_of_files
 from api.routes import health
 from cli.main import COMMANDS
 from cli.workers import Duty
@@ -29,6 +30,7 @@ LEAST, EVERYTHING = "least", "everything"
 KUBERNETES = ("1.27", "1.37")  # the oldest that the chart names, and the newest that there is
 OURS = 10001  # the user of deploy/Dockerfile
 PROCESSES = {"api", "worker", "notifier"}
+MOUNTED = "/etc/placet/secrets"
 
 
 def chosen(name: str) -> dict[str, Any]:
@@ -46,6 +48,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a secret among the settings": ({"settings": {"PLACET_SECRET_KEY": "0123456789abcdef"}}, "PLACET_SECRET_KEY"),
     "a number where the environment has text": ({"settings": {"PLACET_CONTENT_DAYS": 730}}, "PLACET_CONTENT_DAYS"),
     "an address without a port": ({"temporal": {"address": "temporal"}}, "address"),
+    "a key that no Secret has": ({"secret": {"name": "placet", "databaseUrlKey": "../url"}}, "databaseUrlKey"),
     "an ingress without a host": ({"ingress": {"enabled": True}}, "host"),
 }
 
@@ -57,6 +60,7 @@ def everything_rendered() -> dict[str, Rendered]:
     jobs |= {name: chosen(LEAST) | change for name, (change, _) in REFUSED.items()}
     jobs |= {"a share first": chosen(EVERYTHING) | {"versioning": {"makeCurrent": False}}}
     jobs |= {"without versions": chosen(EVERYTHING) | {"versioning": {"enabled": False}}}
+    jobs |= {"in variables": chosen(EVERYTHING) | {"secret": chosen(EVERYTHING)["secret"] | {"mount": False}}}
     found = rendered([Job(chart=str(CHART), values=values) for values in jobs.values()])
     return dict(zip(jobs, found, strict=True))
 
@@ -138,6 +142,7 @@ def test_no_process_is_root_or_writes_outside_of_its_volumes(release: Rendered) 
 def test_every_process_runs_a_command_and_settings_that_there_are(release: Rendered) -> None:
     documented = set(re.findall(r"`((?:PLACET|TEMPORAL|OTEL)_[A-Z_]+)`", (ROOT / "docs/operations.md").read_text()))
     fields = {f"PLACET_{name.upper()}" for name in (*Settings.model_fields, *NotifySettings.model_fields)}
+    fields.add("PLACET_SECRET_ERP_TOKEN_FILE")  # the secret of an action, whose name is its process' own
     duties: list[str] = []
     for pod in pods(release).values():
         command, *options = container(pod)["args"]
@@ -150,13 +155,54 @@ def test_every_process_runs_a_command_and_settings_that_there_are(release: Rende
     assert sorted(duties) == sorted(Duty)
 
 
-def test_secrets_come_from_the_secret_and_from_nowhere_else(release: Rendered) -> None:
+def secrets_of(pod: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the variables that name a file of the Secret, and those that hold a secret, each with its key."""
+    files: dict[str, str] = {}
+    held: dict[str, str] = {}
+    for each in container(pod)["env"]:
+        if each.get("value", "").startswith(f"{MOUNTED}/"):
+            files[each["name"]] = each["value"].removeprefix(f"{MOUNTED}/")
+        elif "valueFrom" in each:
+            held[each["name"]] = each["valueFrom"]["secretKeyRef"]["key"]
+    return files, held
+
+
+def test_secrets_are_files_of_the_secret_and_in_no_environment(release: Rendered) -> None:
     for pod in pods(release).values():
+        files, held = secrets_of(pod)
+        assert {"PLACET_DATABASE_URL_FILE", "PLACET_SECRET_KEY_FILE"} <= files.keys()
+        assert held.keys() <= {"OTEL_EXPORTER_OTLP_HEADERS"}  # no file is read for it
         for each in container(pod)["env"]:
-            secret = re.search(r"PASSWORD|SECRET|TOKEN|DATABASE_URL|API_KEY", each["name"]) is not None
-            assert ("valueFrom" in each) is secret, each
+            secret = re.search(r"PASSWORD|SECRET|TOKEN|DATABASE_URL|API_KEY|KEYS_FILE", each["name"]) is not None
+            assert (each["name"] in files) is secret, each
+        (volume,) = (v["secret"] for v in pod["spec"]["volumes"] if v["name"] == "secrets")
+        assert {item["path"] for item in volume["items"]} == set(files.values())
+        assert all(item["key"] == item["path"] for item in volume["items"])
+        assert volume["defaultMode"] == 0o440
+        (mounted,) = (m for m in container(pod)["volumeMounts"] if m["name"] == "secrets")
+        assert mounted == {"name": "secrets", "mountPath": MOUNTED, "readOnly": True}
     assert of_kind(release, "Secret") == {}
     assert "://" not in json.dumps(of_kind(release, "ConfigMap"))
+
+
+def test_secrets_can_be_variables_but_for_what_has_to_be_a_file(everything_rendered: dict[str, Rendered]) -> None:
+    chart = everything_rendered["in variables"]
+    assert chart.findings == []
+    for pod in pods(chart).values():
+        files, held = secrets_of(pod)
+        assert files == {"PLACET_PAYLOAD_KEYS_FILE": "payload-keys"}
+        assert held["PLACET_DATABASE_URL"] == "database-url"
+        assert held["PLACET_SECRET_ERP_TOKEN"] == "erp-token"
+
+
+def test_the_chart_mounts_what_is_read_from_files_and_nothing_else() -> None:
+    helpers = (CHART / "templates" / "_helpers.tpl").read_text()
+    listed = re.search(r'define "placet.readFromFiles" -}}\n(.*?)\n{{- end', helpers, re.DOTALL)
+    assert listed is not None
+    read = {*variables_of_files(Settings), *variables_of_files(NotifySettings)}
+    table = (ROOT / "docs/operations.md").read_text().split("\n## Secrets in files\n")[1].split("\n## ")[0]
+    read |= set(re.findall(r"`((?:TEMPORAL|AWS|AZURE)_[A-Z_]+_FILE)`", table))
+    assert set(listed[1].split()) == {name.removesuffix("_FILE") for name in read}
 
 
 def test_probes_ask_what_there_is(release: Rendered) -> None:

@@ -35,22 +35,64 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{/* Each variable that the Secret holds, with its key. */}}
+{{- define "placet.secrets" -}}
+PLACET_DATABASE_URL: {{ .Values.secret.databaseUrlKey | quote }}
+PLACET_SECRET_KEY: {{ .Values.secret.secretKeyKey | quote }}
+{{- range $name, $key := .Values.secret.variables }}
+{{ $name }}: {{ $key | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "placet.secretsFolder" -}}
+/etc/placet/secrets
+{{- end -}}
+
+{{/* Variables whose secret Placet reads from the file that NAME_FILE names; those of actions, PLACET_SECRET_…, are besides. */}}
+{{- define "placet.readFromFiles" -}}
+PLACET_DATABASE_URL PLACET_SECRET_KEY PLACET_ENGINE_DATABASE PLACET_METRICS_TOKEN PLACET_OIDC_CLIENT_SECRET PLACET_DRAFTING_KEY
+PLACET_SMTP_PASSWORD PLACET_CHAT_URLS PLACET_SMS_URLS PLACET_SLACK_BOT_TOKEN PLACET_SLACK_SIGNING_SECRET PLACET_TEAMS_URL PLACET_TEAMS_SECRETS
+TEMPORAL_API_KEY
+AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+AZURE_STORAGE_ACCOUNT_KEY AZURE_STORAGE_CLIENT_SECRET AZURE_STORAGE_SAS_KEY
+{{- end -}}
+
+{{/* How a container gets a secret (dict "root" $ "name" "PLACET_…"): `path`, a variable that names a file by itself; `file`, by NAME_FILE; `variable`. */}}
+{{- define "placet.secretKind" -}}
+{{- if or (hasSuffix "_FILE" .name) (eq "GOOGLE_APPLICATION_CREDENTIALS" .name) -}}
+path
+{{- else if and .root.Values.secret.mount (or (hasPrefix "PLACET_SECRET_" .name) (has .name (regexSplit "\\s+" (include "placet.readFromFiles" .root) -1))) -}}
+file
+{{- else -}}
+variable
+{{- end -}}
+{{- end -}}
+
+{{/* The keys of the Secret that are mounted, as a set. */}}
+{{- define "placet.mountedKeys" -}}
+{{- range $name, $key := include "placet.secrets" . | fromYaml }}
+{{- if ne "variable" (include "placet.secretKind" (dict "root" $ "name" $name)) }}
+{{ $key | quote }}: true
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{/* What every container has; the settings of people are in a ConfigMap beside it. */}}
 {{- define "placet.env" -}}
 - name: PLACET_HOME
   value: /var/lib/placet
 - name: TMPDIR
   value: /tmp
-- name: PLACET_DATABASE_URL
-  valueFrom:
-    secretKeyRef: {name: {{ .Values.secret.name }}, key: {{ .Values.secret.databaseUrlKey }}}
-- name: PLACET_SECRET_KEY
-  valueFrom:
-    secretKeyRef: {name: {{ .Values.secret.name }}, key: {{ .Values.secret.secretKeyKey }}}
-{{- range $name, $key := .Values.secret.variables }}
+{{- range $name, $key := include "placet.secrets" . | fromYaml }}
+{{- $kind := include "placet.secretKind" (dict "root" $ "name" $name) }}
+{{- if eq $kind "variable" }}
 - name: {{ $name }}
   valueFrom:
-    secretKeyRef: {name: {{ $.Values.secret.name }}, key: {{ $key }}}
+    secretKeyRef: {name: {{ $.Values.secret.name }}, key: {{ $key | quote }}}
+{{- else }}
+- name: {{ $name }}{{ if eq $kind "file" }}_FILE{{ end }}
+  value: {{ include "placet.secretsFolder" $ }}/{{ $key }}
+{{- end }}
 {{- end }}
 - name: TEMPORAL_ADDRESS
   value: {{ .Values.temporal.address | quote }}
@@ -104,6 +146,11 @@ capabilities:
 - name: attachments
   mountPath: /var/lib/placet/attachments
 {{- end }}
+{{- if include "placet.mountedKeys" . }}
+- name: secrets
+  mountPath: {{ include "placet.secretsFolder" . }}
+  readOnly: true
+{{- end }}
 {{- if .Values.temporal.tlsSecret }}
 - name: temporal-tls
   mountPath: /etc/placet/tls
@@ -120,6 +167,17 @@ capabilities:
 - name: attachments
   persistentVolumeClaim:
     claimName: {{ .Values.attachments.existingClaim }}
+{{- end }}
+{{- with include "placet.mountedKeys" . | fromYaml }}
+# The Secret's own owner is root: the pod's group may read it, and nobody may change it.
+- name: secrets
+  secret:
+    secretName: {{ $.Values.secret.name }}
+    defaultMode: 0440
+    items:
+      {{- range $key, $_ := . }}
+      - {key: {{ $key | quote }}, path: {{ $key | quote }}}
+      {{- end }}
 {{- end }}
 {{- if .Values.temporal.tlsSecret }}
 - name: temporal-tls
