@@ -104,7 +104,10 @@ class ApprovalWorkflow:
             await asyncio.shield(driver)
         except asyncio.CancelledError:
             await self._cancel()
-            await driver
+            try:
+                await driver
+            except workflow.ContinueAsNewError:
+                await self._carry_on()  # the state that it wanted to pass on is from before the cancellation
         closing = asyncio.create_task(self._close(start.parent))
         try:
             await asyncio.shield(closing)
@@ -208,10 +211,14 @@ class ApprovalWorkflow:
         self._foreseen = Foreseen(plan=self._plan, state=self._state, event=event, now=now, step=step)
 
     async def _drive(self) -> None:
-        """Begin, then carry out what is due until the request ends and nothing waits to be claimed."""
+        """Begin, and carry out what is due."""
         await self._begin()
         if self._start.state is not None:
             self._calls.resume(self._state)
+        await self._carry_on()
+
+    async def _carry_on(self) -> None:
+        """Carry out what is due until the request ends and nothing waits to be claimed."""
         while self._state.runs:
             due = await self._until_due()
             if self._may_continue_as_new():
