@@ -59,6 +59,7 @@ def build_api(
             home=settings.home,
             attachments=settings.attachments,
             attachment_bytes=settings.attachment_bytes,
+            clamd_url=settings.clamd_url or "",
             evidence_days=settings.evidence_days,
             periods=settings.periods,
             event_log_bytes=settings.event_log_bytes,

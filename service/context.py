@@ -14,6 +14,7 @@ from temporalio.client import Client
 
 from activities.notifications.settings import NotifySettings
 from activities.notifications.settings import load as load_notify
+from service.attachments.scanner import Scanner
 from service.attachments.store import FileStore
 from service.authzen.settings import AuthzenSettings
 from service.drafting.settings import DraftingSettings
@@ -82,6 +83,13 @@ class Context:
     """The URL of the object store, or the folder, that holds the files of requests; empty where there is none."""
     attachment_bytes: int = 25_000_000
     """How large a file may be."""
+    clamd_url: str = ""
+    """The malware scanner that files are shown before they are stored; empty: there is none."""
+
+    @cached_property
+    def scanner(self) -> Scanner:
+        """The malware scanner of this installation."""
+        return Scanner(self.clamd_url)
 
     @cached_property
     def files(self) -> FileStore:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from cli.checkup import engine, machine, stored
 from cli.checkup.check import Check, Look, checked
 from cli.checkup.mail import mail
+from cli.checkup.scanner import scanner
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import EXIT_FAILED, out, print_json
@@ -159,6 +160,12 @@ def other_looks(settings: Settings) -> list[Look]:
             docs="docs/notifications.md",
             remedy="Set PLACET_SMTP_HOST and the settings beside it to a server that takes mails from here.",
             see=mail,
+        ),
+        Look(
+            name="malware scanner",
+            docs=f"{_PAGE}#malware",
+            remedy="Start clamd, or set PLACET_CLAMD_URL to where it listens.",
+            see=partial(scanner, settings),
         ),
         Look(
             name="certificates",

@@ -53,8 +53,8 @@ class Upload:
 async def attach(context: Context, principal: Principal, request_id: str, upload: Upload, *, key: str) -> Attachment:
     """Add a file to a request, and return it as it is on record.
 
-    Raises TooLarge, TypeNotAllowed, NotPermitted for all but the requester, Refused after the first decision unless the
-    request is returned, and what `act_on_request` raises.
+    Raises TooLarge, TypeNotAllowed, InputInvalid for one with malware, NotPermitted for all but the requester, Refused
+    after the first decision unless the request is returned, and what `act_on_request` raises.
     """
 
     def read(connection: Connection) -> tuple[AttachmentSettings, tuple[Attachment, ...]]:
@@ -69,6 +69,7 @@ async def attach(context: Context, principal: Principal, request_id: str, upload
     if len(before) >= settings.max_files:
         raise Refused(sentence("A request of this process may have {max_files} files.", max_files=settings.max_files))
     media_type = type_of(upload, settings, context.attachment_bytes)
+    await context.scanner.require_clean(upload.name, upload.file, principal)
     # Stored before it is on record: a record without its file would be a promise that nobody can keep.
     await context.files.put(request_id, upload.sha256, upload.file)
     event = Attach(

@@ -46,11 +46,13 @@ async def add(
 ) -> DraftFile:
     """Keep a file with a form.
 
-    Raises TooLarge, TypeNotAllowed, Refused for one file too many, Conflict where the form was sent in, Unavailable.
+    Raises TooLarge, TypeNotAllowed, InputInvalid for one with malware, Refused for one file too many, Conflict where
+    the form was sent in, Unavailable.
     """
     media_type = type_of(upload, settings, context.attachment_bytes)
     file = OpeningFile(name=upload.name, media_type=media_type, size=upload.size, sha256=upload.sha256)
     check_file(file, "")
+    await context.scanner.require_clean(upload.name, upload.file, principal)
     now = context.now()
     row = DraftFile(
         id=uuid4().hex,

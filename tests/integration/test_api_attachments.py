@@ -17,7 +17,8 @@ from temporalio.client import Client
 from storage.database import Database
 from tests.api_desk import BASE, ApiDesk, working_desk
 from tests.approvals import EXPENSE
-from tests.pages import browser_of
+from tests.clamd import EICAR, Clamd, clamd
+from tests.pages import browser_of, send
 from tests.unit.core import blueprint, graph
 
 PDF = b"%PDF-1.7\n1 0 obj\n<<>>\nendobj\n"
@@ -103,6 +104,24 @@ async def test_a_file_that_is_too_large_or_lies_about_its_type_is_refused_and_le
     assert refused.headers["content-type"] == "application/problem+json"
     after = (await desk.get(f"/workflow/requests/{request['id']}/", as_="ann")).json()
     assert after["revision"] == 1
+
+
+async def test_a_file_with_malware_is_refused_and_nothing_of_it_is_stored(
+    database: Database, client: Client, tmp_path: Path
+) -> None:
+    async with (
+        clamd(Clamd()) as place,
+        working_desk(database, client, attachments=str(tmp_path / "files"), clamd_url=place) as desk,
+    ):
+        request = await desk.start(await desk.publish(EXPENSE), amount="10")
+        refused = await upload(desk, request, PDF + EICAR)
+        assert (refused.status_code, refused.json()["errors"][0]["pointer"]) == (422, "/file")
+        assert "Eicar-Test-Signature" in refused.json()["detail"]
+        form = {"file": ("a.pdf", PDF + EICAR)}
+        by_page = await send(await browser_of(desk, "ann"), f"/requests/{request['id']}/attachments", files=form)
+        assert (by_page.status_code, "Eicar-Test-Signature" in by_page.text) == (422, True)
+        assert (await upload(desk, request, PDF)).status_code == 201
+    assert [path.read_bytes() for path in (tmp_path / "files").rglob("*") if path.is_file()] == [PDF]
 
 
 async def test_a_call_without_a_file_says_what_to_send(desk: ApiDesk) -> None:

@@ -23,6 +23,7 @@ from storage.database import Database
 from storage.tables.request_drafts import DraftFile
 from tests.api_desk import ApiDesk, context_of, working_desk
 from tests.approvals import EXPENSE
+from tests.clamd import EICAR, Clamd, clamd
 from tests.pages import browser_of, send
 from tests.stored import reading, writing
 
@@ -105,6 +106,17 @@ async def test_a_request_begins_with_the_files_of_its_form(desk: ApiDesk) -> Non
     verified = (await desk.get(f"/workflow/requests/{request['id']}/audit/verify/", as_="ann")).json()
     assert verified["ok"] is True
     assert rows(desk.database) == 0
+
+
+async def test_a_file_with_malware_is_not_kept_with_a_form(database: Database, client: Client, tmp_path: Path) -> None:
+    async with (
+        clamd(Clamd()) as place,
+        working_desk(database, client, attachments=str(tmp_path / "files"), clamd_url=place) as desk,
+    ):
+        form = await form_of(desk)
+        answer = await form.send("attach", ("offer.pdf", PDF), ("plan.pdf", PDF + EICAR))
+        assert (form.listed, "Eicar-Test-Signature" in answer.text) == (["offer.pdf"], True)
+    assert (rows(database), len(stored(tmp_path))) == (1, 1)
 
 
 async def test_files_outlive_a_refused_form_and_the_reload_of_the_page(desk: ApiDesk) -> None:
