@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import yaml
 
 from placet.errors import EngineMissing, InputInvalid
+from placet.sentences import either
 from placet.shipped import shipped
 
 HOST = "127.0.0.1"
@@ -29,6 +30,9 @@ SETTINGS = shipped("deploy/temporal")
 # PostgreSQL schema stores ports of its cluster as smallint, and it does not start with a larger one.
 PORT_RANGE = range(20000, 32768)
 PORT_GUESSES = 100
+
+_VERIFIED = ("verify-ca", "verify-full")
+_SSL_MODES = ("disable", "allow", "prefer", "require", *_VERIFIED)
 
 # The data files of the two kinds of engine; one kind cannot open the other's file.
 SERVER_FILE = "engine.sqlite"
@@ -88,7 +92,18 @@ class Postgres:
     user: str
     password: str = field(repr=False)
     name: str
-    tls: bool = False
+    sslmode: str = "prefer"
+    root: str | None = None  # the file of the certificates that the server's has to come from, for verify-…
+
+    @property
+    def tls(self) -> bool:
+        """Whether connections have to be encrypted."""
+        return self.sslmode in {"require", *_VERIFIED}
+
+    @property
+    def verifies_host(self) -> bool:
+        """Whether the server's certificate has to be for its host."""
+        return self.sslmode == "verify-full"
 
     @property
     def visibility(self) -> str:
@@ -103,13 +118,17 @@ class Postgres:
             "port": self.port,
             "user": self.user,
             "password": self.password,
-            "sslmode": "require" if self.tls else "prefer",
+            "sslmode": self.sslmode,
+            **({} if self.root is None else {"sslrootcert": self.root}),
             "connect_timeout": 10,
         }
 
     @classmethod
     def parse(cls, url: str) -> Postgres:
-        """Read `postgresql://user:password@host:port/name?sslmode=require`; InputInvalid never shows the password."""
+        """Read `postgresql://user:password@host:port/name?sslmode=verify-full&sslrootcert=FILE`.
+
+        InputInvalid never shows the password.
+        """
         parts = urlsplit(url)
         remedy = "write postgresql://user:password@host:port/name"
         if not re.fullmatch(r"postgres(ql)?(\+\w+)?", parts.scheme):
@@ -121,14 +140,23 @@ class Postgres:
         name = unquote(parts.path.lstrip("/"))
         if not parts.hostname or not parts.username or not name:
             raise InputInvalid(f"the engine's database lacks a host, a user or a name: {remedy}.")
-        sslmode = parse_qs(parts.query).get("sslmode", ["prefer"])[0]
+        asked = parse_qs(parts.query)
+        sslmode, root = asked.get("sslmode", ["prefer"])[0], asked.get("sslrootcert", [None])[0]
+        if sslmode not in _SSL_MODES:
+            raise InputInvalid(f"the sslmode of the engine's database is {sslmode!r}; use {either(_SSL_MODES)}.")
+        if sslmode in _VERIFIED and (root is None or not Path(root).is_file()):
+            raise InputInvalid(
+                f"the engine's database with sslmode={sslmode} needs sslrootcert=FILE, the PEM file of what vouches "
+                "for the server's certificate."
+            )
         return cls(
             host=parts.hostname,
             port=port,
             user=unquote(parts.username),
             password=unquote(parts.password or ""),
             name=name,
-            tls=sslmode in ("require", "verify-ca", "verify-full"),
+            sslmode=sslmode,
+            root=root if sslmode in _VERIFIED else None,
         )
 
 
@@ -226,6 +254,8 @@ def _database(database: Database) -> dict[str, str]:
             "DBNAME": _quoted(database.name),
             "VISIBILITY_DBNAME": _quoted(database.visibility),
             "SQL_TLS_ENABLED": str(database.tls).lower(),
+            "SQL_HOST_VERIFICATION": str(database.verifies_host).lower(),
+            **({} if database.root is None else {"SQL_CA": json.dumps(database.root)}),
         }
     # One connection each, since SQLite has one writer per file.
     common = {"DB": "sqlite", "SQL_MAX_CONNS": "1", "SQL_MAX_IDLE_CONNS": "1", "SQL_VIS_MAX_CONNS": "1"}

@@ -29,16 +29,7 @@ def prepare_schema(
 ) -> None:
     """Create both databases and their tables if missing, and update them; idempotent. Raises Unavailable."""
     for name, schema in ((database.name, "temporal"), (database.visibility, "visibility")):
-        call = {
-            **environ,
-            "SQL_PLUGIN": "postgres12_pgx",
-            "SQL_HOST": database.host,
-            "SQL_PORT": str(database.port),
-            "SQL_USER": database.user,
-            "SQL_PASSWORD": database.password,
-            "SQL_DATABASE": name,
-            **({"SQL_TLS": "true", "SQL_TLS_DISABLE_HOST_VERIFICATION": "true"} if database.tls else {}),
-        }
+        call = {**environ, **tool_environment(database, name)}
         steps = [["update-schema", "--schema-name", f"postgresql/v12/{schema}"]]
         if not _has_schema(database, name):
             progress(f"setting up the engine's tables in the PostgreSQL database {name}")
@@ -48,6 +39,26 @@ def prepare_schema(
             if code != 0:
                 tail = "\n".join(output.strip().splitlines()[-5:])
                 raise Unavailable(f"temporal-sql-tool {step[0]} failed on the database {name}:\n{tail}")
+
+
+def tool_environment(database: Postgres, name: str) -> dict[str, str]:
+    """Return what tells the tool of a database: where it is, and what is verified of its server."""
+    tls: dict[str, str] = {}
+    if database.tls:
+        tls["SQL_TLS"] = "true"
+        if not database.verifies_host:
+            tls["SQL_TLS_DISABLE_HOST_VERIFICATION"] = "true"
+        if database.root is not None:
+            tls["SQL_TLS_CA_FILE"] = database.root
+    return {
+        "SQL_PLUGIN": "postgres12_pgx",
+        "SQL_HOST": database.host,
+        "SQL_PORT": str(database.port),
+        "SQL_USER": database.user,
+        "SQL_PASSWORD": database.password,
+        "SQL_DATABASE": name,
+        **tls,
+    }
 
 
 def _has_schema(database: Postgres, name: str) -> bool:

@@ -36,6 +36,7 @@ class Server:
             "PGUSER": parts.username,
             "PGPASSWORD": parts.password,
             "PGSSLMODE": _text(parts.query.get("sslmode")),
+            "PGSSLROOTCERT": _text(parts.query.get("sslrootcert")),
         }
         return cls(name=parts.database or "", environ={name: value for name, value in given.items() if value})
 
@@ -44,7 +45,8 @@ class Server:
         """Return a database of an embedded engine."""
         environ = {"PGHOST": engine.host, "PGPORT": str(engine.port), "PGUSER": engine.user}
         secret = {"PGPASSWORD": engine.password} if engine.password else {}
-        return cls(name=name, environ={**environ, **secret, "PGSSLMODE": "require" if engine.tls else "prefer"})
+        root = {} if engine.root is None else {"PGSSLROOTCERT": engine.root}
+        return cls(name=name, environ={**environ, **secret, **root, "PGSSLMODE": engine.sslmode})
 
     def dump(self, into: Path) -> None:
         """Write a consistent copy into a file; raises Unavailable and EngineMissing."""

@@ -200,7 +200,7 @@ async def test_a_database_that_cannot_be_meant_is_refused(database: str, tmp_pat
 
 def test_a_postgresql_address_is_read_with_its_escapes() -> None:
     read = Postgres.parse("postgresql://me:p%40ss%22@db.example:5433/engine?sslmode=require")
-    assert read == Postgres(host="db.example", port=5433, user="me", password='p@ss"', name="engine", tls=True)
+    assert read == Postgres(host="db.example", port=5433, user="me", password='p@ss"', name="engine", sslmode="require")
     assert read.visibility == "engine_visibility"
 
 
