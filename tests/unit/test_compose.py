@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from cli.main import COMMANDS
 from cli.workers import Duty
@@ -120,6 +123,45 @@ def test_every_duty_of_a_worker_has_a_service() -> None:
     assert SERVICES["temporal"]["environment"]["PROMETHEUS_ENDPOINT"] == "0.0.0.0:9090"
 
 
+def locked(file: str) -> dict[str, str]:
+    """Return what a lock file says of each package."""
+    found = re.finditer(r"^([\w.-]+)==.*?(?=^\S|\Z)", (ROOT / file).read_text(), re.MULTILINE | re.DOTALL)
+    return {canonicalize_name(each[1]): each[0].strip() for each in found}
+
+
+def needed(project: dict[str, Any], *extras: str) -> set[str]:
+    """Return the packages that Placet runs with here, with what they need themselves."""
+    more = project["optional-dependencies"]
+    waiting = [
+        Requirement(one) for one in (*project["dependencies"], *(one for extra in extras for one in more[extra]))
+    ]
+    found: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        one = waiting.pop()
+        key = canonicalize_name(one.name), frozenset(one.extras)
+        if key in found:
+            continue
+        found.add(key)
+        for text in distribution(one.name).requires or ():
+            inner = Requirement(text)
+            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in ("", *one.extras)):
+                waiting.append(inner)
+    return {name for name, _ in found}
+
+
+def test_the_image_has_what_placet_runs_with_and_nothing_that_only_tests_or_builds_it() -> None:
+    image, whole = locked("deploy/image.lock"), locked("requirements.lock")
+    assert {name for name, said in image.items() if whole.get(name) != said} == set()
+    assert {name for name, said in locked("deploy/build.lock").items() if whole.get(name) != said} == set()
+    runs = needed(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"], "mcp", "drafting")
+    assert runs - image.keys() == set()
+    # On other machines it needs more; each of those says so.
+    assert {name for name in image.keys() - runs if " ; " not in image[name].splitlines()[0]} == set()
+    assert "pytest" in whole.keys() - image.keys()
+    dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
+    assert re.findall(r"--requirement (\S+)", dockerfile) == ["deploy/build.lock", "deploy/image.lock"]
+
+
 def test_the_image_holds_every_package_by_hash_and_runs_as_nobody_special() -> None:
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -129,6 +171,8 @@ def test_the_image_holds_every_package_by_hash_and_runs_as_nobody_special() -> N
         for file in source.split():
             assert (ROOT / file).exists(), file
             assert f"!{file}\n" in (ROOT / "deploy" / "Dockerfile.dockerignore").read_text()
-    assert "--require-hashes" in dockerfile
+    installs = re.findall(r"/opt/build/bin/pip [^&]*install[^&]*", dockerfile.replace("\\\n", ""))
+    assert len(installs) == 3
+    assert all("--require-hashes" in one or "--no-deps --no-index" in one for one in installs)
     assert dockerfile.count("FROM python:3.11-slim") == 2
     assert re.search(r"^USER (?!0\b|root\b)\S+$", dockerfile.split("FROM ")[-1], re.MULTILINE)
