@@ -95,14 +95,38 @@ def test_the_counts_of_the_page_are_those_of_its_rows() -> None:
     assert f"{counts[OPERATOR]} are the operator's" in ASVS
 
 
+SCRIPTS = sorted((ROOT / "web" / "static").glob("*.js"))
+# `box[name] = …`, also with `??=` and others; no declaration such as `const [a, b] = …`, and no comparison.
+SET_BY_NAME = re.compile(r"[\w)\]]\[[^\]]+\]\s*(?:\?\?|\|\||&&|[-+*/%])?=(?![=>])")
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+def test_no_script_sets_a_property_by_a_name_that_comes_from_a_value(script: Path) -> None:
+    text = script.read_text()
+    assert SET_BY_NAME.findall(text) == []
+    assert not re.search(r"__proto__|\beval\(|new Function|Object\.(?:setPrototypeOf|defineProperty)", text)
+    assert re.findall(r"Object\.assign\((?!document\.createElement\()", text) == []
+
+
+def test_a_property_that_is_set_by_a_name_is_found() -> None:
+    for wrong in ("typed[field.name] = 1", "a.b[c] ??= {}", "made()[name]=x"):
+        assert SET_BY_NAME.search(wrong)
+    for fine in ("const [a, b] = c;", "if (a[b] === c)", "one('[name=x]')", "a[b] => c", "a[0] == 1"):
+        assert not SET_BY_NAME.search(fine)
+
+
+def test_every_page_freezes_what_all_objects_inherit_from() -> None:
+    assert "\nObject.freeze(Object.prototype);" in (ROOT / "web" / "static" / "placet.js").read_text()
+    assert "'placet.js'|static" in (ROOT / "web" / "templates" / "base.html").read_text()
+
+
 def test_scripts_keep_nothing_in_the_browsers_storage_but_what_is_typed() -> None:
     using = {
-        path.name: re.findall(r"\b(?:local|session)Storage\.setItem\(([^,]+),", path.read_text())
-        for path in (ROOT / "web" / "static").glob("*.js")
+        path.name: re.findall(r"\b(?:local|session)Storage\.setItem\(([^,]+),", path.read_text()) for path in SCRIPTS
     }
-    # What was typed into a form and not sent, and the steps that the editor can undo.
-    assert {name: keys for name, keys in using.items() if keys} == {"placet.js": ["key"], "editor.js": ["stackKey"]}
-    assert not any("indexedDB" in path.read_text() for path in (ROOT / "web" / "static").glob("*.js"))
+    # What was typed into a form and not sent, which is encrypted, and the steps that the editor can undo.
+    assert {name: keys for name, keys in using.items() if keys} == {"typed.js": ["place"], "editor.js": ["stackKey"]}
+    assert not any("indexedDB" in path.read_text() for path in SCRIPTS)
 
 
 def test_a_line_break_in_what_is_logged_begins_no_line() -> None:

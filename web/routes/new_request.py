@@ -28,6 +28,7 @@ from storage.queries.requests import draft_files as draft_file_rows
 from storage.queries.requests import requests
 from storage.queries.requests.draft_files import Unsent
 from web.forms import shapes
+from web.forms.browser_drafts import browser_draft
 from web.forms.reading import Entries
 from web.refusals import told
 from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
@@ -231,6 +232,8 @@ def _said(error: PlacetError, visitor: Visitor) -> str:
         return say("A file is not complete yet. Wait until it is, and send the request then.")
     if isinstance(error, Refused):
         return say("No more files can be added. Remove some, here or in forms that you have not sent in.")
+    if isinstance(error, InputInvalid) and error.problems:
+        return f"{visitor.wording.tell(error.problems[0].message)}."
     title, advice, _ = told(problem_of(error), visitor.wording)
     return " ".join(f"{one.rstrip('.')}." for one in (title, advice) if one)
 
@@ -270,7 +273,7 @@ async def _page(
         asked=None,
         review=None,
         resubmits=False,
-        draft_key=f"new:{definition.name}" if filled.kept else "",
+        draft=browser_draft(here.context.secret, visitor.principal.person, definition.name) if filled.kept else None,
         limits=limits_of(version, here.context.attachment_bytes, len(rows), wording),
         chosen=chosen_files(rows, wording),
         unsent=unsent,

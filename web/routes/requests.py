@@ -243,7 +243,7 @@ async def _edit_form(  # noqa: PLR0917
         limits=None,
         chosen=None,
         unsent=None,
-        draft_key="",
+        draft=None,
         key=fresh_key(),
         **judged(fields, error, entries),
     )

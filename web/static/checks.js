@@ -99,12 +99,12 @@
     const lines = text.split("\n").map((line) => line.trim()).filter(Boolean), many = countFault(lines.length, check);
     if (many || !check.item) return many;
     for (const [index, line] of lines.entries()) {
-      const said = FAULT[check.item.kind](line, check.item);
+      const said = FAULT.get(check.item.kind)(line, check.item);
       if (said) return check.says.entry.replace("{number}", index + 1).replace("{said}", said);
     }
     return null;
   }
-  const FAULT = { text: textFault, number: numberFault, whole: numberFault, day: dayFault, moment: dayFault, lines: linesFault };
+  const FAULT = new Map([["text", textFault], ["number", numberFault], ["whole", numberFault], ["day", dayFault], ["moment", dayFault], ["lines", linesFault]]);
 
   // What is wrong with a field, or with a box of fields; null where nothing is.
   function faultOf(box) {
@@ -117,7 +117,7 @@
     if (box.validity.badInput) return check.says.kind;
     const text = box.value.replaceAll("\r\n", "\n").trim();
     if (!text) return check.required && within(box) ? check.says.required : null;
-    return FAULT[check.kind]?.(text, check) ?? null;
+    return FAULT.get(check.kind)?.(text, check) ?? null;
   }
   // Whether a part is asked for: where everything of a row or of a group is empty, it is left out as a whole.
   const scopeOf = (box) => box.parentElement.closest("[data-row], fieldset[data-check]");

@@ -89,17 +89,17 @@ all("textarea[data-mentions]").forEach((field, number) => {
   });
   field.addEventListener("keydown", (event) => {
     if (!open() || event.isComposing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const acts = {
-      ArrowDown: () => mark(chosen + 1),
-      ArrowUp: () => mark(chosen - 1),
-      Enter: () => take(chosen),
-      Tab: () => take(chosen),
-      Escape: () => { const found = typed(); closed = found ? found.index + found[0].indexOf("@") : null; close(); },
-    };
-    if (!acts[event.key] || event.shiftKey) { if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") close(); return; }
+    const act = new Map([
+      ["ArrowDown", () => mark(chosen + 1)],
+      ["ArrowUp", () => mark(chosen - 1)],
+      ["Enter", () => take(chosen)],
+      ["Tab", () => take(chosen)],
+      ["Escape", () => { const found = typed(); closed = found ? found.index + found[0].indexOf("@") : null; close(); }],
+    ]).get(event.key);
+    if (!act || event.shiftKey) { if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") close(); return; }
     event.preventDefault();
     event.stopPropagation();
-    acts[event.key]();
+    act();
   });
   list.addEventListener("pointerdown", (event) => event.preventDefault()); // the field keeps the focus
   field.addEventListener("blur", close);

@@ -1,6 +1,7 @@
-// What the pages add where the browser runs scripts: keys, live changes, selection, drafts. Everything works without.
+// What the pages add where the browser runs scripts: keys, live changes, selection. Everything works without.
 "use strict";
 document.documentElement.classList.remove("no-js");
+Object.freeze(Object.prototype);  // whatever name a value from outside has, no object gets a property by it
 
 const one = (selector, root = document) => root.querySelector(selector);
 const all = (selector, root = document) => [...root.querySelectorAll(selector)];
@@ -57,27 +58,27 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (key === "g") { before = "g"; setTimeout(() => { before = ""; }, 1200); return; }
-  const acts = {
-    j: () => choose(current + 1),
-    k: () => choose(current - 1),
-    v: () => {
+  const act = new Map([
+    ["j", () => choose(current + 1)],
+    ["k", () => choose(current - 1)],
+    ["v", () => {
       const box = one("[data-save-view]");
       if (!box) { location.assign("/views"); return; }
       box.open = true;
       one("#view-name", box).focus();
-    },
-    "?": () => one("#keys").showModal(),
-    "/": () => one("input[type=search][name=q]")?.focus(),
-    n: () => one("[data-palette-list] a[data-keys=n]")?.click(),
-    x: () => { const pick = row && one("[data-pick]", row); if (pick) { pick.checked = !pick.checked; count(); } },
-    a: () => (row ? one("[data-quick=approve]", row) ?? one("[data-open-row]", row) : one("[data-decision=approve]:not(:disabled)"))?.click(),
-    u: () => ((row && one("[data-undo-button]", row)) ?? one("[data-undo-button]:not(:disabled)"))?.click(),
-    r: () => {
+    }],
+    ["?", () => one("#keys").showModal()],
+    ["/", () => one("input[type=search][name=q]")?.focus()],
+    ["n", () => one("[data-palette-list] a[data-keys=n]")?.click()],
+    ["x", () => { const pick = row && one("[data-pick]", row); if (pick) { pick.checked = !pick.checked; count(); } }],
+    ["a", () => (row ? one("[data-quick=approve]", row) ?? one("[data-open-row]", row) : one("[data-decision=approve]:not(:disabled)"))?.click()],
+    ["u", () => ((row && one("[data-undo-button]", row)) ?? one("[data-undo-button]:not(:disabled)"))?.click()],
+    ["r", () => {
       if (row) location.assign(one("[data-open-row]", row).href + "#decide");
       else if (one("[data-decide]")) one("#comment")?.focus();
-    },
-  };
-  if (acts[key]) { event.preventDefault(); acts[key](); }
+    }],
+  ]).get(key);
+  if (act) { event.preventDefault(); act(); }
 });
 
 // --- selection -------------------------------------------------------------------------------------------------------
@@ -100,29 +101,9 @@ document.addEventListener("submit", (event) => {
   if (form.method !== "post") return;
   if (form.dataset.sent) { event.preventDefault(); return; }
   form.dataset.sent = "1";
-  if (form.dataset.draft) localStorage.removeItem(`placet:${form.dataset.draft}`);
   setTimeout(() => { delete form.dataset.sent; }, 10000);
 });
 addEventListener("pageshow", (event) => { if (event.persisted) for (const form of all("form[data-sent]")) delete form.dataset.sent; });
-
-// --- drafts: what was typed into a form stays on this device until it is sent ----------------------------------------
-for (const form of all("form[data-draft]")) {
-  const key = `placet:${form.dataset.draft}`;
-  if (!form.dataset.draft) continue;
-  try {
-    const kept = JSON.parse(localStorage.getItem(key) ?? "{}");
-    for (const [name, value] of Object.entries(kept)) {
-      const field = form.elements[name];
-      if (field && "value" in field && !field.value && field.type !== "hidden") field.value = value;
-    }
-  } catch { localStorage.removeItem(key); }
-  form.addEventListener("input", () => {
-    const typed = {};
-    for (const field of form.elements)
-      if (field.name && field.value && !["hidden", "checkbox", "file", "submit"].includes(field.type)) typed[field.name] = field.value;
-    try { localStorage.setItem(key, JSON.stringify(typed)); } catch { /* full: the draft is not kept */ }
-  });
-}
 
 // --- files, with their progress --------------------------------------------------------------------------------------
 for (const form of all("form[data-upload]"))
@@ -271,8 +252,8 @@ if (foreseen.length) {
   const asked = new URLSearchParams([...new Set(foreseen.map((link) => link.dataset.forecast))].slice(0, 50).map((id) => ["request", id]));
   fetch(`/live/forecasts?${asked}`, { headers: { Accept: "application/json" } }).then(async (answer) => {
     if (!answer.ok) return; // the links stay, and their pages say why
-    const { lines } = await answer.json();
-    for (const link of foreseen) link.textContent = lines[link.dataset.forecast] ?? link.textContent;
+    const lines = new Map(Object.entries((await answer.json()).lines));
+    for (const link of foreseen) link.textContent = lines.get(link.dataset.forecast) ?? link.textContent;
   }).catch(() => {});
 }
 

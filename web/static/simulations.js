@@ -66,7 +66,7 @@ for (const form of all("form[data-checked]")) {
     const effort = one("[data-effort]", form), now = checked.querySelector("[data-effort]");
     if (effort && now && effort.textContent !== now.textContent) effort.replaceChildren(...now.children);
     for (const name of touched) {
-      const field = form.elements[name];
+      const field = form.elements.namedItem(name);
       if (!field?.closest) continue;
       const fresh = checked.getElementById(field.id), box = field.closest(".field");
       if (!fresh || !box) continue;

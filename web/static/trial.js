@@ -8,17 +8,18 @@
   const base = panel.dataset.try, said = one("[data-try-said]", panel);
   const places = { "#trial-form": one("[data-try-form]", panel), "#trial": one("[data-try-result]", panel) };
   const AGAIN = 3000;  // milliseconds until a stream that the server has refused is asked for again
-  const calls = { form: null, trial: null };  // a later call of a kind replaces the earlier one
+  const calls = new Map();  // by kind: a later call of a kind replaces the earlier one
   let stream = null, marked = null;
 
   async function read(kind, address, options = {}) {
-    calls[kind]?.abort();
-    const mine = calls[kind] = new AbortController();
+    calls.get(kind)?.abort();
+    const mine = new AbortController();
+    calls.set(kind, mine);
     panel.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(address, { headers: { Accept: "text/html", "X-Placet-Part": "try" }, signal: mine.signal, ...options });
       return new DOMParser().parseFromString(await answer.text(), "text/html");
-    } finally { if (calls[kind] === mine) panel.setAttribute("aria-busy", "false"); }
+    } finally { if (calls.get(kind) === mine) panel.setAttribute("aria-busy", "false"); }
   }
   const trying = (work) => work.catch((error) => { if (error.name !== "AbortError") { said.textContent = said.dataset.lost; said.classList.remove("sr"); } });
 
