@@ -18,6 +18,7 @@ from api.http import problems
 from api.http.call_ids import CallIdMiddleware
 from api.http.cross_origin import CodecOriginMiddleware
 from api.http.paths import BASE, PagesMiddleware, TrailingSlashMiddleware
+from api.http.refused_calls import RefusedCallsMiddleware
 from api.http.security_headers import OF_THE_API, AppWithHeaders
 from api.http.shutdown import Shutdown, ShutdownMiddleware
 from api.routes import (
@@ -150,6 +151,7 @@ def _application(tracer_provider: TracerProvider | None = None, pages: ASGIApp |
     docs.install(app)
     if pages is not None:
         app.add_middleware(cast(Any, PagesMiddleware), pages=pages)
+    app.add_middleware(cast(Any, RefusedCallsMiddleware))
     app.add_middleware(cast(Any, CodecOriginMiddleware))
     app.add_middleware(cast(Any, ShutdownMiddleware))
     app.add_middleware(cast(Any, TrailingSlashMiddleware))

@@ -33,6 +33,7 @@ from web.routes import (
     receipts,
     requests,
     saved_views,
+    sessions,
     suggestions,
     tasks,
     transparency_log,
@@ -94,6 +95,7 @@ ROUTERS = (
     attachments.router,
     me.router,
     passkeys.router,
+    sessions.router,
     live.router,
     login.router,
 )

@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from api.http import problems
 from placet.errors import Busy, NotAuthenticated, PlacetError
+from service.security_log import reason_of
 from web.refusals import told
 from web.templating import render
 from web.visitor import wording_of
@@ -25,6 +26,7 @@ def install(app: FastAPI) -> None:
 
     async def ours(request: Request, error: Exception) -> Response:
         assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
+        request.state.refused = reason_of(error)
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
         return show(request, problems.problem_of(error), headers, log_in=isinstance(error, NotAuthenticated))
 

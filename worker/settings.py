@@ -27,6 +27,10 @@ Rate = Annotated[str, Field(pattern=r"^[1-9]\d{0,6}/(second|minute|hour|day)$")]
 """So many in a window of time: `30/minute`."""
 
 
+CLAMD = r"^(unix:/\S{1,100}|tcp://(\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253}):[1-9]\d{0,4})$"
+"""How a malware scanner is named: `unix:/run/clamav/clamd.ctl` or `tcp://clamd:3310`."""
+
+
 def default_home() -> Path:
     """Return the folder that holds all data where PLACET_HOME is not set."""
     base = os.environ.get("XDG_DATA_HOME")
@@ -79,6 +83,7 @@ class Settings(SettingsOfFiles):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 1_000_000
     attachments_url: str | None = None  # s3://…, gs://…, az://…; default: a folder under `home`
     attachment_bytes: Annotated[int, Field(ge=1)] = 25_000_000  # of one file
+    clamd_url: Annotated[str, Field(pattern=CLAMD)] | None = None  # the malware scanner that sees files before all
     event_log_bytes: Annotated[int, Field(ge=1)] = 200_000_000  # of one event log as it is sent
     sla_again_hours: Annotated[float, Field(gt=0, le=8760)] = 24  # after which an unacknowledged breach is mailed again
     sla_executions_days: Annotated[int, Field(ge=1, le=3650)] = 90  # for which what SLAs have judged is kept
@@ -106,6 +111,8 @@ class Settings(SettingsOfFiles):
     oidc_access_claim: str | None = None  # grants access; without it, the directory does
     oidc_access_prefix: str = ""  # of the values of that claim
     oidc_audience: str | None = None  # of bearer JWTs; without it, the API takes none
+    oidc_scope_prefix: Annotated[str, Field(min_length=1, max_length=100)] = "placet:"  # of our scopes in JWTs
+    oidc_scope_required: bool = False  # whether a JWT has to have one of them
     oidc_service_claim: str = "client_id"  # holds the id of a service, in tokens without the person claim
     drafting_model: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,50}:\S{1,200}$")] | None = (
         None  # provider:name of the language model that writes drafts; without, nothing is ever sent
@@ -224,6 +231,8 @@ class Settings(SettingsOfFiles):
             access_prefix=self.oidc_access_prefix,
             audience=self.oidc_audience,
             service_claim=self.oidc_service_claim,
+            scope_prefix=self.oidc_scope_prefix,
+            scope_required=self.oidc_scope_required,
         )
 
     @field_validator("authzen_templates")

@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request
 
 from api.context import ApiContext
+from api.http.authentication import address_of
 from api.http.calls import read_bytes
 from api.http.problems import status_of
 from placet.errors import CallbackRefused, InputInvalid
@@ -32,8 +33,7 @@ async def forgeries_on_record(context: ApiContext, request: Request, service: st
     try:
         yield
     except CallbackRefused as error:
-        address = request.client.host if request.client is not None else "unknown"
-        await record_forged(context, service, error, address=address)
+        await record_forged(context, service, error, address=address_of(request))
         raise
 
 

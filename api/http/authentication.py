@@ -54,7 +54,9 @@ async def authenticate(context: ApiContext, request: Request, *, changes: bool =
             "Send the header `Authorization: Bearer TOKEN`; `placet token PERSON` creates a token.", ""
         )
     try:
-        principal = await by_jwt(context, text.strip()) or await login.by_token(context, text.strip())
+        principal = await by_jwt(context, text.strip(), address=address_of(request)) or await login.by_token(
+            context, text.strip(), address=address_of(request)
+        )
     except NotAuthenticated as error:
         raise _unauthenticated(error.message, "invalid_token") from error
     if principal is None:
@@ -130,6 +132,11 @@ def base_url(context: ApiContext, request: Request) -> str:
     """Return where the browser reaches Placet, without a trailing slash."""
     public = context.notify.public_url
     return public if public is not None else str(request.base_url).rstrip("/")
+
+
+def address_of(request: Request) -> str:
+    """Return the address that a call comes from, for rate limits and the security log."""
+    return request.client.host if request.client is not None else "unknown"
 
 
 def _cookie_name(context: ApiContext, request: Request) -> str:

@@ -60,6 +60,7 @@ from placet.errors import (
 )
 from placet.json_pointer import pointer_of
 from placet.sentences import as_sentence, sentence
+from service.security_log import reason_of
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 2  # seconds
@@ -263,8 +264,9 @@ def validation_problem(error: RequestValidationError) -> dict[str, Any]:
 def install(app: FastAPI) -> None:
     """Answer every error of this application with a problem document."""
 
-    async def ours(_: Request, error: Exception) -> JSONResponse:
+    async def ours(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
+        request.state.refused = reason_of(error)
         if status_of(error) >= 500:
             _log.warning("call_failed", error=error.message, kind=type(error).__name__)
         wait = _seconds_until_again(error)

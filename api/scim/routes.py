@@ -52,6 +52,7 @@ class ScimRoute(APIRoute):
             context: ApiContext = request.app.state.context
             try:
                 principal = await authenticate(context, request)
+                request.state.principal = principal
                 request.state.principal = _provisioner(principal)
                 if request.method in {"POST", "PUT", "PATCH"}:
                     request.state.sent = read_json(await read_bytes(request, context.max_body_bytes))

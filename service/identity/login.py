@@ -11,7 +11,8 @@ import structlog
 from sqlalchemy import Connection
 
 from placet.audit.admin_acts import OPERATOR, Act, ActedBy
-from placet.errors import CodeSpent, NotAuthenticated, Unavailable
+from placet.errors import Busy, CodeSpent, NotAuthenticated, Unavailable
+from service import security_log
 from service.administration.acts import write_with_act
 from service.context import Context
 from service.identity import failures
@@ -32,23 +33,27 @@ _log = structlog.get_logger(__name__)
 class Session:
     """A browser session: its principal, and the token that forms and scripts prove themselves with.
 
-    `preferences` are the person's; pages read the language and the time zone in them. `authenticated_at` is when they
-    last proved who they are; None where their log-in says too little of that.
+    `id` is how it is listed. `preferences` are the person's; pages read the language and the time zone in them.
+    `authenticated_at` is when they last proved who they are; None where their log-in says too little of that.
     """
 
+    id: str
     principal: Principal
     csrf_token: str
+    began_at: datetime
     preferences: Mapping[str, Any] = field(default_factory=dict)
     authenticated_at: datetime | None = None
 
 
-async def by_token(context: Context, text: str) -> Principal | None:
+async def by_token(context: Context, text: str, *, address: str) -> Principal | None:
     """Return whom an API token stands for; None: it is unknown, expired or revoked, or its person has left."""
     now = context.now()
     held = await context.database.look_up(tokens.holder, text, now)
     if held is None:
         return None
     if held.last_used_at is None or now - held.last_used_at >= _NOTED_AFTER:
+        token = tokens.id_of(tokens.digest(text))
+        security_log.note("authenticated", way="token", person=held.person, token=token, address=address)
         try:
             await context.database.write(tokens.note_use, text, now)
         except Unavailable as error:  # what reads still works, and the next call notes it
@@ -68,8 +73,10 @@ async def by_session(context: Context, value: str) -> Session | None:
         except Unavailable as error:
             _log.warning("last_use_not_stored", reason=error.message)
     return Session(
+        id=tokens.id_of(tokens.digest(value)),
         principal=replace(principal_of(held.holder), channel="session"),
         csrf_token=held.csrf_token,
+        began_at=held.created_at,
         preferences=held.preferences,
         authenticated_at=held.authenticated_at,
     )
@@ -77,7 +84,7 @@ async def by_session(context: Context, value: str) -> Session | None:
 
 async def log_in_with_token(context: Context, text: str, *, address: str, user_agent: str) -> str:
     """Open a session with an API token and return its cookie; raises NotAuthenticated, and Busy at a rate limit."""
-    await context.rate_limits.failed_logins.require(address)
+    await failures.require(context, "token", address=address)
     now = context.now()
 
     def who(connection: Connection) -> tuple[tokens.TokenHolder | None, ApiToken | None, bool]:
@@ -96,6 +103,7 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
         context,
         held.person,
         method="token",
+        address=address,
         user_agent=user_agent,
         scopes=None if held.scopes is None else sorted(held.scopes),
         token=row,
@@ -105,23 +113,31 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
 
 async def log_in_with_code(context: Context, code: str, *, address: str, user_agent: str) -> str:
     """Open a session with a one-time code and return its cookie; raises CodeSpent, and Busy at a rate limit."""
-    await context.rate_limits.failed_logins.require(address)
+    await failures.require(context, "one-time address", address=address)
     person = await context.database.write(sessions.take_code, code, context.now())
     if person is None:
         await failures.note(context, "one-time address", address=address, status=410)
         raise CodeSpent
     proven = context.now() if context.identity.oidc is None else None
-    return await open_session(context, person, method="link", user_agent=user_agent, authenticated_at=proven)
+    return await open_session(
+        context, person, method="link", address=address, user_agent=user_agent, authenticated_at=proven
+    )
 
 
 async def log_out(context: Context, value: str) -> str | None:
     """End a session, and return the ID token that it began with, if any; its cookie is refused from then on."""
-    return await context.database.write(sessions.close, value)
+    ended = await context.database.write(sessions.close, value)
+    if ended is None:
+        return None
+    security_log.note("logged_out", person=ended.person, sessions=1)
+    return ended.id_token
 
 
 async def log_out_everywhere(context: Context, principal: Principal) -> int:
     """End all sessions of a person, and return how many."""
-    return await context.database.write(sessions.close_all, principal.person)
+    ended = await context.database.write(sessions.close_all, principal.person)
+    security_log.note("logged_out", person=principal.person, sessions=ended)
+    return ended
 
 
 async def sessions_of(context: Context, person: str) -> list[BrowserSession]:
@@ -162,6 +178,7 @@ async def open_session(
     person: str,
     *,
     method: str,
+    address: str,
     user_agent: str,
     access: Sequence[str] | None = None,
     scopes: Sequence[str] | None = None,
@@ -170,7 +187,12 @@ async def open_session(
     authenticated_at: datetime | None = None,
 ) -> str:
     """Open a session for a person who has proven who they are, and return its cookie; raises Busy at a rate limit."""
-    await context.rate_limits.logins.count(person)
+    try:
+        await context.rate_limits.logins.count(person)
+    except Busy as error:
+        reason = security_log.reason_of(error)
+        security_log.note("log_in_failed", way=method, person=person, address=address, reason=reason)
+        raise
     now = context.now()
     until = now + context.identity.session_longest
     if token is not None and token.expires_at is not None:
@@ -186,4 +208,6 @@ async def open_session(
         provider=provider,
         authenticated_at=authenticated_at,
     )
-    return await context.database.write(sessions.open_session, opened, now)
+    value = await context.database.write(sessions.open_session, opened, now)
+    security_log.note("logged_in", way=method, person=person, address=address)
+    return value

@@ -33,6 +33,7 @@ from webauthn.helpers.structs import (
 
 from placet.errors import InputInvalid, NotFound, ProofRefused, ReauthenticationRequired
 from placet.sentences import sentence
+from service import security_log
 from service.context import Context
 from service.identity.login import Session
 from service.principal import Principal
@@ -154,6 +155,7 @@ async def register(
         raise InputInvalid.at("/name", sentence("there are {most} passkeys already; remove one first", most=MOST))
     if not await context.database.write(passkeys.add, passkey):
         raise ProofRefused("This passkey is known already. Nothing was changed.")
+    security_log.note("passkey_added", person=principal.person)
 
 
 async def remove(context: Context, principal: Principal, session: Session | None, passkey_id: str) -> None:
@@ -161,6 +163,7 @@ async def remove(context: Context, principal: Principal, session: Session | None
     require_fresh(context, session)
     if not await context.database.write(passkeys.remove, principal.person, passkey_id):
         raise NotFound("You have no such passkey. Load the page again.")
+    security_log.note("passkey_removed", person=principal.person)
 
 
 async def question(context: Context, principal: Principal, purpose: str, site: Site) -> str | None:

@@ -30,6 +30,10 @@ class OidcSettings:
     """The audience of bearer JWTs; None: the API takes none."""
     service_claim: str = "client_id"
     """The claim that holds the id of a service or an agent, in tokens without the person claim."""
+    scope_prefix: str = "placet:"
+    """What a scope of a bearer JWT begins with that is one of ours, before its name."""
+    scope_required: bool = False
+    """Whether a bearer JWT has to have a scope of ours; else one without any may do whatever its person may."""
 
 
 @dataclass(frozen=True, kw_only=True)

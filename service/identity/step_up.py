@@ -19,7 +19,7 @@ from placet.engine.events import Decide, Proof
 from placet.engine.state import Decision, ProofMethod
 from placet.errors import NotFound, NotPermitted, ProofRefused, ReauthenticationRequired
 from placet.sentences import sentence
-from service import commands
+from service import commands, security_log
 from service.context import Context
 from service.identity import failures
 from service.identity.oidc.verification import LEEWAY, authenticated_at
@@ -99,15 +99,16 @@ async def prove_by_passkey(context: Context, principal: Principal, step_up_id: s
     """Take the answer of a passkey as the proof; raises ProofRefused, and as `read`."""
     from service.identity.passkeys import require_answer
 
-    row = await _waiting(context, principal, step_up_id)
-    await require_answer(context, principal, f"sign:{row.id}", site, answer)
+    with security_log.proof(principal.person, "passkey"):
+        row = await _waiting(context, principal, step_up_id)
+        await require_answer(context, principal, f"sign:{row.id}", site, answer)
     await _proven(context, row, "passkey", context.now())
 
 
 async def prove_by_token(context: Context, principal: Principal, step_up_id: str, text: str, *, address: str) -> None:
     """Take a token of the person, which they enter anew, as the proof; raises ProofRefused, Busy, and as `read`."""
     row = await _waiting(context, principal, step_up_id)
-    await context.rate_limits.failed_logins.require(address)
+    await failures.require(context, "token, to sign", address=address)
 
     def holder(connection: Connection) -> tuple[tokens.TokenHolder | None, Ways]:
         found = tokens.holder(connection, text, context.now())
@@ -118,7 +119,7 @@ async def prove_by_token(context: Context, principal: Principal, step_up_id: str
         raise ProofRefused("A token alone does not sign here. Nothing was decided; confirm as this page offers it.")
     limited = held is not None and held.scopes is not None and bool(held.scopes & {READ, SCIM})
     if held is None or held.person != principal.person or limited:
-        await failures.note(context, "token, to sign", address=address, status=403)
+        await failures.note(context, "token, to sign", address=address, status=403, person=principal.person)
         raise ProofRefused("This is no token of yours that may decide. Nothing was decided; enter your own token.")
     await _proven(context, row, "token", context.now())
 
@@ -135,7 +136,16 @@ async def prove_by_provider(
     """Take a log-in at the identity provider as the proof: of who is logged in here, and after the step-up began."""
     if visitor is None:
         raise NotPermitted("You are not logged in here any more. Nothing was decided; log in, and decide again.")
-    row = await _waiting(context, visitor, step_up_id)
+    with security_log.proof(visitor.person, "oidc"):
+        row = await _waiting(context, visitor, step_up_id)
+        at = _asked_anew(context, visitor, person, claims, begun_at)
+    await _proven(context, row, "oidc", min(at, context.now()))
+
+
+def _asked_anew(
+    context: Context, visitor: Principal, person: str, claims: Mapping[str, Any], begun_at: float
+) -> datetime:
+    """Return when the visitor has logged in at the identity provider since the step-up began; raises ProofRefused."""
     if person != visitor.person:
         raise ProofRefused(
             "You have logged in at the identity provider as somebody else than here. Nothing was decided; open the "
@@ -147,7 +157,7 @@ async def prove_by_provider(
             "The identity provider has not asked you anew who you are (`auth_time`). Nothing was decided; try again, "
             "and enter your password there. If that does not help, the operator has the provider send `auth_time`."
         )
-    await _proven(context, row, "oidc", min(at, context.now()))
+    return at
 
 
 async def sign(context: Context, principal: Principal, step_up_id: str) -> RequestWithTasks:
@@ -200,3 +210,4 @@ async def _waiting(context: Context, principal: Principal, step_up_id: str) -> S
 
 async def _proven(context: Context, row: StepUp, method: ProofMethod, at: datetime) -> None:
     await context.database.write(step_ups.prove, row.id, method=method, at=at)
+    security_log.note("proof_given", person=row.person, way=method, task=row.task_id)

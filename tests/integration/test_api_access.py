@@ -12,6 +12,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
+from structlog.testing import capture_logs
 
 from api.access import RULES, rule_of
 from api.app import _application
@@ -112,9 +113,12 @@ async def test_nobody_without_a_token_gets_further_than_401(desk: ApiDesk) -> No
 @pytest.mark.parametrize("route", sorted(RULES))
 async def test_each_access_gets_as_far_as_the_page_on_security_says(desk: ApiDesk, route: str) -> None:
     method, path = re.sub(r"[{}]", "", route).split()
-    answers = {
-        access: await desk.call(method, path, as_=who, body=example(route)) for access, who in sorted(WITH.items())
-    }
+    with capture_logs() as logged:
+        answers = {
+            access: await desk.call(method, path, as_=who, body=example(route)) for access, who in sorted(WITH.items())
+        }
+    refused = {line.get("person") for line in logged if line["event"] == "call_refused" and line["status"] == 403}
+    assert refused == {WITH[access] for access, answer in answers.items() if answer.status_code == 403}
     reached = {access for access, answer in answers.items() if answer.status_code != 403}
     expected = documented()[route] - REFUSED.get(route, set())
     assert reached == expected, {who: (a.status_code, a.text[:200]) for who, a in answers.items()}
@@ -202,7 +206,10 @@ async def test_a_stream_is_refused_to_who_has_no_access(desk: ApiDesk) -> None:
 
 @pytest.mark.parametrize("page", sorted(set(PAGES) - STREAMS))
 async def test_each_access_opens_the_pages_that_the_page_on_security_names(desk: ApiDesk, page: str) -> None:
-    answers = {access: await opened(desk, page, who) for access, who in sorted(WITH.items())}
+    with capture_logs() as logged:
+        answers = {access: await opened(desk, page, who) for access, who in sorted(WITH.items())}
+    refused = {line.get("person") for line in logged if line["event"] == "call_refused" and line["status"] == 403}
+    assert refused == {WITH[access] for access, answer in answers.items() if answer.status_code == 403}
     reached = {access for access, answer in answers.items() if answer.status_code != 403}
     expected = (
         set(WITH) if PAGES[page] in {PUBLIC, LOGGED_IN} else documented("Every page")[page] - REFUSED.get(page, set())

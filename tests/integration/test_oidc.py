@@ -16,6 +16,7 @@ import httpx
 import pytest
 import pytest_asyncio
 from joserfc.jwk import OctKey, RSAKey
+from structlog.testing import capture_logs
 
 from api.http.authentication import LOOPBACK_COOKIE
 from placet.errors import InputInvalid
@@ -160,8 +161,10 @@ async def test_who_says_no_at_the_provider_is_told_so(at_mock: Place, mock: Mock
 @pytest.mark.parametrize("sub", ["stranger", "gone"])
 async def test_who_is_nobody_here_is_told_what_to_do(at_mock: Place, mock: MockProvider, sub: str) -> None:
     browser = at_mock.open()
-    answer = await browser.get(await mock.authorize(await begun(browser), sub))
+    with capture_logs() as logged:
+        answer = await browser.get(await mock.authorize(await begun(browser), sub))
     assert (answer.status_code, "Ask an admin" in answer.text) == (403, True)
+    assert [line["way"] for line in logged if line["event"] == "log_in_failed"] == ["identity provider"]
     assert sub in answer.text
 
 
@@ -349,8 +352,13 @@ async def bearer(at: Place, token: str) -> httpx.Response:
 
 
 async def test_a_jwt_stands_for_its_person(at_own: Place, own: OwnProvider) -> None:
-    answer = await bearer(at_own, own.sign())
+    token = own.sign()
+    with capture_logs() as logged:
+        answer = await bearer(at_own, token)
+        await bearer(at_own, token)
     assert (answer.status_code, answer.json()["id"], answer.json()["actor_type"]) == (200, "ann", "person")
+    used = [(line["way"], line["person"]) for line in logged if line["event"] == "authenticated"]
+    assert used == [("jwt", "ann")]
 
 
 async def test_a_jwt_of_a_service_stands_for_the_service_and_never_for_a_person(
@@ -359,6 +367,35 @@ async def test_a_jwt_of_a_service_stands_for_the_service_and_never_for_a_person(
     answer = await bearer(at_own, own.sign(sub=None, client_id="erp"))
     assert (answer.json()["id"], answer.json()["actor_type"]) == ("erp", "service")
     assert (await bearer(at_own, own.sign(sub=None, client_id="ann"))).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("claims", "access", "changes"),
+    [
+        ({}, ["approver", "requester"], 422),
+        ({"scope": "openid profile"}, ["approver", "requester"], 422),
+        ({"scope": "openid placet:requester"}, ["requester"], 422),
+        ({"scp": ["placet:requester", "placet:admin"]}, ["requester"], 422),  # it adds nothing
+        ({"scope": "placet:read"}, ["approver", "requester"], 403),
+        ({"scope": "placet:unknown"}, None, 403),
+        ({"authorization_details": [{"type": "payment"}]}, None, 403),
+    ],
+)
+async def test_the_scopes_of_a_jwt_limit_what_it_may(
+    at_own: Place, own: OwnProvider, claims: dict[str, Any], access: list[str] | None, changes: int
+) -> None:
+    token = own.sign(**claims)
+    assert (await bearer(at_own, token)).json().get("access") == access
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await at_own.desk.http.post(f"{BASE}/workflow/requests/", json={}, headers=headers)
+    assert answer.status_code == changes, answer.text
+
+
+async def test_where_a_scope_is_required_a_jwt_without_one_is_refused(sqlite_url: str, own: OwnProvider) -> None:
+    async for there in place(sqlite_url, own.issuer, audience="placet", scope_prefix="p.", scope_required=True):
+        refused = await bearer(there, own.sign(scope="openid placet:read"))
+        assert (refused.status_code, "p.requester" in refused.json()["detail"]) == (403, True)
+        assert (await bearer(there, own.sign(scope="p.read"))).status_code == 200
 
 
 # What is wrong with each token; all of it is refused.

@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest_asyncio
 from joserfc.jwk import RSAKey
+from structlog.testing import capture_logs
 from temporalio.client import Client
 
 from docs.verify_receipt import fault_of as fault_by_script
@@ -204,15 +205,20 @@ async def test_a_passkey_signs_and_its_answer_counts_once(office: Office) -> Non
     bad["no finger"] = passkey.answer(await options(browser, page))
     passkey.verified = True
     for what, answer in bad.items():
-        refused = await send(browser, page, answer=answer)
+        with capture_logs() as logged:
+            refused = await send(browser, page, answer=answer)
+        assert ("bob", "passkey") in {(line.get("person"), line.get("way")) for line in logged}, what
         assert refused.status_code == 403, (what, refused.status_code)
         assert "try again" in told(refused) or "confirm anew" in told(refused) or "choose another" in told(refused), (
             what
         )
     assert (await office.shown(task))["status"] == "open"
     good = passkey.answer(await options(browser, page))
-    done = await send(browser, page, answer=good)
+    with capture_logs() as logged:
+        done = await send(browser, page, answer=good)
     assert done.status_code == 303, told(done)
+    given = {"event": "proof_given", "person": "bob", "way": "passkey", "task": task}
+    assert any(line.items() >= given.items() for line in logged)
     assert (await office.shown(task))["signature"]["method"] == "passkey"
     replayed = await send(browser, elsewhere, answer=good)
     assert (replayed.status_code, "used before" in told(replayed)) == (403, True)

@@ -195,6 +195,35 @@ async def test_log_out_everywhere_ends_all_sessions_of_the_person_alone(browsers
     assert (await me(other))["id"] == "bob"
 
 
+async def test_people_see_their_own_sessions_and_end_one_or_all_others(browsers: Browsers) -> None:
+    mine, lost, third, other = [await browsers.entered(person) for person in ("ann", "ann", "ann", "bob")]
+    csrf = {"csrf_token": (await me(mine))["csrf_token"]}
+    page = (await mine.get("/me/sessions")).text
+    ends = re.findall(r'action="(/me/sessions/\w+)"', page)
+    assert (len(ends), page.count("This browser"), page.count("by a one-time address")) == (2, 1, 3)
+    assert (await other.get("/me/sessions")).text.count("by a one-time address") == 1
+    theirs = {"csrf_token": (await me(other))["csrf_token"]}
+    assert (await other.post(ends[0], data=theirs)).status_code == 404
+    assert (await mine.post(ends[0], data=csrf)).status_code == 303
+    assert sorted([type(await me(one)) is dict for one in (lost, third)]) == [False, True]
+    assert (await mine.post(ends[0], data=csrf)).status_code == 404
+    assert (await mine.post("/me/sessions", data=csrf)).status_code == 303
+    assert [await me(one) for one in (lost, third)] == [401, 401]
+    assert [(await me(one))["id"] for one in (mine, other)] == ["ann", "bob"]
+
+
+async def test_single_sessions_are_ended_only_just_after_a_log_in(browsers: Browsers) -> None:
+    stolen, lost = await browsers.entered(), await browsers.entered()
+    csrf = {"csrf_token": (await me(stolen))["csrf_token"]}
+    (end,) = re.findall(r'action="(/me/sessions/\w+)"', (await stolen.get("/me/sessions")).text)
+    browsers.clock.pass_by(minutes=6)
+    for address in (end, "/me/sessions"):
+        refused = await stolen.post(address, data=csrf)
+        assert (refused.status_code, "after a log-in" in refused.text) == (401, True)
+        assert end not in refused.text
+    assert (await me(lost))["id"] == "ann"
+
+
 async def test_a_second_log_in_ends_the_session_before(browsers: Browsers) -> None:
     browser = await browsers.entered()
     before = {"Cookie": f"{LOOPBACK_COOKIE}={browser.cookies[LOOPBACK_COOKIE]}"}

@@ -30,6 +30,7 @@ ALL: list[tuple[type[BaseSettings], str]] = [
 # Names that sound like a secret, and hold none: addresses without credentials, a folder, what opens at a log-in.
 HARMLESS = {
     "attachments_url",
+    "clamd_url",
     "drafting_url",
     "log_timestamp_url",
     "public_url",

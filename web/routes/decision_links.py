@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.datastructures import FormData
 
 from api.access import NOT_AUDITORS
-from api.http.authentication import require_csrf_token, require_safe_transport
+from api.http.authentication import address_of, require_csrf_token, require_safe_transport
 from api.http.problems import status_of
 from placet.errors import (
     AlreadyDecided,
@@ -27,13 +27,13 @@ from placet.errors import (
     Returned,
 )
 from service import decision_links as links
+from service import security_log
 from service.decision_links import DecisionLink
 from service.identity.login import Session
 from service.principal import Principal
 from web.forms import schemas
 from web.forms.reading import Entries
 from web.routes.common import Here, WebContext, fresh_key, judged_decision, record, shown
-from web.routes.login import address_of
 from web.security import CSRF_FIELD, PageRoute, log_in_address, to_log_in
 from web.views import words
 from web.views.tasks.decision_link import DeadLink, read_page, refused, spent
@@ -184,6 +184,8 @@ async def _page(
 
 
 def _refused(request: Request, here: WebContext, error: LinkRefused, *, again: str | None = None) -> Response:
+    if error.code != "log_in":
+        request.state.refused = security_log.reason_of(error)
     session: Session | None = request.state.session
     me: Principal | None = None if session is None else session.principal
     dead = refused(error, wording_of(request), me=me, lasts=here.context.notify.decision_links_last)

@@ -9,7 +9,15 @@ from fastapi.responses import JSONResponse, RedirectResponse
 
 from api.context import ApiContext
 from api.deps import Here
-from api.http.authentication import base_url, cookie_of, delete_cookie, is_https, require_safe_transport, set_cookie
+from api.http.authentication import (
+    address_of,
+    base_url,
+    cookie_of,
+    delete_cookie,
+    is_https,
+    require_safe_transport,
+    set_cookie,
+)
 from placet.errors import Busy, NotAuthenticated
 from service.identity import login
 from service.identity.oidc import log_in
@@ -173,11 +181,6 @@ async def _left(request: Request, context: Here) -> Response:
 
 def _oidc_cookie(context: Here, request: Request) -> str:
     return "__Host-placet-oidc" if is_https(context, request) else "placet_oidc"
-
-
-def address_of(request: Request) -> str:
-    """Return the address that a call comes from, for rate limits."""
-    return request.client.host if request.client is not None else "unknown"
 
 
 def _user_agent(request: Request) -> str:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
-from api.http.authentication import base_url
+from api.http.authentication import address_of, base_url
 from api.http.problems import status_of
 from placet.errors import (
     AlreadyDecided,
@@ -25,7 +25,7 @@ from service.identity import passkeys, step_up
 from service.identity.step_up import Ways
 from storage.tables.identity import StepUp
 from web.routes.common import Here, WebContext, entries_of, record, see_other, shown
-from web.routes.login import address_of, to_provider
+from web.routes.login import to_provider
 from web.routes.tasks import task_page
 from web.security import PageRoute
 from web.views import words

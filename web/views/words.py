@@ -61,6 +61,8 @@ NOTICES = {
     "evidence": _("Ordered. The pack is being made."),
     "passkey_added": _("The passkey was added."),
     "passkey_removed": _("The passkey was removed."),
+    "session_ended": _("The session has ended."),
+    "sessions_ended": _("All your other sessions have ended."),
     "discarded": _("The draft was discarded."),
     "submitted": _("The draft was submitted. Somebody else can publish it now."),
     "suggestion_accepted": _("Accepted. This is the draft of the next version; publish it when it is right."),
@@ -137,6 +139,8 @@ SLA = {
     "warning": _("Due soon"),
     "breached": _("Overdue"),
 }
+LOG_INS = {"link": _("by a one-time address"), "token": _("by a token"), "oidc": _("at the identity provider")}
+"""How somebody logged in."""
 ACTOR_TYPES = {"person": _("Person"), "service": _("Service"), "agent": _("Agent")}
 ACCESS = {
     "requester": _("Requester"),

@@ -12,11 +12,12 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from placet.errors import NotAuthenticated
+from placet.errors import NotAuthenticated, NotPermitted
 from placet.sentences import sentence
+from service import security_log
 from service.context import Context
 from service.identity import failures, login, step_up
-from service.identity.oidc.people import access_of, holder_of
+from service.identity.oidc.people import access_of, holder_of, scopes_of
 from service.identity.oidc.verification import authenticated_at, is_jwt, verify
 from service.identity.settings import OidcSettings, settings_of
 from service.principal import Principal, principal_of
@@ -24,6 +25,7 @@ from storage.queries.identity.sessions import ProviderSession
 
 MINUTES = 10
 """How long somebody may take at the provider."""
+_WAY = "identity provider"
 _SHOWN = 200  # characters of what the provider says of an error
 _log = structlog.get_logger(__name__)
 
@@ -91,15 +93,20 @@ async def finish(
     Raises NotAuthenticated and NotPermitted that say what to do, Busy at a rate limit, and ProviderUnavailable.
     """
     settings = settings_of(context.identity)
-    await context.rate_limits.failed_logins.require(address)
+    await failures.require(context, _WAY, address=address)
     try:
         begun = _begun(secret, kept, answer.get("state"))
         id_token, claims = await _claims(context, settings, begun, answer)
     except NotAuthenticated as error:
         _log.warning("oidc_login_refused", reason=error.message)
-        await failures.note(context, "identity provider", address=address, status=401)
+        await failures.note(context, _WAY, address=address, status=401)
         raise
-    held = await context.database.read(holder_of, settings, claims)
+    try:
+        held = await context.database.read(holder_of, settings, claims)
+    except NotPermitted as error:
+        reason = security_log.reason_of(error)
+        security_log.note("log_in_failed", way=_WAY, address=address, status=403, reason=reason)
+        raise
     if begun.step_up:
         await step_up.prove_by_provider(
             context, visitor, begun.step_up, person=held.person, claims=claims, begun_at=begun.begun_at
@@ -110,6 +117,7 @@ async def finish(
         context,
         held.person,
         method="oidc",
+        address=address,
         user_agent=user_agent,
         access=access_of(settings, claims),
         authenticated_at=authenticated_at(claims),
@@ -120,13 +128,16 @@ async def finish(
     return value, begun.next
 
 
-async def by_jwt(context: Context, text: str) -> Principal | None:
+async def by_jwt(context: Context, text: str, *, address: str) -> Principal | None:
     """Return whom a bearer JWT stands for; None where this installation takes none. Raises NotAuthenticated."""
     settings = context.identity.oidc
     if settings is None or settings.audience is None or not is_jwt(text):
         return None
     claims = await verify(context.oidc, text, audience=settings.audience, now=context.now())
     held = await context.database.read(holder_of, settings, claims, services=True)
+    if context.oidc.is_first_use(text):
+        security_log.note("authenticated", way="jwt", person=held.person, address=address)
+    held = replace(held, scopes=scopes_of(settings, claims))
     principal = principal_of(held, granted=access_of(settings, claims))
     return replace(principal, channel="jwt", authenticated_at=authenticated_at(claims))
 

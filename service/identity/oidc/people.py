@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from placet.errors import NotPermitted
-from placet.sentences import sentence
+from placet.sentences import either, sentence
 from service.identity.settings import OidcSettings
-from service.principal import ACCESS
+from service.principal import ACCESS, SCOPES
 from storage.queries.identity import sessions
 from storage.queries.identity.tokens import TokenHolder
 
+_SCOPE_CLAIMS = "scope", "scp"  # of RFC 9068, and of some providers
 _LONGEST = 200  # characters of a claim, as a problem shows it
 
 
@@ -56,10 +57,30 @@ def access_of(settings: OidcSettings, claims: Mapping[str, Any]) -> list[str] | 
     if settings.access_claim is None:
         return None
     given = claims.get(settings.access_claim)
-    named = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
     prefix = settings.access_prefix
-    granted = {str(name).removeprefix(prefix) for name in named if str(name).startswith(prefix)}
+    granted = {name.removeprefix(prefix) for name in _names(given, prefix)}
     return [access for access in ACCESS if access in granted]
+
+
+def scopes_of(settings: OidcSettings, claims: Mapping[str, Any]) -> frozenset[str] | None:
+    """Return the scopes that a bearer JWT is limited to, as those of our tokens; None where it is not limited.
+
+    A scope of ours that is not known limits as well: it allows nothing. Raises NotPermitted for a token that lacks a
+    scope which it has to have, and for one that is limited in a way that Placet does not read.
+    """
+    if claims.get("authorization_details"):
+        raise NotPermitted("The token is limited by `authorization_details`, which Placet does not read.")
+    prefix = settings.scope_prefix
+    ours = {name.removeprefix(prefix) for claim in _SCOPE_CLAIMS for name in _names(claims.get(claim), prefix)}
+    if not ours and settings.scope_required:
+        wanted = either([f"{prefix}{name}" for name in SCOPES])
+        raise NotPermitted(sentence("The token has no scope for Placet; it needs {wanted}.", wanted=wanted))
+    return frozenset(ours) & frozenset(SCOPES) if ours else None
+
+
+def _names(given: Any, prefix: str) -> list[str]:
+    named = given.split() if isinstance(given, str) else given if isinstance(given, list) else []
+    return [str(name) for name in named if str(name).startswith(prefix)]
 
 
 def _unknown(claim: str, value: str) -> NotPermitted:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import ipaddress
 import json
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -20,6 +22,7 @@ from placet.errors import Unavailable
 _TIMEOUT = 10.0  # seconds for one answer
 _LONGEST_ANSWER = 1_000_000  # bytes
 _KEPT = timedelta(hours=1)  # for which keys and metadata are used without asking again
+_REMEMBERED = 10_000  # tokens that were used
 _ASKED_AGAIN = timedelta(seconds=30)  # an unknown key has the keys fetched again, and not more often than this
 _ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 _log = structlog.get_logger(__name__)
@@ -40,6 +43,17 @@ class Provider:
         self._keys: KeySet | None = None
         self._fetched_at: datetime | None = None
         self._tried_at: datetime | None = None
+        self._used: OrderedDict[bytes, None] = OrderedDict()
+
+    def is_first_use(self, token: str) -> bool:
+        """Whether a token is used for the first time in this process, as far as it remembers."""
+        digest = hashlib.sha256(token.encode()).digest()
+        first = digest not in self._used
+        self._used[digest] = None
+        self._used.move_to_end(digest)
+        if len(self._used) > _REMEMBERED:
+            self._used.popitem(last=False)
+        return first
 
     async def endpoint(self, name: str) -> str:
         """Return an address of the provider by its name in the metadata; raises ProviderUnavailable."""

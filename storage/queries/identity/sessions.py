@@ -14,7 +14,15 @@ from sqlmodel import col
 
 from storage.database import of_rows
 from storage.prepared import Prepared
-from storage.queries.identity.tokens import ACTS_FOR, IS_ACTIVE, ITS_PRINCIPAL, PERSON_COLUMNS, TokenHolder, digest
+from storage.queries.identity.tokens import (
+    ACTS_FOR,
+    ID_LENGTH,
+    IS_ACTIVE,
+    ITS_PRINCIPAL,
+    PERSON_COLUMNS,
+    TokenHolder,
+    digest,
+)
 from storage.queries.people.people import get
 from storage.tables.approvals import StoredPerson
 from storage.tables.identity import BrowserSession, LoginCode
@@ -28,6 +36,7 @@ _HOLDER = Prepared(
         col(BrowserSession.csrf_token),
         col(BrowserSession.access).label("granted"),
         col(BrowserSession.scopes),
+        col(BrowserSession.created_at),
         col(BrowserSession.seen_at),
         col(BrowserSession.authenticated_at),
     )
@@ -48,9 +57,18 @@ class SessionHolder:
 
     holder: TokenHolder
     csrf_token: str
+    created_at: datetime
     seen_at: datetime
     preferences: dict[str, Any]
     authenticated_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedSession:
+    """A session that has ended: whose it was, and the ID token of the identity provider that it began with."""
+
+    person: str
+    id_token: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +132,7 @@ def holder(connection: Connection, value: str, now: datetime, idle: timedelta) -
     return SessionHolder(
         holder=person,
         csrf_token=row.csrf_token,
+        created_at=row.created_at,
         seen_at=row.seen_at,
         preferences=row.preferences or {},
         authenticated_at=row.authenticated_at,
@@ -125,12 +144,12 @@ def note_use(connection: Connection, value: str, now: datetime) -> None:
     connection.execute(update(BrowserSession).where(col(BrowserSession.digest) == digest(value)).values(seen_at=now))
 
 
-def close(connection: Connection, value: str) -> str | None:
-    """End a session, and return its ID token where it has one; a session that has ended is ignored."""
+def close(connection: Connection, value: str) -> EndedSession | None:
+    """End a session, and return whose it was; None for one that has ended before."""
     mine = col(BrowserSession.digest) == digest(value)
-    id_token = connection.execute(select(col(BrowserSession.id_token)).where(mine)).scalar_one_or_none()
+    row = connection.execute(select(col(BrowserSession.person), col(BrowserSession.id_token)).where(mine)).one_or_none()
     connection.execute(delete(BrowserSession).where(mine))
-    return id_token
+    return None if row is None else EndedSession(person=row.person, id_token=row.id_token)
 
 
 def close_named(connection: Connection, *, subject: str | None, session: str | None, until: datetime) -> int:
@@ -160,6 +179,17 @@ def listed(session: Session, person: str, now: datetime, idle: timedelta) -> lis
 def close_all(connection: Connection, person: str) -> int:
     """End all sessions of a person, and return how many."""
     return connection.execute(delete(BrowserSession).where(col(BrowserSession.person) == person)).rowcount
+
+
+def close_of(connection: Connection, person: str, *, only: str | None = None, but: str | None = None) -> int:
+    """End the session of a person with an id, or all of them but one, and return how many."""
+    ident = func.substr(col(BrowserSession.digest), 1, ID_LENGTH)
+    chosen = [col(BrowserSession.person) == person]
+    if only is not None:
+        chosen.append(ident == only)
+    if but is not None:
+        chosen.append(ident != but)
+    return connection.execute(delete(BrowserSession).where(*chosen)).rowcount
 
 
 def issue_code(connection: Connection, person: str, *, ttl: timedelta, now: datetime) -> str:
