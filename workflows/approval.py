@@ -83,7 +83,9 @@ class ApprovalWorkflow:
         self._start = start
         self._plan = start.plan
         self._began = begin_time(start.opening)
-        self._state = start.state or machine.opening_state(self._plan, as_taken(start.opening), self._began)
+        self._state = start.state or machine.opening_state(
+            self._plan, as_taken(start.opening, marks_late=start.marks_late), self._began
+        )
         self._begun = start.state is not None
         self._entries: list[Entry] = []
         self._unrecorded: list[Entry] = []

@@ -34,7 +34,8 @@ class Start:
 
     `parent` is set where another request runs this one as a sub-process. `timer_lead` says how the run arms its timers:
     by so many seconds before their moment, once what happened is recorded. Without it, as runs did that began before
-    there was a lead: for the moment itself, while that is still being recorded.
+    there was a lead: for the moment itself, while that is still being recorded. `marks_late` says whether a marker in
+    history tells that the first task came late.
     """
 
     plan: Plan
@@ -43,6 +44,7 @@ class Start:
     state: State | None = None
     parent: Parent | None = None
     timer_lead: float | None = TIMER_LEAD
+    marks_late: bool = True
 
     @model_validator(mode="before")
     @classmethod

@@ -35,10 +35,15 @@ def begin_time(opening: Opening) -> datetime:
     return info.workflow_start_time if opening.secret else info.start_time
 
 
-def as_taken(opening: Opening) -> Opening:
-    """Return the opening for this run. If the first workflow task came late, the directory is read again."""
+def as_taken(opening: Opening, *, marks_late: bool) -> Opening:
+    """Return the opening for this run. If the first workflow task came late, the directory is read again.
+
+    A replay may take the first task for late that was not (see `begin_time`), so a marker says that it was;
+    `marks_late` is False for runs that began before there was one.
+    """
     info = workflow.info()
-    if opening.secret and info.start_time - info.workflow_start_time > STARTED_LATE:
+    late = opening.secret and info.start_time - info.workflow_start_time > STARTED_LATE
+    if late and (not marks_late or workflow.patched("begin-late")):
         return replace(opening, directory_at=NEVER)
     return opening
 

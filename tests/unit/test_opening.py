@@ -13,6 +13,8 @@ from placet.engine.events import Opening
 from tests.unit.core import START, office
 from workflows.lifecycle import as_taken, begin_time
 
+_LATER = START + timedelta(minutes=6)
+
 
 def opening(secret: str) -> Opening:
     return Opening(
@@ -42,4 +44,13 @@ def test_a_request_begins_with_its_first_event_whenever_its_first_task_is_done(
     info = SimpleNamespace(workflow_start_time=START, start_time=START + waited)
     monkeypatch.setattr(workflow, "info", lambda: info)
     assert begin_time(opening(secret)) == began
-    assert as_taken(opening(secret)).directory_at == directory_at
+    monkeypatch.setattr(workflow, "patched", lambda _: True)
+    for marks_late in (True, False):
+        assert as_taken(opening(secret), marks_late=marks_late).directory_at == directory_at
+
+
+def test_a_replay_takes_no_first_task_for_late_that_history_does_not_call_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow, "info", lambda: SimpleNamespace(workflow_start_time=START, start_time=_LATER))
+    monkeypatch.setattr(workflow, "patched", lambda _: False)
+    assert as_taken(opening("secret"), marks_late=True).directory_at == START
+    assert as_taken(opening("secret"), marks_late=False).directory_at == NEVER  # as it was before there was a marker
