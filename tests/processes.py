@@ -249,6 +249,7 @@ class Parts:
     def restart_worker(self) -> None:
         """Start a worker."""
         self.worker = self.place.spawn("worker", "--only", "approvals,actions", **self.there)
+        self.usual = self.worker
 
     def restart_notifier(self) -> None:
         """Start a process that sends notifications."""
@@ -266,6 +267,19 @@ class Parts:
     def restart_api(self) -> None:
         """Start the API again, where it was."""
         self.api = self._start_api(self.api_url.rsplit(":", 1)[1])
+
+    def mend(self) -> None:
+        """Start again what a test has killed, and the usual worker in place of a special one."""
+        if not self.engine.running:
+            self.restart_engine()
+        if self.worker is not self.usual:
+            self.worker.kill()
+        if not self.worker.running:
+            self.restart_worker()
+        if not self.notifier.running:
+            self.restart_notifier()
+        if not self.api.running:
+            self.restart_api()
 
     def caller(self, person: str) -> Caller:
         """Return how to call as a person."""

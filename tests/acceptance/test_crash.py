@@ -27,6 +27,22 @@ def place(tmp_path: Path) -> Iterator[Installation]:
         yield there
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
+    """Run one installation for all tests that kill a part of it, and need nothing else of it than a request."""
+    with installation(tmp_path_factory.mktemp("parts") / "home") as there:
+        parts = Parts(there)
+        parts.publish(TWO_STEPS)
+        yield parts
+
+
+@pytest.fixture
+def parts(shared: Parts) -> Parts:
+    """Give that installation with every part running."""
+    shared.mend()
+    return shared
+
+
 def test_after_kill_9_of_everything_a_request_is_pending_and_can_be_approved(place: Installation) -> None:
     tokens = place.load(STAFF)
     process, where = place.up()
@@ -54,10 +70,8 @@ def test_killing_up_leaves_no_process_behind(place: Installation) -> None:
     poll(lambda: not any(map(_alive, children)), what="the end of what it had started")
 
 
-def test_worker_killed_between_commit_and_completion_loses_and_doubles_nothing(place: Installation) -> None:
+def test_worker_killed_between_commit_and_completion_loses_and_doubles_nothing(parts: Parts) -> None:
     """The decision's record is committed, the worker dies before the engine knows: history wins."""
-    parts = Parts(place)
-    parts.publish(TWO_STEPS)
     request = parts.ask()
     parts.worker.kill()
     parts.crashing_worker(on="decided")
@@ -73,9 +87,7 @@ def test_worker_killed_between_commit_and_completion_loses_and_doubles_nothing(p
     parts.verified(request["id"])
 
 
-def test_engine_killed_between_commit_and_completion_loses_and_doubles_nothing(place: Installation) -> None:
-    parts = Parts(place)
-    parts.publish(TWO_STEPS)
+def test_engine_killed_between_commit_and_completion_loses_and_doubles_nothing(parts: Parts) -> None:
     request = parts.ask()
     parts.worker.kill()
     parts.crashing_worker(on="decided", victim=parts.engine.pid)
@@ -91,9 +103,7 @@ def test_engine_killed_between_commit_and_completion_loses_and_doubles_nothing(p
     parts.verified(request["id"])
 
 
-def test_api_killed_during_a_decision_gives_the_one_answer_afterwards(place: Installation) -> None:
-    parts = Parts(place)
-    parts.publish(TWO_STEPS)
+def test_api_killed_during_a_decision_gives_the_one_answer_afterwards(parts: Parts) -> None:
     request = parts.ask()
     task = request["tasks"][0]["id"]
     parts.worker.kill()  # so that the decision is still under way when the API dies
@@ -108,9 +118,7 @@ def test_api_killed_during_a_decision_gives_the_one_answer_afterwards(place: Ins
     parts.verified(request["id"])
 
 
-def test_decision_without_a_worker_gets_503_and_is_not_lost(place: Installation) -> None:
-    parts = Parts(place)
-    parts.publish(TWO_STEPS)
+def test_decision_without_a_worker_gets_503_and_is_not_lost(parts: Parts) -> None:
     request = parts.ask()
     parts.worker.kill()
     assert _try_to_decide(parts, request["tasks"][0]["id"]) == 503
@@ -119,9 +127,7 @@ def test_decision_without_a_worker_gets_503_and_is_not_lost(place: Installation)
     assert decided["tasks"][0]["decision"] == "approve"
 
 
-def test_health_tells_soon_that_the_worker_was_killed_and_that_another_is_there(place: Installation) -> None:
-    parts = Parts(place)
-
+def test_health_tells_soon_that_the_worker_was_killed_and_that_another_is_there(parts: Parts) -> None:
     def worker() -> str:
         answer = httpx.get(f"{parts.api_url}/api/v1/health/ready", trust_env=False, timeout=PATIENCE)
         checks = answer.json()["checks"]
@@ -154,25 +160,23 @@ def test_the_tasks_of_those_who_leave_while_no_worker_runs_move_on_afterwards(pl
     parts.verified(request["id"])
 
 
-def test_verify_fails_when_a_row_is_edited_by_hand(place: Installation) -> None:
-    parts = Parts(place)
-    parts.publish(TWO_STEPS)
+def test_verify_fails_when_a_row_is_edited_by_hand(parts: Parts) -> None:
     request = parts.ask()
-    place.run("verify", request["id"])
-    with sqlite3.connect(place.home / "placet.db", timeout=PATIENCE) as rows:
+    parts.place.run("verify", request["id"])
+    with sqlite3.connect(parts.place.home / "placet.db", timeout=PATIENCE) as rows:
         rows.execute("UPDATE audit_entry SET actor = 'user:mallory' WHERE request_id = ? AND seq = 1", (request["id"],))
     rows.close()
-    report = json.loads(place.run("verify", request["id"], "--json", expect=1))
+    report = json.loads(parts.place.run("verify", request["id"], "--json", expect=1))
     assert report["requests"][0]["first_bad_seq"] == 1
 
 
 def _decide(caller: Caller, task: str) -> dict[str, Any]:
-    return dict(caller("POST", f"tasks/{task}/decide/", {"decision": "approve"}, key="k"))
+    return dict(caller("POST", f"tasks/{task}/decide/", {"decision": "approve"}, key=task))
 
 
 def _try_to_decide(parts: Parts, task: str) -> int:
     """Make the same call as `_decide` does, once, and return the status of the answer."""
-    return parts.caller("bob").send("POST", f"tasks/{task}/decide/", {"decision": "approve"}, key="k").status_code
+    return parts.caller("bob").send("POST", f"tasks/{task}/decide/", {"decision": "approve"}, key=task).status_code
 
 
 def _in_background(work: Callable[[], int]) -> Future[int]:

@@ -44,11 +44,11 @@ MAIL = {
 }
 
 
-def escalation(seconds: float, *, again: float = 24 * 3600) -> dict[str, Any]:
+def escalation(seconds: float, *, again: float = 24 * 3600, name: str = EXPENSE["name"]) -> dict[str, Any]:
     """Return a process whose one task escalates after so many seconds, and `again` after each level."""
     step = EXPENSE["process_steps"][0] | {"sla_hours": seconds / 3600, "reminders": None}
     settings = {"warn_before_hours": 0, "re_escalate_after_hours": again / 3600}
-    return EXPENSE | {"process_steps": [step], "settings": settings}
+    return EXPENSE | {"name": name, "process_steps": [step], "settings": settings}
 
 
 def morning(opens: datetime) -> dict[str, Any]:
@@ -136,6 +136,20 @@ def post() -> Iterator[Post]:
 
 
 @pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
+    """Run one installation for all tests of escalations that replace nothing but its worker."""
+    with installation(tmp_path_factory.mktemp("parts") / "home") as there:
+        yield Faulty(there)
+
+
+@pytest.fixture
+def parts(shared: Faulty) -> Faulty:
+    """Give that installation with every part running."""
+    shared.mend()
+    return shared
+
+
+@pytest.fixture(scope="module")
 def mailing(post: Post, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faulty]:
     """Run one installation for all tests about mail, which kill nothing."""
     server = {"PLACET_SMTP_HOST": post.box.host, "PLACET_SMTP_PORT": str(post.box.port)}
@@ -145,10 +159,9 @@ def mailing(post: Post, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fa
         yield parts
 
 
-def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place: Installation) -> None:
-    parts = Faulty(place)
-    parts.publish(escalation(8, again=3))
-    request = parts.ask()
+def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(parts: Faulty) -> None:
+    parts.publish(escalation(8, again=3, name="Escalated twice"))
+    request = parts.ask("Escalated twice")
     parts.verified(request["id"])  # history holds the opening too, so that nothing but the escalation can be lost
     parts.worker.kill()
     parts.crashing_worker(on="escalated")  # it is stored, and history does not hold it yet
@@ -167,7 +180,8 @@ def test_worker_killed_between_timer_and_escalation_escalates_once_a_level(place
     levels = [(e["detail"]["level"], e["detail"]["after"]["assignee"]) for e in parts.escalations(request["id"])]
     assert levels == [(1, "user:dora"), (2, "user:carl")]
     # What the dying worker stored is what the next attempt computes, or is kept apart where history has another time.
-    lost = [kind for (kind,) in place.rows("SELECT kind FROM audit_superseded ORDER BY seq")]
+    query = "SELECT kind FROM audit_superseded WHERE request_id = :sought ORDER BY seq"
+    lost = [kind for (kind,) in parts.place.rows(query, sought=request["id"])]
     assert lost in ([], ["escalated"], ["sla_breached", "escalated"])
     parts.verified(request["id"])
 
@@ -271,12 +285,11 @@ def _loses_nothing(place: Installation, away: Callable[[], contextlib.AbstractCo
 
 
 @pytest.mark.parametrize("offset", ["+1h", "-1h"])
-def test_a_worker_whose_clock_is_wrong_escalates_at_the_right_moment(place: Installation, offset: str) -> None:
-    parts = Faulty(place)
-    parts.publish(escalation(5))
+def test_a_worker_whose_clock_is_wrong_escalates_at_the_right_moment(parts: Faulty, offset: str) -> None:
+    parts.publish(escalation(5, name=f"By a clock that is wrong by {offset}"))
     parts.worker.kill()
     parts.wrong_clock(offset)
-    request = parts.ask()
+    request = parts.ask(f"By a clock that is wrong by {offset}")
     due = datetime.fromisoformat(request["tasks"][0]["due_at"])
     (escalated,) = poll(lambda: parts.escalations(request["id"]), what="the escalation")
     seen = datetime.now(UTC)
