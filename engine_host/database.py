@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -31,7 +32,8 @@ def prepare_schema(
     for name, schema in ((database.name, "temporal"), (database.visibility, "visibility")):
         call = {**environ, **tool_environment(database, name)}
         steps = [["update-schema", "--schema-name", f"postgresql/v12/{schema}"]]
-        if not _has_schema(database, name):
+        create_missing(database, name)
+        if not has_schema(database, name):
             progress(f"setting up the engine's tables in the PostgreSQL database {name}")
             steps.insert(0, ["setup-schema", "--version", "0.0"])
         for step in steps:
@@ -61,15 +63,51 @@ def tool_environment(database: Postgres, name: str) -> dict[str, str]:
     }
 
 
-def _has_schema(database: Postgres, name: str) -> bool:
-    """Tell whether the database has the engine's version table; creates the database when there is none."""
-    try:
-        with psycopg.connect(autocommit=True, **database.access("postgres")) as server:
-            if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+def create_missing(database: Postgres, name: str) -> None:
+    """Create the database `name` on this server where there is none. Raises Unavailable."""
+    with _errors(database), psycopg.connect(autocommit=True, **database.access("postgres")) as server:
+        if not _there(server, name):
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+
+
+def has_schema(database: Postgres, name: str) -> bool:
+    """Tell whether there is a database `name` with the engine's version table. Raises Unavailable."""
+    with _errors(database):
+        with psycopg.connect(**database.access("postgres")) as server:
+            if not _there(server, name):
+                return False
         with psycopg.connect(**database.access(name)) as inside:
             row = inside.execute("SELECT to_regclass('schema_version')").fetchone()
             return row is not None and row[0] is not None
+
+
+def take_over_schema(database: Postgres, name: str) -> None:
+    """Have the engine's version table name the database that it is in, also where it is a copy of another one's.
+
+    The table is kept by the name of the database: under another name, no version is found. Raises Unavailable.
+    """
+    with _errors(database), psycopg.connect(**database.access(name)) as inside:
+        inside.execute("UPDATE schema_version SET db_name = current_database()")
+
+
+def users_of(database: Postgres) -> int:
+    """Return how many connections others have to the engine's databases. Raises Unavailable."""
+    names = [database.name, database.visibility]
+    with _errors(database), psycopg.connect(**database.access("postgres")) as server:
+        row = server.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = ANY(%s) AND backend_type = 'client backend'", [names]
+        ).fetchone()
+        return 0 if row is None else int(row[0])
+
+
+def _there(server: psycopg.Connection[Any], name: str) -> bool:
+    return server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone() is not None
+
+
+@contextlib.contextmanager
+def _errors(database: Postgres) -> Iterator[None]:
+    try:
+        yield
     except psycopg.Error as error:
         raise Unavailable(
             f"the engine's PostgreSQL at {database.host}:{database.port} cannot be used: {error}"
@@ -83,13 +121,8 @@ def delete_stale_members(store: Database) -> None:
             if (store / name).is_file():
                 _delete_in_file(store / name)
     elif isinstance(store, Postgres):
-        try:
-            with psycopg.connect(**store.access(store.name)) as connection:
-                connection.execute(_DELETE_MEMBERS + "%s", [HOST])
-        except psycopg.Error as error:
-            raise Unavailable(
-                f"the engine's PostgreSQL at {store.host}:{store.port} cannot be used: {error}"
-            ) from error
+        with _errors(store), psycopg.connect(**store.access(store.name)) as connection:
+            connection.execute(_DELETE_MEMBERS + "%s", [HOST])
 
 
 def _delete_in_file(path: Path) -> None:

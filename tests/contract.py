@@ -155,10 +155,10 @@ class Placet:
 
 
 @contextmanager
-def opened(home: Path) -> Iterator[Placet]:
+def opened(home: Path, **env: str) -> Iterator[Placet]:
     """Give a running installation with people in it."""
     # Links that decide need no session here; stages that say so need one, as they do by default.
-    with installation(home, PLACET_DECISION_LINKS="bearer", PLACET_WEBHOOK_ALLOW_LOOPBACK="true") as place:
+    with installation(home, PLACET_DECISION_LINKS="bearer", PLACET_WEBHOOK_ALLOW_LOOPBACK="true", **env) as place:
         tokens = place.load(PEOPLE)
         _, where = place.up()
         with httpx.Client(trust_env=False, timeout=PATIENCE) as http:

@@ -15,12 +15,16 @@ from cli.backup.manifest import PARTS, Manifest, Part, fingerprint, read
 from cli.backup.saving import DUMP, ENGINE_DUMPS, FILES, engine_servers
 from cli.database import migrated_database
 from cli.installation import prepare_home, sqlite_file
+from engine_host.config import Postgres
+from engine_host.database import create_missing, has_schema, take_over_schema, users_of
 from engine_host.serve import running_at
 from placet.errors import Conflict, InputInvalid, Unavailable
 from service.erasure.erasing import reapply
 from service.erasure.ledger import read_ledger
 from storage.migrate import is_of_newer
 from worker.settings import SECRET_FILE, Settings
+
+_OWN_FILES = ("file", "memory")  # the engine's data that is on no database server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +71,10 @@ async def restore(
         )
     prepare_home(settings)
     replaced = _put(settings, folder, manifest, parts)
-    async with migrated_database(settings) as database:
-        again = await reapply(database, read_ledger(settings.home), datetime.now(UTC))
+    again: Collection[str] = ()
+    if _holds(settings, "placet"):  # of the engine alone may be restored first
+        async with migrated_database(settings) as database:
+            again = await reapply(database, read_ledger(settings.home), datetime.now(UTC))
     return Restored(manifest=manifest, parts=parts, erased_again=tuple(again), replaced=replaced)
 
 
@@ -82,6 +88,9 @@ def _require_stopped(settings: Settings) -> None:
     """Raise Conflict where something of this installation runs."""
     if running_at(settings.home / "engine") is not None:
         raise Conflict(f"An engine runs on {settings.home}. Stop `placet up` first.")
+    others = 0 if settings.engine_database in _OWN_FILES else users_of(Postgres.parse(settings.engine_database))
+    if others:
+        raise Conflict(f"{others} connections use the engine's databases. Stop every process of the engine first.")
     file = sqlite_file(settings)
     if file is not None:
         require_unused(file)
@@ -111,7 +120,10 @@ def _holds(settings: Settings, part: Part) -> bool:
     if part == "files":
         folder = Path(settings.attachments)
         return folder.is_dir() and any(folder.iterdir())
-    return any((settings.home / "engine").glob("*.sqlite")) if settings.engine_database == "file" else False
+    if settings.engine_database in _OWN_FILES:
+        return any((settings.home / "engine").glob("*.sqlite"))
+    there = Postgres.parse(settings.engine_database)
+    return any(has_schema(there, name) for name in (there.name, there.visibility))
 
 
 def _tables(settings: Settings) -> int:
@@ -151,8 +163,11 @@ def _put(settings: Settings, folder: Path, manifest: Manifest, parts: Collection
 
 def _put_engine(settings: Settings, folder: Path, manifest: Manifest, aside: Path) -> None:
     if settings.engine_database != "file":
+        there = Postgres.parse(settings.engine_database)
         for server, dump in engine_servers(settings):
+            create_missing(there, server.name)
             server.restore(folder / "engine" / dump)
+            take_over_schema(there, server.name)
         return
     home = settings.home / "engine"
     home.mkdir(mode=0o700, exist_ok=True)

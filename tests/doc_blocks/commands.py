@@ -22,7 +22,7 @@ from tests.doc_blocks.documents import call_of, faults_of_body
 
 OF_CLIENTS = {"PLACET_URL", "PLACET_TOKEN", "PLACET_TOKEN_FILE"}
 """The variables of whoever calls an installation from elsewhere; docs/client.md describes them."""
-NOTHING_OF_OURS = {"cat", "cd", "date", "export", "head", "kubectl", "openssl", "pg_dump", "pg_restore"}
+NOTHING_OF_OURS = {"cat", "cd", "date", "export", "head", "kubectl", "openssl", "pg_dump", "pg_restore", "psql"}
 """Programs of the machine, and of the shell."""
 _BETWEEN = set("\n;&|()")
 _REDIRECTED = set("<>&")

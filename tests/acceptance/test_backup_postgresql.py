@@ -1,0 +1,151 @@
+"""Back-ups and restores where Placet's database and the engine's are on PostgreSQL, by Placet and by hand."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract import Placet, open_tasks, opened
+from tests.postgresql import Server
+from tests.processes import installation
+
+OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+Databases = Callable[[], dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def databases(postgresql: Server) -> Iterator[Databases]:
+    """Return what gives names for the databases of a new installation; the engine's are not made yet."""
+    made: list[str] = []
+
+    def new() -> dict[str, str]:
+        store, engine = (f"{name}_{uuid.uuid4().hex[:8]}" for name in ("placet", "engine"))
+        made.extend((store, engine, f"{engine}_visibility"))
+        postgresql.run(f"CREATE DATABASE {store}")
+        return {"PLACET_DATABASE_URL": postgresql.url(store), "PLACET_ENGINE_DATABASE": postgresql.url(engine)}
+
+    yield new
+    postgresql.run(*(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)" for name in made))
+
+
+def documented(tool: str, env: dict[str, str], folder: Path) -> None:
+    """Run the lines of docs/operations.md that begin with a program, in their order."""
+    section = OPERATIONS.split("\n#### By PostgreSQL's own programs\n")[1].split("\n### ")[0]
+    engine = env["PLACET_ENGINE_DATABASE"]
+    urls = {
+        "ENGINE_URL": engine,
+        "VISIBILITY_URL": f"{engine}_visibility",
+        "PLACET_DATABASE_URL": env["PLACET_DATABASE_URL"],
+    }
+    lines = re.findall(rf"^{tool} .*$", section, re.MULTILINE)
+    assert len(lines) >= 2
+    for line in lines:
+        command = [re.sub(r"[A-Z_]+_URL$", lambda found: urls[found[0]], word) for word in shlex.split(line)]
+        subprocess.run(command, cwd=folder, check=True, timeout=60)
+
+
+@dataclass
+class Past:
+    """An installation that was backed up by Placet, went on, and was backed up by hand."""
+
+    placet: Placet
+    early: Path
+    later: Path
+    done: dict[str, Any]
+    decided: dict[str, Any]
+    late: dict[str, Any]
+    task: str
+
+
+@pytest.fixture(scope="module")
+def past(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Past]:
+    folder = tmp_path_factory.mktemp("backups")
+    later = folder / "later"
+    later.mkdir()
+    with opened(folder / "home", **databases()) as placet:
+        done, decided = placet.ask({}), placet.ask({})
+        placet.decide("max", open_tasks(done)["max"])
+        placet.place.run("backup", "--out", folder / "early")
+        task = open_tasks(decided)["max"]
+        placet.decide("max", task)
+        late = placet.ask({})
+        documented("pg_dump", placet.place.extra, later)
+        assert placet.place.started[0].stop() == 0
+        yield Past(placet, folder / "early", later, done, decided, late, task)
+
+
+@contextmanager
+def started(past: Past, home: Path, env: dict[str, str], fill: Callable[[Any], object]) -> Iterator[Placet]:
+    """Fill the databases of a new installation, which has the secret of the old one, and start it."""
+    before = past.placet
+    with installation(home, **before.place.extra | env) as place:
+        home.mkdir(mode=0o700)
+        shutil.copyfile(before.place.home / "secret.key", home / "secret.key")
+        fill(place)
+        _, where = place.up()
+        yield replace(before, place=place, where=where)
+
+
+def verified(placet: Placet, *, ok: bool) -> dict[str, dict[str, Any]]:
+    found = json.loads(placet.place.run("verify", "--json", expect=0 if ok else 1))
+    assert found["ok"] is ok
+    return {one["id"]: one for one in found["requests"]}
+
+
+def test_a_backup_by_placet_has_the_engines_databases_and_brings_all_back(
+    past: Past, tmp_path: Path, databases: Databases
+) -> None:
+    names = {path.relative_to(past.early).as_posix() for path in past.early.rglob("*") if path.is_file()}
+    assert names == {"manifest.json", "placet.dump", "engine/engine.dump", "engine/visibility.dump"}
+
+    def fill(place: Any) -> None:
+        # Each by itself, the engine first: it makes its databases, and nothing of Placet's.
+        place.run("restore", past.early, "--only", "engine")
+        place.run("restore", past.early, "--only", "engine", expect=2)  # it holds something now
+        place.run("restore", past.early, "--only", "placet")
+
+    with started(past, tmp_path / "home", databases(), fill) as placet:
+        assert verified(placet, ok=True).keys() == {past.done["id"], past.decided["id"]}
+        assert placet.request(past.decided)["status"] == "pending"
+        placet.get("ada", f"requests/{past.late['id']}/", expect=404)
+        placet.decide("max", past.task)
+        assert placet.request(past.decided)["outcome"] == "approved"
+        verified(placet, ok=True)
+        placet.place.run("restore", past.early, "--replace", expect=2)  # the engine runs
+
+
+def test_copies_by_hand_bring_all_back_and_placets_alone_says_what_it_lacks(
+    past: Past, tmp_path: Path, databases: Databases, postgresql: Server
+) -> None:
+    env = databases()
+
+    def fill(place: Any) -> None:
+        engine = env["PLACET_ENGINE_DATABASE"].rpartition("/")[2]
+        postgresql.run(f"CREATE DATABASE {engine}", f"CREATE DATABASE {engine}_visibility")
+        documented("pg_restore", env, past.later)
+        documented("psql", env, past.later)
+
+    with started(past, tmp_path / "home", env, fill) as placet:
+        assert verified(placet, ok=True).keys() == {past.done["id"], past.decided["id"], past.late["id"]}
+        assert placet.request(past.decided)["outcome"] == "approved"
+        assert placet.place.started[0].stop() == 0
+        # Placet's database as it was earlier, beside the engine's as it is.
+        placet.place.run("restore", past.early, "--only", "placet", expect=2)
+        placet.place.run("restore", past.early, "--only", "placet", "--replace")
+        _, where = placet.place.up()
+        mixed = replace(placet, where=where)
+        assert mixed.decide("max", past.task, expect=409)["reason"] == "ended"
+        mixed.get("ada", f"requests/{past.late['id']}/", expect=404)
+        found = verified(mixed, ok=False)
+        assert {name for name, one in found.items() if not one["ok"]} == {past.decided["id"]}
