@@ -2,13 +2,15 @@
 
 The past is made by the core with people whose waits are lognormal (`tests/past.py`). Both naive forecasts are given
 the same requests: each says a median of the past for the finish, as its range the middle 80 % of it, and as its
-chance to miss a deadline the share that missed theirs.
+chance to miss a deadline the share that missed theirs. Where lifelines is installed, a regression of survival analysis
+is held to them as well (`regression.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from placet.engine.state import State
 from placet.plan.calendar import working_seconds
 from placet.plan.plan import Plan
 from service.forecasts.learning import learn_from
+from tests.bench.insight import regression
 from tests.past import ran, row_of, spread, truth
 from tests.unit.core import START, graph, office, plan_of
 
@@ -172,6 +175,15 @@ def _line(name: str, score: Score) -> str:
     return f"| {name} | {score.coverage:.1%} | {score.width:.1f} h | {score.error:.1f} h | {score.brier:.3f} |"
 
 
+def _regression(plan: Plan, past: Sequence[State], asked: Sequence[Asked], now: datetime) -> str:
+    if not regression.installed():
+        hint = f"`{regression.INSTALL}` installs it"
+        sys.stderr.write(f"the regression is not measured, since lifelines is not installed: {hint}\n")
+        return f"| log-normal regression (lifelines) | not measured: {hint} | | | |"
+    said = regression.regression(plan, past, [one.state for one in asked], now)
+    return _line(regression.name(), _score(said, asked))
+
+
 def _figures() -> str:
     plan, past, asked, now = made()
     begun = process_time()
@@ -190,6 +202,7 @@ def _figures() -> str:
     lines.append(_line("Placet", ours))
     lines.append(_line("median of the stage", naive(plan, past, asked, lambda state, n: state.tasks[n].stage)))
     lines.append(_line("median of all", naive(plan, past, asked, lambda *_: "")))
+    lines.append(_regression(plan, past, asked, now))
     told = f"{held.coverage:.1%} of {held.cases} ranges, Brier {held.brier:.3f} of {held.deadlines}"
     lines.append("")
     lines.append(
