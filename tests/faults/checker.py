@@ -129,9 +129,12 @@ class Checker:
             raise Violation(f"{call.key} happened at entry {effects[0].seq}, not between question and answer")
 
     def refused(self, call: Call, error: PlacetError) -> None:
-        """A refusal because of what has been decided or has ended has its reason in history."""
+        """A refusal because of what has been decided or has ended has its reason in history.
+
+        A request ends by a decision that nobody can undo any more, also before the entry that says so.
+        """
         kinds = {e.kind for e in self.known.get(call.request_id, Known()).entries}
-        if isinstance(error, Ended) and not kinds & set(ENDINGS):
+        if isinstance(error, Ended) and not kinds & set(ENDINGS) and not self._cannot_be_undone(call.request_id):
             raise Violation(f"{call.key} was refused since the request has ended, and it has not")
         claimed_before = isinstance(error, ClaimRefused) and error.failure == "already_claimed"
         if claimed_before and not self._claimed(call.request_id):
@@ -144,6 +147,16 @@ class Checker:
             ]
             if not closed:
                 raise Violation(f"{call.key} was refused since the task is decided, and it is not")
+
+    def _cannot_be_undone(self, request_id: str) -> bool:
+        """Tell whether history holds a decision whose time to be undone has passed, and not yet that it stands."""
+        until: dict[str | None, str] = {}
+        for entry in self.known.get(request_id, Known()).entries:
+            if "undo_until" in entry.detail:
+                until[entry.task_id] = entry.detail["undo_until"]
+            elif entry.kind in {"decision_undone", "decision_stands", "task_closed"}:
+                until.pop(entry.task_id, None)
+        return any(end <= moment(self._world.loop.now) for end in until.values())
 
     def told_of_claim(self, call: Call) -> None:
         """Of all callers at most one is told that the claim is theirs, which history holds, for what was approved."""
@@ -168,7 +181,10 @@ class Checker:
         return effects_of(type(call.event).__name__, call.key, entries)
 
     def sending(self, process: Any, message: Message) -> None:
-        """A message is about an entry that history holds, and was not sent before without a reason to doubt it."""
+        """A message is about an entry that history holds, and was not sent before without a reason to doubt it.
+
+        A process that stands still for longer than its lease may store that it has sent one once another has taken it.
+        """
         known = self.known.get(message.request_id, Known())
         keys = ((f"{message.request_id}:{e.seq}:{message.event}:{message.person}", e) for e in reversed(known.entries))
         key = next((key for key, entry in keys if message_id(key, entry.hash) == message.id), None)
@@ -179,8 +195,8 @@ class Checker:
         for before, restored, at in self.sent.get(message.id, []):
             if before is None or restored != self._world.store.restored or not before.alive:
                 continue
-            status = self._world.store.raw("SELECT status FROM notification_message WHERE key = ?", key)
-            if status == [("sent",)]:
+            query = "SELECT 1 FROM notification_message WHERE key = ? AND status = 'sent' AND finished_at < ?"
+            if self._world.store.raw(query, key, f"{process.began:%Y-%m-%d %H:%M:%S.%f}"):
                 raise Violation(f"{message.person} is told {key} again, although it was recorded as sent")
             if self._world.loop.time() - at < self._world.lease:
                 raise Violation(f"{message.person} is told {key} again by another process within the lease")

@@ -202,7 +202,12 @@ class World:
         self.loop.call_at(waits, self.note, "people decide what is open")
         end = waits + HEALED_WITHIN
         number = 0
-        actions: list[Action] | None = None
+        self.loop.settle()
+        actions = self._actions()
+        if not actions and not self.callers.underway and self.loop.time() >= waits:
+            number += 1  # before a day passes, on which nobody has decided
+            self._decide_everything(number)
+            actions = None
         for _ in range(MOST_STEPS):
             self.step(actions)
             actions = self._actions()

@@ -77,6 +77,7 @@ class Courier:
         database: Any = ProcessDatabase(world.store, lambda what, writes: world.pause(self, what, writes))
         self._world = world
         self.restored = world.store.restored  # how often rows had been restored when its turn began
+        self.began = world.loop.now  # its turn
         confirmation = HistoryConfirmation(lambda id_: world.pause_to_ask(self, id_))
         self._planner = Planner(database, confirmation, SETTINGS, [Mailbox.name])
         commits: GroupCommit[AttemptResult] = GroupCommit(
@@ -95,6 +96,7 @@ class Courier:
         """Take a turn."""
         self.seen = (self._world.store.commits, self._world.loop.time())
         self.restored = self._world.store.restored
+        self.began = self._world.loop.now
         self.turn = self._world.loop.create_task(self._work())
 
     async def _work(self) -> None:
