@@ -183,7 +183,10 @@ async def plans(database: Database, ask: Ask) -> list[str]:
     """Return the lines of the plans of all that is asked."""
     said: list[tuple[str, Any]] = []
     engine = database._reader
-    keep = lambda _c, _cursor, statement, parameters, *_: said.append((statement, parameters))  # noqa: E731
+
+    def keep(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        said.append((statement, tuple(parameters) if isinstance(parameters, list) else parameters))
+
     event.listen(engine, "before_cursor_execute", keep)
     await database.read(ask)
     event.remove(engine, "before_cursor_execute", keep)
