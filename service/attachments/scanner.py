@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import IO
 
+import structlog
+
 from placet.errors import InputInvalid, TooLarge, Unavailable
 from placet.sentences import sentence
 from service import security_log
@@ -19,6 +21,7 @@ _CONNECT_SECONDS = 5.0
 _LONGEST_ANSWER = 4096  # bytes
 _LONGEST_NAME = 100  # characters of what was found
 _TOO_LARGE = "size limit exceeded"
+_log = structlog.get_logger(__name__)
 
 
 class Scanner:
@@ -43,7 +46,7 @@ class Scanner:
             )
         if _TOO_LARGE in answer:
             raise TooLarge(sentence("{name!r} is larger than the malware scanner takes; tell an admin.", name=name))
-        raise Unavailable(f"The malware scanner at {self._place} answers with {answer!r}.")
+        raise self._unavailable(answer)
 
     async def greet(self) -> str:
         """Return the version of the scanner; raises Unavailable."""
@@ -81,7 +84,14 @@ class Scanner:
                 finally:
                     writer.close()
         except (OSError, TimeoutError, EOFError) as error:
-            raise Unavailable(f"The malware scanner at {self._place} does not answer: {error!r}") from error
+            # What the error says may name the scanner's address, which is for the log alone.
+            raise self._unavailable(type(error).__name__, detail=str(error)) from error
+
+    def _unavailable(self, reason: str, *, detail: str = "") -> Unavailable:
+        _log.warning("malware_scanner_failed", scanner=self._place, reason=reason, detail=detail)
+        return Unavailable(
+            sentence("The malware scanner does not answer as it should ({reason}); tell an admin.", reason=reason)
+        )
 
 
 async def _open(place: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
