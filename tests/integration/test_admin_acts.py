@@ -166,6 +166,8 @@ FORMS: dict[str, set[str] | str] = {
     "POST /drafts/{draft_id}/move": {"requests_moved"},
     "POST /me/passkeys": ONES_OWN,
     "POST /me/passkeys/{passkey_id}": ONES_OWN,
+    "POST /me/sessions": ONES_OWN,
+    "POST /me/sessions/{session_id}": ONES_OWN,
     "POST /me/tokens/{token_id}": {"token_revoked"},
     "POST /me/away": ONES_OWN,
     "POST /me/reading": ONES_OWN,
