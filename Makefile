@@ -7,7 +7,7 @@ AGAIN := @again() { for pause in 5 15 45; do "$$@" && return; \
 	echo "failed; next attempt in $$pause seconds: $$*" >&2; sleep $$pause; done; \
 	"$$@" || { echo "failed four times; check that the package registry is reachable: $$*" >&2; return 1; }; }; again
 
-.PHONY: install demo test test-production lint typescript docs pictures bench faults chaos fuzz sbom release-check clean
+.PHONY: install demo test test-production lint typescript docs pictures bench faults chaos fuzz sbom image release-check clean
 
 install: $(STAMP)
 
@@ -76,6 +76,11 @@ fuzz: install
 # What Placet runs with, and its licences: build/sbom.cdx.json (CycloneDX) and build/licences.txt.
 sbom: install
 	$(PY) -m tests.sbom build/sbom.cdx.json
+
+# The image, built twice without a daemon and run with a read-only root: as root on Debian 12, with buildah and debootstrap.
+image: install
+	.venv/bin/placet engine --find
+	$(PY) -m tests.image --twice
 
 # Real processes under faults. SECONDS is for how long things go wrong, REQUESTS how many are asked for meanwhile.
 chaos: install

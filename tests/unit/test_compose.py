@@ -174,5 +174,6 @@ def test_the_image_holds_every_package_by_hash_and_runs_as_nobody_special() -> N
     installs = re.findall(r"/opt/build/bin/pip [^&]*install[^&]*", dockerfile.replace("\\\n", ""))
     assert len(installs) == 3
     assert all("--require-hashes" in one or "--no-deps --no-index" in one for one in installs)
-    assert dockerfile.count("FROM python:3.11-slim") == 2
+    assert "ARG PYTHON=python:3.11-slim\n" in dockerfile
+    assert dockerfile.count("\nFROM ${PYTHON}") == 2
     assert re.search(r"^USER (?!0\b|root\b)\S+$", dockerfile.split("FROM ")[-1], re.MULTILINE)
