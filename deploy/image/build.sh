@@ -4,14 +4,14 @@
 #
 #   deploy/image/build.sh placet.tar     # an OCI archive, for `skopeo copy` or `docker load`
 #
-# MIRROR and SUITE name the base, KEYS its keyring. The same base, sources and SOURCE_DATE_EPOCH make the same digest,
+# SUITE and MIRROR name the base (bookworm, of the mirror that this machine has), KEYS its keyring. The same base, sources and SOURCE_DATE_EPOCH make the same digest,
 # which is printed. CERTIFICATES is a bundle for pip where a proxy has an authority of its own.
 set -eu
 
 out=$(realpath "$1")
 cd "$(dirname "$0")/../.."
-MIRROR=${MIRROR:-http://deb.debian.org/debian}
 SUITE=${SUITE:-bookworm}
+MIRROR=${MIRROR:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' "Codename: $SUITE" | head -1)}
 KEYS=${KEYS:-/usr/share/keyrings/debian-archive-keyring.gpg}
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
