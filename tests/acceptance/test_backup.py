@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.backed_up import Past, started, verified
 from tests.contract import Placet, open_tasks, opened
-from tests.processes import installation
-
-
-@dataclass
-class Past:
-    """An installation that was backed up twice: before and after `decided` was decided and `late` was asked."""
-
-    placet: Placet
-    early: Path
-    later: Path
-    done: dict[str, Any]
-    decided: dict[str, Any]
-    late: dict[str, Any]
-    task: str
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +32,13 @@ def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
 @contextmanager
 def restored(past: Past, home: Path, *parts: tuple[Path, str]) -> Iterator[Placet]:
     """Restore parts of back-ups into a new installation, and start it."""
-    before = past.placet
-    with installation(home, **before.place.extra) as place:
-        home.mkdir(mode=0o700)
-        shutil.copyfile(before.place.home / "secret.key", home / "secret.key")
+
+    def fill(place: Any) -> None:
         for folder, part in parts:
             place.run("restore", folder, "--only", part)
-        _, where = place.up()
-        yield replace(before, place=place, where=where)
 
-
-def verified(placet: Placet, *, ok: bool) -> dict[str, dict[str, Any]]:
-    """Verify every chain against the engine's history, and return what was found by the requests' ids."""
-    found = json.loads(placet.place.run("verify", "--json", expect=0 if ok else 1))
-    assert found["ok"] is ok
-    return {one["id"]: one for one in found["requests"]}
+    with started(past, home, fill) as placet:
+        yield placet
 
 
 def test_both_databases_of_one_time_are_that_time(past: Past, tmp_path: Path) -> None:

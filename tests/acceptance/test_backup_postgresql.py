@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
-import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.contract import Placet, open_tasks, opened
+from tests.backed_up import Past, started, verified
+from tests.contract import open_tasks, opened
 from tests.postgresql import Server
-from tests.processes import installation
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 Databases = Callable[[], dict[str, str]]
@@ -55,19 +52,6 @@ def documented(tool: str, env: dict[str, str], folder: Path) -> None:
         subprocess.run(command, cwd=folder, check=True, timeout=60)
 
 
-@dataclass
-class Past:
-    """An installation that was backed up by Placet, went on, and was backed up by hand."""
-
-    placet: Placet
-    early: Path
-    later: Path
-    done: dict[str, Any]
-    decided: dict[str, Any]
-    late: dict[str, Any]
-    task: str
-
-
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Past]:
     folder = tmp_path_factory.mktemp("backups")
@@ -85,24 +69,6 @@ def past(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         yield Past(placet, folder / "early", later, done, decided, late, task)
 
 
-@contextmanager
-def started(past: Past, home: Path, env: dict[str, str], fill: Callable[[Any], object]) -> Iterator[Placet]:
-    """Fill the databases of a new installation, which has the secret of the old one, and start it."""
-    before = past.placet
-    with installation(home, **before.place.extra | env) as place:
-        home.mkdir(mode=0o700)
-        shutil.copyfile(before.place.home / "secret.key", home / "secret.key")
-        fill(place)
-        _, where = place.up()
-        yield replace(before, place=place, where=where)
-
-
-def verified(placet: Placet, *, ok: bool) -> dict[str, dict[str, Any]]:
-    found = json.loads(placet.place.run("verify", "--json", expect=0 if ok else 1))
-    assert found["ok"] is ok
-    return {one["id"]: one for one in found["requests"]}
-
-
 def test_a_backup_by_placet_has_the_engines_databases_and_brings_all_back(
     past: Past, tmp_path: Path, databases: Databases
 ) -> None:
@@ -115,7 +81,7 @@ def test_a_backup_by_placet_has_the_engines_databases_and_brings_all_back(
         place.run("restore", past.early, "--only", "engine", expect=2)  # it holds something now
         place.run("restore", past.early, "--only", "placet")
 
-    with started(past, tmp_path / "home", databases(), fill) as placet:
+    with started(past, tmp_path / "home", fill, **databases()) as placet:
         assert verified(placet, ok=True).keys() == {past.done["id"], past.decided["id"]}
         assert placet.request(past.decided)["status"] == "pending"
         placet.get("ada", f"requests/{past.late['id']}/", expect=404)
@@ -136,7 +102,7 @@ def test_copies_by_hand_bring_all_back_and_placets_alone_says_what_it_lacks(
         documented("pg_restore", env, past.later)
         documented("psql", env, past.later)
 
-    with started(past, tmp_path / "home", env, fill) as placet:
+    with started(past, tmp_path / "home", fill, **env) as placet:
         assert verified(placet, ok=True).keys() == {past.done["id"], past.decided["id"], past.late["id"]}
         assert placet.request(past.decided)["outcome"] == "approved"
         assert placet.place.started[0].stop() == 0
