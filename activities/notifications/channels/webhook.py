@@ -55,6 +55,10 @@ class WebhookSender:
         messages = [message for batch in batches for message in batch]
         self._payloads = await self._database.read(webhooks.payloads, messages)
 
+    def head_of(self, _message: MessageRow, /) -> str | None:
+        """Return None: an event is never dropped because a request went on."""
+        return None
+
     async def send(self, messages: Sequence[MessageRow]) -> SendResult:
         """Send one event; raises NotDelivered, or NotInHistory."""
         (message,) = messages

@@ -71,6 +71,10 @@ class Sender(Protocol):
         """Read the data for these messages at once; a batch is what `send` is given."""
         ...
 
+    def head_of(self, message: MessageRow, /) -> str | None:
+        """Return the head of its request's chain as it was loaded; None where it is never dropped because of that."""
+        ...
+
     async def send(self, messages: Sequence[MessageRow]) -> SendResult:
         """Send one message, or several as one digest; raises NotDelivered, NoLongerNeeded or NotInHistory."""
         ...
@@ -274,6 +278,7 @@ class ChannelDelivery:
                 entry=entry,
                 untried=untried,
                 in_doubt=in_doubt,
+                as_of=self._sender.head_of(message) if status == "dropped" else None,
             )
             results.add(result)
 

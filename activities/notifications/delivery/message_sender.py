@@ -94,6 +94,11 @@ class MessageSender:
         self._facts, self._outdated, self._people = await self._database.look_up(read)
         self._composed = await asyncio.to_thread(self._compose_ahead, batches)
 
+    def head_of(self, message: MessageRow, /) -> str | None:
+        """Return the head of its request's chain as it was loaded; None where it is about no request."""
+        one = self._facts.get(message.key)
+        return None if one is None or one.request is None else one.request["head"]
+
     async def send(self, messages: Sequence[MessageRow]) -> SendResult:
         """Compose and send; raises NotDelivered, NoLongerNeeded, or NotInHistory without a fact in the store."""
         composed = self._composed.pop(messages[0].key, None)

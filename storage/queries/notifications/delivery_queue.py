@@ -37,6 +37,7 @@ from placet.sentences import sentence
 from storage.announcements.announce import announce, queue_topic
 from storage.database import of_rows
 from storage.prepared import Prepared, among
+from storage.queries.notifications.reconsidered import reconsidered
 from storage.queries.notifications.rows import MessageRow, OutboxRow, columns
 from storage.recording import metrics
 from storage.recording.outbox import delivery_genesis
@@ -76,6 +77,7 @@ class AttemptResult:
     entry: bool = True  # whether sent and failed get an entry among the request's deliveries
     untried: bool = False  # the message was leased only, and does not count as an attempt
     in_doubt: bool = False  # it may have been sent nevertheless
+    as_of: str | None = None  # of what was dropped: the head of the request's chain when it was found needless
 
 
 def plannable(connection: Connection, now: datetime, *, limit: int) -> list[OutboxRow]:
@@ -157,6 +159,7 @@ def finish_all(connection: Connection, items: Sequence[AttemptResult], now: date
     What was taken by others meanwhile is left alone, except that what has left is sent, whoever has it now. The group
     takes as many statements as one attempt would.
     """
+    items = reconsidered(connection, items, now)
     found = {
         (row.key, row.channel): row._asdict()
         for row in _OF_KEYS.rows(connection, keys=sorted({item.key for item in items}))

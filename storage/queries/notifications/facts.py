@@ -205,7 +205,7 @@ _PUBLISHED: PublishedFact[_Process] = PublishedFact(_process)
 # What texts may name (activities.notifications.templates.values), and what decides whether they are needed.
 _REQUEST = (
     *("id", "template_id", "template", "version", "title", "input", "requester", "status", "outcome", "stage"),
-    *("round", "started_at"),
+    *("round", "started_at", "head"),
 )
 _TASK = (
     *("id", "stage", "round", "assignee", "candidates", "delegates", "queue", "status", "opened_at", "due_at"),
