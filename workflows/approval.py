@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -230,11 +231,12 @@ class ApprovalWorkflow:
 
     async def _cancel(self) -> None:
         """End the request as cancelled, unless events that were already recorded end it."""
-        if workflow.patched("settle-before-cancel"):
+        in_turn = workflow.patched("settle-in-turn")
+        if in_turn or workflow.patched("settle-before-cancel"):
             if not self._begun and workflow.patched("begin-before-cancel"):
                 # The results of both would come in one activation, and in a replay in two.
                 await workflow.wait_condition(lambda: self._begun)
-            await wait_for_store(lambda: self._state)
+            await wait_for_store(lambda: self._state, self._turn if in_turn else nullcontext())
         by = Actor(person=SYSTEM, admin=True)
         try:
             await self._carry_out(Withdraw(by=by, how="cancelled", reason="cancelled in the engine"))

@@ -9,8 +9,10 @@ with the store.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from temporalio import workflow
 
@@ -48,9 +50,14 @@ def as_taken(opening: Opening, *, marks_late: bool) -> Opening:
     return opening
 
 
-async def wait_for_store(state: Callable[[], State]) -> None:
-    """Wait until history has caught up with the store or the request has ended, but at most LOST_EVENT_WAIT."""
-    stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
+async def wait_for_store(state: Callable[[], State], turn: AbstractAsyncContextManager[Any]) -> None:
+    """Wait until history has caught up with the store or the request has ended, but at most LOST_EVENT_WAIT.
+
+    The store is asked in its `turn`: the result of a local activity beside it may come in the same activation, and in
+    a replay in another one.
+    """
+    async with turn:
+        stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
     try:
         await workflow.wait_condition(lambda: not state().runs or state().seq >= stored, timeout=LOST_EVENT_WAIT)
     except TimeoutError:

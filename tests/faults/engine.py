@@ -96,6 +96,7 @@ class Run:
         self.first_started: datetime | None = None
         self.end: tuple[str, Any] | None = None
         self.wanted = True  # whether a task is to be started
+        self.cancelled = False  # whether it was asked to cancel itself
 
     @property
     def ready(self) -> bool:
@@ -134,9 +135,10 @@ class Engine:
             self.run_of(workflow_id).came.append(Came("signal", name, value))
 
     def cancel(self, workflow_id: str) -> None:
-        """Ask a workflow to cancel itself."""
+        """Ask a workflow to cancel itself; the server takes note at once, and refuses a second time."""
         run = self.run_of(workflow_id)
-        if run.end is None and not any(one.kind == "cancel" for task in run.history for one in task.came):
+        if run.end is None and not run.cancelled:
+            run.cancelled = True
             run.came.append(Came("cancel"))
 
     def update(self, workflow_id: str, name: str, event: Any, id_: str) -> asyncio.Future[Any]:

@@ -302,7 +302,7 @@ async def test_a_cancellation_that_asks_the_store_takes_three_events_more(office
     asked = [
         event
         for event in events
-        if b"settle-before-cancel" in event.SerializeToString() or b"stored_seq" in event.SerializeToString()
+        if b"settle-in-turn" in event.SerializeToString() or b"stored_seq" in event.SerializeToString()
     ]
     assert [(event.event_type, event.marker_recorded_event_attributes.marker_name) for event in asked] == [
         (EventType.EVENT_TYPE_MARKER_RECORDED, "core_patch"),
