@@ -280,7 +280,7 @@ PLANTS: dict[str, Plant] = {
     "clock": Plant("driver", "an event has a time that history does not hold", _takes_times_that_history_lacks, 23),
     "lost-update": Plant("core", "a decision or a comment is answered and not carried out", _loses_updates, 2),
     "broken-chain": Plant("recorder", "an entry is stored otherwise than it was hashed", _chains_are_broken, 2),
-    "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 9),
+    "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 10),
     "tasks-stay": Plant("recorder", "a task that was closed stays open in the store", _leaves_tasks_as_they_were),
     "doubled-mail": Plant("notices", "a message is handed over twice", _sends_twice),
     "dropped-for-good": Plant(
