@@ -21,7 +21,7 @@ from sqlmodel import SQLModel, col
 from placet.audit.chain import Entry, canonical_json, first_bad, genesis
 from placet.definition.assignees import parse_assignee, person_id
 from placet.engine.recording import Recording
-from placet.engine.state import Notification, Task
+from placet.engine.state import ActionClaim, Notification, Task
 from placet.errors import Conflict
 from storage.announcements.announce import HELD, announce, request_topic
 from storage.database import one_trip
@@ -82,6 +82,11 @@ _HEADS = Prepared(
     )
 )
 _SEQ = Prepared(select(col(ApprovalRequest.seq)).where(col(ApprovalRequest.id) == bindparam("request_id")))
+_CLAIM = Prepared(
+    update(ApprovalRequest)
+    .where(col(ApprovalRequest.id) == bindparam("request_id"), col(ApprovalRequest.head) == bindparam("of_head"))
+    .values(claim_key=bindparam("key", type_=String()))
+)
 _FROM = Prepared(
     select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
         col(AuditEntry.request_id) == bindparam("request_id"), col(AuditEntry.seq) >= bindparam("first")
@@ -120,7 +125,10 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
         except Conflict as conflict:
             outcomes[recording.request_id] = conflict
         else:
-            fresh += [part] if part is not None else []
+            if part is not None:
+                fresh.append(part)
+            elif recording.claim is not None:
+                _take_claim(connection, recording, recording.claim)
     lost = {p.recording.request_id: _supersede(connection, p, now) for p in fresh if p.contradicted}
     if fresh:
         counted: metrics.Changes = Counter()
@@ -194,6 +202,14 @@ def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: 
         notifications=tuple(n for n in recording.notifications if n.seq >= new.seq),
         contradicted=contradicted,
     )
+
+
+def _take_claim(connection: Connection, recording: Recording, claim: ActionClaim) -> None:
+    """Store whose call history gave the claim to, where the same person's other call had it in a lost workflow task.
+
+    The entry says who has claimed, and not by which call; so both have the same.
+    """
+    _CLAIM.run(connection, request_id=recording.request_id, of_head=recording.head, key=claim.key)
 
 
 def _require_following(recording: Recording, previous: str) -> None:
