@@ -19,6 +19,7 @@ from languages.catalogues import say_in
 from placet.sentences import translated
 from service.identity.login import Session
 from web.languages import Wording, catalogue
+from web.views.browsers import browser_named
 from web.views.inbox import counted
 from web.views.words import NOTICES
 from web.visitor import wording_of
@@ -127,4 +128,5 @@ def _environment(language: str) -> Environment:
     environment.filters["tell"] = partial(translated, say=say_in(language))
     environment.filters["counted"] = counted
     environment.filters["initials"] = initials
+    environment.filters["browser"] = browser_named
     return environment
