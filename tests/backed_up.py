@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.contract import Placet
+from tests.contract import Placet, open_tasks, opened
 from tests.processes import installation
 
 
@@ -25,6 +25,22 @@ class Past:
     decided: dict[str, Any]
     late: dict[str, Any]
     task: str
+
+
+@contextmanager
+def backed_up(folder: Path, again: Callable[[Placet, Path], object], **env: str) -> Iterator[Past]:
+    """Run an installation, back it up into `early`, have it go on, and call `again` with it and the folder `later`."""
+    early, later = folder / "early", folder / "later"
+    with opened(folder / "home", **env) as placet:
+        done, decided = placet.ask({}), placet.ask({})
+        placet.decide("max", open_tasks(done)["max"])
+        placet.place.run("backup", "--out", early)
+        task = open_tasks(decided)["max"]
+        placet.decide("max", task)
+        late = placet.ask({})
+        again(placet, later)
+        assert placet.place.started[0].stop() == 0
+        yield Past(placet, early, later, done, decided, late, task)
 
 
 @contextmanager

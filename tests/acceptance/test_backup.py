@@ -9,24 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.backed_up import Past, started, verified
-from tests.contract import Placet, open_tasks, opened
+from tests.backed_up import Past, backed_up, started, verified
+from tests.contract import Placet, open_tasks
 
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
-    folder = tmp_path_factory.mktemp("backups")
-    with opened(folder / "home") as placet:
-        done, decided = placet.ask({}), placet.ask({})
-        placet.decide("max", open_tasks(done)["max"])
-        placet.place.run("backup", "--out", folder / "early")
-        task = open_tasks(decided)["max"]
-        placet.decide("max", task)
-        late = placet.ask({})
-        placet.place.run("backup", "--out", folder / "later")
-        placet.place.run("restore", folder / "early", "--replace", expect=2)  # it runs
-        assert placet.place.started[0].stop() == 0
-        yield Past(placet, folder / "early", folder / "later", done, decided, late, task)
+    def again(placet: Placet, later: Path) -> None:
+        placet.place.run("backup", "--out", later)
+        placet.place.run("restore", later.parent / "early", "--replace", expect=2)  # it runs
+
+    with backed_up(tmp_path_factory.mktemp("backups"), again) as past:
+        yield past
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.backed_up import Past, started, verified
-from tests.contract import open_tasks, opened
+from tests.backed_up import Past, backed_up, started, verified
+from tests.contract import Placet
 from tests.postgresql import Server
 
 OPERATIONS = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
@@ -54,19 +54,12 @@ def documented(tool: str, env: dict[str, str], folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def past(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iterator[Past]:
-    folder = tmp_path_factory.mktemp("backups")
-    later = folder / "later"
-    later.mkdir()
-    with opened(folder / "home", **databases()) as placet:
-        done, decided = placet.ask({}), placet.ask({})
-        placet.decide("max", open_tasks(done)["max"])
-        placet.place.run("backup", "--out", folder / "early")
-        task = open_tasks(decided)["max"]
-        placet.decide("max", task)
-        late = placet.ask({})
+    def again(placet: Placet, later: Path) -> None:
+        later.mkdir()
         documented("pg_dump", placet.place.extra, later)
-        assert placet.place.started[0].stop() == 0
-        yield Past(placet, folder / "early", later, done, decided, late, task)
+
+    with backed_up(tmp_path_factory.mktemp("backups"), again, **databases()) as past:
+        yield past
 
 
 def test_a_backup_by_placet_has_the_engines_databases_and_brings_all_back(
