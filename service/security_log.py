@@ -40,12 +40,12 @@ def note(event: str, **facts: str | int | list[str] | None) -> None:
 
 
 @contextmanager
-def proof(person: str, way: str) -> Iterator[None]:
-    """Log that a proof of somebody is refused, where this ends in a refusal."""
+def refusals(event: str, **facts: str | int | None) -> Iterator[None]:
+    """Write a line with these facts and the reason where the block ends in a refusal."""
     try:
         yield
     except (Busy, NotPermitted) as error:
-        note("proof_failed", person=person, way=way, reason=reason_of(error))
+        note(event, **facts, reason=reason_of(error))
         raise
 
 

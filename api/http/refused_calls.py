@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.http.authentication import address_of
 from service import security_log
 from service.identity.login import Session
 from service.principal import Principal
@@ -42,7 +44,7 @@ class RefusedCallsMiddleware:
 def _log(scope: Scope, state: dict[str, Any], status: int, reason: str | None) -> None:
     session: Session | None = state.get("session")
     principal: Principal | None = state.get("principal") or (None if session is None else session.principal)
-    client, route = scope.get("client"), scope.get("route")
+    route = scope.get("route")
     # Of the address only ids: it may hold the code of a log-in.
     ids = {name: str(value)[:_LONGEST] for name, value in scope.get("path_params", {}).items() if name.endswith("_id")}
     event = "authentication_failed" if status == 401 and principal is None else "call_refused"
@@ -53,6 +55,6 @@ def _log(scope: Scope, state: dict[str, Any], status: int, reason: str | None) -
         route=getattr(route, "path_format", None),
         status=status,
         reason=reason,
-        address="unknown" if client is None else client[0],
+        address=address_of(Request(scope)),
         **ids,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from placet.errors import Busy
 from service import security_log
 from service.context import Context
 from storage.queries import api_calls
@@ -11,11 +10,8 @@ from storage.tables.approvals import Refusal
 
 async def require(context: Context, way: str, *, address: str) -> None:
     """Raise Busy where an address has had too many failed log-ins; counts nothing."""
-    try:
+    with security_log.refusals("log_in_failed", way=way, address=address):
         await context.rate_limits.failed_logins.require(address)
-    except Busy as error:
-        security_log.note("log_in_failed", way=way, address=address, reason=security_log.reason_of(error))
-        raise
 
 
 async def note(context: Context, way: str, *, address: str, status: int, person: str | None = None) -> None:

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import Connection
 
 from placet.audit.admin_acts import OPERATOR, Act, ActedBy
-from placet.errors import Busy, CodeSpent, NotAuthenticated, Unavailable
+from placet.errors import CodeSpent, NotAuthenticated, Unavailable
 from service import security_log
 from service.administration.acts import write_with_act
 from service.context import Context
@@ -187,12 +187,8 @@ async def open_session(
     authenticated_at: datetime | None = None,
 ) -> str:
     """Open a session for a person who has proven who they are, and return its cookie; raises Busy at a rate limit."""
-    try:
+    with security_log.refusals("log_in_failed", way=method, person=person, address=address):
         await context.rate_limits.logins.count(person)
-    except Busy as error:
-        reason = security_log.reason_of(error)
-        security_log.note("log_in_failed", way=method, person=person, address=address, reason=reason)
-        raise
     now = context.now()
     until = now + context.identity.session_longest
     if token is not None and token.expires_at is not None:

@@ -92,12 +92,11 @@ def require_fresh(context: Context, session: Session | None) -> None:
     at = None if session is None else session.authenticated_at
     if at is not None and context.now() - at <= context.identity.sign_within:
         return
-    minutes = int(context.identity.sign_within.total_seconds()) // 60
     raise ReauthenticationRequired(
         sentence(
             "Passkeys are added and removed within {minutes} minutes after a log-in. Nothing was changed; "
             "log in again, and come back to this page.",
-            minutes=minutes,
+            minutes=context.identity.sign_minutes,
         ),
         where="/me/passkeys",
     )

@@ -57,6 +57,11 @@ class IdentitySettings:
     oidc: OidcSettings | None = None
     """Where people log in; None: with tokens and one-time addresses alone."""
 
+    @property
+    def sign_minutes(self) -> int:
+        """`sign_within` in whole minutes, as texts tell it."""
+        return int(self.sign_within.total_seconds()) // 60
+
 
 def settings_of(identity: IdentitySettings) -> OidcSettings:
     """Return the settings of the identity provider; raises NotFound where there is none."""

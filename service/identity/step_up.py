@@ -99,7 +99,7 @@ async def prove_by_passkey(context: Context, principal: Principal, step_up_id: s
     """Take the answer of a passkey as the proof; raises ProofRefused, and as `read`."""
     from service.identity.passkeys import require_answer
 
-    with security_log.proof(principal.person, "passkey"):
+    with security_log.refusals("proof_failed", person=principal.person, way="passkey"):
         row = await _waiting(context, principal, step_up_id)
         await require_answer(context, principal, f"sign:{row.id}", site, answer)
     await _proven(context, row, "passkey", context.now())
@@ -136,7 +136,7 @@ async def prove_by_provider(
     """Take a log-in at the identity provider as the proof: of who is logged in here, and after the step-up began."""
     if visitor is None:
         raise NotPermitted("You are not logged in here any more. Nothing was decided; log in, and decide again.")
-    with security_log.proof(visitor.person, "oidc"):
+    with security_log.refusals("proof_failed", person=visitor.person, way="oidc"):
         row = await _waiting(context, visitor, step_up_id)
         at = _asked_anew(context, visitor, person, claims, begun_at)
     await _proven(context, row, "oidc", min(at, context.now()))

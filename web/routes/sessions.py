@@ -63,17 +63,12 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, *, error: 
             "badge": read_inbox_count(connection, visitor.principal, visitor.wording),
         }
 
-    stale = False
-    try:
-        own_sessions.require_new_log_in(context, own)
-    except ReauthenticationRequired:
-        stale = True
     values: dict[str, Any] = {
         **await context.database.read(read),
         "this": own.id,
-        "stale": stale,
+        "stale": not own_sessions.has_just_logged_in(context, own),
         "oidc": context.identity.oidc is not None,
-        "minutes": int(context.identity.sign_within.total_seconds()) // 60,
+        "minutes": context.identity.sign_minutes,
         "faults": () if error is None else [{"ident": None, "label": None, "message": error.message}],
     }
     return shown(request, "sessions.html", status=200 if error is None else status_of(error), section="me", **values)

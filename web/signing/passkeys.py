@@ -83,7 +83,7 @@ async def _page(request: Request, here: WebContext, visitor: Visitor, *, error: 
         "site": site,
         "stale": stale,
         "oidc": context.identity.oidc is not None,
-        "minutes": int(context.identity.sign_within.total_seconds()) // 60,
+        "minutes": context.identity.sign_minutes,
         "options": None if site is None or stale else await passkeys.registration(context, principal, site),
         "faults": () if error is None else [{"ident": None, "label": None, "message": error.message}],
         "badge": badge,

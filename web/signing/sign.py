@@ -113,7 +113,7 @@ async def _page(
         "word": visitor.wording.say(words.DECISIONS[row.decision]),
         "name": principal.name or principal.person,
         "faults": () if error is None else [{"ident": None, "label": None, "message": error.message}],
-        "minutes": int(context.identity.sign_within.total_seconds()) // 60,
+        "minutes": context.identity.sign_minutes,
         "badge": badge,
     }
     answer: HTMLResponse = shown(

@@ -12,7 +12,7 @@ from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from itsdangerous import BadData, URLSafeTimedSerializer
 
-from placet.errors import NotAuthenticated, NotPermitted
+from placet.errors import NotAuthenticated
 from placet.sentences import sentence
 from service import security_log
 from service.context import Context
@@ -101,12 +101,8 @@ async def finish(
         _log.warning("oidc_login_refused", reason=error.message)
         await failures.note(context, _WAY, address=address, status=401)
         raise
-    try:
+    with security_log.refusals("log_in_failed", way=_WAY, address=address, status=403):
         held = await context.database.read(holder_of, settings, claims)
-    except NotPermitted as error:
-        reason = security_log.reason_of(error)
-        security_log.note("log_in_failed", way=_WAY, address=address, status=403, reason=reason)
-        raise
     if begun.step_up:
         await step_up.prove_by_provider(
             context, visitor, begun.step_up, person=held.person, claims=claims, begun_at=begun.begun_at

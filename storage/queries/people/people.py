@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select, text
+from sqlalchemy import ColumnElement, Connection, Select, String, bindparam, cast, func, or_, select
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
@@ -19,6 +19,7 @@ from placet.errors import NotFound
 from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared, among
+from storage.queries.ordering import OPEN
 from storage.queries.people import departures, erased
 from storage.tables.approvals import ApprovalTask, StoredPerson
 
@@ -288,7 +289,7 @@ _EVERYONE = select(
 LOADS = Prepared(
     lambda dialect: (
         select(col(ApprovalTask.assignee), func.count().label("open"))
-        .where(col(ApprovalTask.status) == text("'open'"), among(dialect, col(ApprovalTask.assignee), "people"))
+        .where(col(ApprovalTask.status) == OPEN, among(dialect, col(ApprovalTask.assignee), "people"))
         .group_by(col(ApprovalTask.assignee))
     )
 )

@@ -8,12 +8,12 @@ from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, union
+from sqlalchemy import Connection, Select, bindparam, select, union
 from sqlmodel import col
 
 from storage.prepared import Prepared
 from storage.queries.requests.requests import waits_for_answer
-from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
+from storage.queries.requests.visibility import MOST, Shape, Visibility, counting, searches_for, values_of
 from storage.queries.requests.waiting_pages import oldest
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
@@ -74,8 +74,4 @@ def _templates(shape: Shape) -> Prepared:
     return Prepared(union(*(select(page.c.template) for page in pages)))
 
 
-_ANSWERS = Prepared(
-    select(func.count().label("waiting")).select_from(
-        select(col(ApprovalRequest.id)).where(waits_for_answer(bindparam("requester"))).limit(MOST).subquery()
-    )
-)
+_ANSWERS = counting(select(col(ApprovalRequest.id)).where(waits_for_answer(bindparam("requester"))))

@@ -9,7 +9,7 @@ from sqlmodel import col
 
 from storage.prepared import Prepared
 from storage.queries.ordering import hidden
-from storage.queries.requests.visibility import MOST
+from storage.queries.requests.visibility import counting
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _FEW: Final = 2_000  # requests whose tasks are looked up one by one for a list
@@ -24,10 +24,14 @@ def in_process(
     `pending` is for requests alone that have not ended, `rare` says that something else finds few. `decided_by` is who
     has decided all that are asked for: where these are few, they are read themselves.
     """
-    own = OWN + 1 if decided_by is None else int(_DECIDED.scalar(connection, person=decided_by, most=OWN + 1) or 0)
-    if not rare and own > OWN and are_few(connection, template, pending=pending):
-        return of_few(template, pending=pending, dialect=connection.dialect.name), True
-    return hidden(col(ApprovalRequest.template)) == template, rare
+    own = decided_by is not None and not rare and _decided_few(connection, decided_by)
+    if rare or own or not are_few(connection, template, pending=pending):
+        return hidden(col(ApprovalRequest.template)) == template, rare
+    return of_few(template, pending=pending, dialect=connection.dialect.name), True
+
+
+def _decided_few(connection: Connection, person: str) -> bool:
+    return int(_DECIDED.scalar(connection, person=person, most=OWN + 1) or 0) <= OWN
 
 
 def of_few(template: ColumnElement[str] | str, *, pending: bool, dialect: str) -> ColumnElement[bool]:
@@ -53,17 +57,12 @@ def are_few(connection: Connection, template: str, *, pending: bool) -> bool:
 def _counted(pending: bool) -> Prepared:
     rule = _of_process(bindparam("template", type_=String()), pending=pending)
     # In the order of its index: else PostgreSQL reads all requests where it thinks that many match.
-    some = select(col(ApprovalRequest.id)).where(rule).order_by(col(ApprovalRequest.ended_at))
-    return Prepared(select(func.count().label("found")).select_from(some.limit(MOST).subquery()))
+    return counting(select(col(ApprovalRequest.id)).where(rule).order_by(col(ApprovalRequest.ended_at)))
 
 
-_DECIDED: Final = Prepared(
-    select(func.count().label("found")).select_from(
-        select(col(ApprovalTask.id))
-        .where(col(ApprovalTask.decided_by) == bindparam("person", type_=String()))
-        .order_by(col(ApprovalTask.decided_at))
-        .limit(MOST)
-        .subquery()
-    )
+_DECIDED: Final = counting(
+    select(col(ApprovalTask.id))
+    .where(col(ApprovalTask.decided_by) == bindparam("person", type_=String()))
+    .order_by(col(ApprovalTask.decided_at))
 )
 _COUNTED: Final = {pending: _counted(pending) for pending in (False, True)}

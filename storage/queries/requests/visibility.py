@@ -10,6 +10,7 @@ from sqlalchemy import (
     ARRAY,
     BindParameter,
     ColumnElement,
+    CompoundSelect,
     Connection,
     Integer,
     Select,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     any_,
     bindparam,
     exists,
+    func,
     literal,
     or_,
     select,
@@ -162,6 +164,13 @@ def _seen_by(connection: Connection, visibility: Visibility, *, most: int) -> li
 
 MOST: BindParameter[int] = bindparam("most", type_=Integer())
 """How many rows a prepared query returns at most."""
+
+
+def counting(found: Select[Any] | CompoundSelect[Any]) -> Prepared:
+    """Prepare the count of what a query finds, up to `most`."""
+    return Prepared(select(func.count().label("found")).select_from(found.limit(MOST).subquery()))
+
+
 _WAYS = (
     Prepared(select(col(Participant.request_id)).where(col(Participant.person) == _text("person")).limit(MOST)),
     Prepared(select(col(ApprovalRequest.id)).where(col(ApprovalRequest.requester) == _text("person")).limit(MOST)),

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Select, String, bindparam, func, select, union
+from sqlalchemy import Connection, Select, String, bindparam, select, union
 from sqlmodel import col
 
 from storage.prepared import Prepared
 from storage.queries.ordering import Begin, Search, SortOrder, hidden, order_of_tasks
 from storage.queries.requests import processes
-from storage.queries.requests.visibility import MOST, Shape, Visibility, searches_for, values_of
+from storage.queries.requests.visibility import MOST, Shape, Visibility, counting, searches_for, values_of
 from storage.tables.approvals import ApprovalRequest, ApprovalTask
 
 _SHAPES: Final = 2_000
@@ -58,13 +58,10 @@ def pages_of(
 
 def _is_rare(connection: Connection, template: str, asked: Waiting) -> bool:
     """Tell whether the requests of a process find these tasks sooner than the tasks of a person or a queue do."""
-    own = processes.OWN
-    if (
-        asked.status == "open"
-        and count_waiting(connection, asked.waits_for, claimed=asked.claimed, most=own + 1) <= own
-    ):
+    own, pending = processes.OWN, asked.status == "open"
+    if pending and count_waiting(connection, asked.waits_for, claimed=asked.claimed, most=own + 1) <= own:
         return False
-    return processes.are_few(connection, template, pending=asked.status == "open")
+    return processes.are_few(connection, template, pending=pending)
 
 
 def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: bool | None, most: int) -> int:
@@ -77,8 +74,7 @@ def count_waiting(connection: Connection, waits_for: Visibility, *, claimed: boo
 def _counting(shape: Shape, claimed: bool | None) -> Prepared:
     searches = searches_for(shape.anybody, select(col(ApprovalTask.id)), status="open", claimed=claimed)
     pages = [oldest(search).limit(MOST).subquery() for search in searches]
-    found = union(*(select(page.c.id) for page in pages)).limit(MOST).subquery()
-    return Prepared(select(func.count().label("waiting")).select_from(found))
+    return counting(union(*(select(page.c.id) for page in pages)))
 
 
 def oldest(search: Search) -> Select[Any]:
