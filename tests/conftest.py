@@ -1,6 +1,10 @@
 """What every test can ask for: a real Temporal server (tests.engine), both real
 databases (tests.databases), a real mail server (tests.mailbox), and a real HTTP server (tests.receiver)."""
 
+import os
+from collections.abc import Generator
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # The same examples in every run, whatever it draws: a run tells of a change, and not of luck. To look for what nobody
@@ -12,3 +16,13 @@ settings.register_profile("search", settings.get_profile("placet"), derandomize=
 settings.load_profile("placet")
 
 pytest_plugins = ["tests.distribution", "tests.engine", "tests.databases", "tests.mailbox", "tests.receiver"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """Run each test with the umask of an ordinary login; commands that are run in a test change it for the process."""
+    before = os.umask(0o022)
+    try:
+        return (yield)
+    finally:
+        os.umask(before)
