@@ -85,7 +85,8 @@ image: install
 # Real processes under faults. SECONDS is for how long things go wrong, REQUESTS how many are asked for meanwhile.
 chaos: install
 	sh tests/machine.sh
-	$(PY) -m tests.chaos --seed $(or $(SEED),0) --seconds $(or $(SECONDS),180) --requests $(or $(REQUESTS),600)
+	$(PY) -m tests.chaos --seed $(or $(SEED),0) --seconds $(or $(SECONDS),180) --requests $(or $(REQUESTS),600) \
+		--at-once $(or $(AT_ONCE),12)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis clients/typescript/node_modules clients/typescript/dist

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos.plan import plan_of
-from tests.chaos.run import run
+from tests.chaos.run import AT_ONCE, run
 from tests.faults.plants import PLANTS
 
 
@@ -20,6 +20,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the plan of faults, and of what people do")
     parser.add_argument("--seconds", type=float, default=120, help="for how long things go wrong")
     parser.add_argument("--requests", type=int, default=300, help="how many are asked for meanwhile")
+    parser.add_argument("--at-once", type=int, default=AT_ONCE, help="how many are under way at the same time")
     parser.add_argument("--plan", action="store_true", help="print the plan of faults, and run nothing")
     parser.add_argument("--plant", choices=sorted(PLANTS), help="with this bug in workers and notifier")
     parser.add_argument("--folder", type=Path, help="where logs are kept; default: a new temporary folder")
@@ -31,7 +32,14 @@ def main() -> int:
     folder = given.folder or Path(tempfile.mkdtemp(prefix="placet-chaos-logs-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"logs: {folder}", flush=True)
-    report = run(folder, seed=given.seed, seconds=given.seconds, requests=given.requests, plant=given.plant)
+    report = run(
+        folder,
+        seed=given.seed,
+        seconds=given.seconds,
+        requests=given.requests,
+        at_once=given.at_once,
+        plant=given.plant,
+    )
     (folder / "report.txt").write_text(f"{report}\n")
     print(report)
     return int(bool(report.violations))

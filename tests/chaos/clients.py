@@ -49,7 +49,7 @@ class Call:
 class People:
     """All callers of one run."""
 
-    def __init__(self, site: Site, seed: int) -> None:
+    def __init__(self, site: Site, seed: int, at_once: int) -> None:
         self._site = site
         self._seed = seed
         self.calls: list[Call] = []
@@ -57,7 +57,8 @@ class People:
         self.asked: dict[str, float] = {}  # by request: when it was asked for first
         self.ended: dict[str, tuple[str, str | None]] = {}  # by request: how it ended, as somebody was told
         self.slowest = 0.0  # seconds until a call was answered at last
-        limits = httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=10)
+        connections = 4 * at_once  # each request has at most two calls at the same time, and lost ones take a while
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=32, keepalive_expiry=10)
         self._client = httpx.AsyncClient(
             base_url=f"{site.api}/api/v1/workflow/", timeout=TIMEOUT, limits=limits, trust_env=False
         )

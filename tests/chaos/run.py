@@ -16,7 +16,7 @@ from tests.chaos.plan import plan_of
 from tests.chaos.remains import stored_notices, stored_requests, undelivered
 from tests.chaos.site import Site
 
-IN_FLIGHT = 12  # requests at the same time
+AT_ONCE = 12  # requests that are under way at the same time
 CALM = 6  # requests after healing
 HEALED_WITHIN = 240.0  # seconds after healing in which what was under way ends, and notices leave
 _LEASE = 40.0  # seconds for which a fault may still be the reason that a mail goes out again
@@ -59,22 +59,24 @@ class Report:
         return "\n".join(lines + (["everything held"] if not self.violations else self.violations))
 
 
-def run(folder: Path, *, seed: int, seconds: float, requests: int, plant: str | None = None) -> Report:
+def run(
+    folder: Path, *, seed: int, seconds: float, requests: int, at_once: int = AT_ONCE, plant: str | None = None
+) -> Report:
     """Set everything up in `folder`, run, and take everything down."""
     site = Site(folder, plant=plant)
     try:
         site.prepare()
-        return asyncio.run(_run(site, seed, seconds, requests))
+        return asyncio.run(_run(site, seed, seconds, requests, at_once))
     finally:
         site.clear()
 
 
-async def _run(site: Site, seed: int, seconds: float, requests: int) -> Report:
+async def _run(site: Site, seed: int, seconds: float, requests: int, at_once: int) -> Report:
     began = time.monotonic()
     try:
         await site.start()
-        people, faults = People(site, seed), Faults(site)
-        turns = asyncio.Semaphore(IN_FLIGHT)
+        people, faults = People(site, seed, at_once), Faults(site)
+        turns = asyncio.Semaphore(at_once)
         underway: set[asyncio.Task[None]] = set()
         start = time.monotonic()
 

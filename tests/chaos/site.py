@@ -26,7 +26,7 @@ from tests.postgresql import SUPERUSER
 from tests.processes import BIN, STAFF, Installation, Process, descendants
 from tests.waiting import PATIENCE, until
 
-DISK_MEGABYTES = 3_000
+DISK_MEGABYTES = 6_000
 MEMORY_MEGABYTES = 8_000  # of all processes together; more ends the run
 _AGAIN = 1.0  # seconds after which a process that ended by itself is started again
 _FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
