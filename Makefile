@@ -86,7 +86,7 @@ image: install
 chaos: install
 	sh tests/machine.sh
 	$(PY) -m tests.chaos --seed $(or $(SEED),0) --seconds $(or $(SECONDS),180) --requests $(or $(REQUESTS),600) \
-		--at-once $(or $(AT_ONCE),12)
+		--every $(or $(EVERY),2.8) --at-once $(or $(AT_ONCE),12)
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis clients/typescript/node_modules clients/typescript/dist

@@ -9,8 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.plan import plan_of
-from tests.chaos.run import AT_ONCE, run
+from tests.chaos.plan import EVERY, plan_of
+from tests.chaos.run import AT_ONCE, Work, run
 from tests.faults.plants import PLANTS
 
 
@@ -19,6 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of the plan of faults, and of what people do")
     parser.add_argument("--seconds", type=float, default=120, help="for how long things go wrong")
+    parser.add_argument("--every", type=float, default=EVERY, help="seconds from one fault to the next, on average")
     parser.add_argument("--requests", type=int, default=300, help="how many are asked for meanwhile")
     parser.add_argument("--at-once", type=int, default=AT_ONCE, help="how many are under way at the same time")
     parser.add_argument("--plan", action="store_true", help="print the plan of faults, and run nothing")
@@ -26,20 +27,20 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where logs are kept; default: a new temporary folder")
     given = parser.parse_args()
     if given.plan:
-        print("\n".join(map(str, plan_of(given.seed, given.seconds))))
+        print("\n".join(map(str, plan_of(given.seed, given.seconds, given.every))))
         return 0
     logging.getLogger("mail.log").setLevel(logging.ERROR)  # of the mail server, whose connections are cut
     folder = given.folder or Path(tempfile.mkdtemp(prefix="placet-chaos-logs-"))
     folder.mkdir(parents=True, exist_ok=True)
     print(f"logs: {folder}", flush=True)
-    report = run(
-        folder,
+    work = Work(
         seed=given.seed,
         seconds=given.seconds,
         requests=given.requests,
+        every=given.every,
         at_once=given.at_once,
-        plant=given.plant,
     )
+    report = run(folder, work, plant=given.plant)
     (folder / "report.txt").write_text(f"{report}\n")
     print(report)
     return int(bool(report.violations))

@@ -56,10 +56,10 @@ _KINDS: tuple[_Kind, ...] = (
 )
 
 
-def plan_of(seed: int, seconds: float) -> tuple[Fault, ...]:
-    """Return the faults of a run that lasts so long; each kind comes once where there is time for all of them."""
+def plan_of(seed: int, seconds: float, every: float = EVERY) -> tuple[Fault, ...]:
+    """Return the faults of so many seconds, one in `every` of them on average; each kind comes at least once."""
     draw = random.Random(seed)
-    count = max(len(_KINDS), round((LAST * seconds - FIRST) / EVERY))
+    count = max(len(_KINDS), round((LAST * seconds - FIRST) / every))
     kinds = list(_KINDS) + draw.choices(_KINDS, weights=[kind.weight for kind in _KINDS], k=count - len(_KINDS))
     draw.shuffle(kinds)
     moments = sorted(draw.uniform(FIRST, max(FIRST, LAST * seconds)) for _ in kinds)

@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.chaos.checker import Found, doubled, gists, violations
 from tests.chaos.clients import People
 from tests.chaos.faults import Done, Faults, concerns_mail
-from tests.chaos.plan import plan_of
+from tests.chaos.plan import EVERY, plan_of
 from tests.chaos.remains import stored_notices, stored_requests, undelivered
 from tests.chaos.site import Site
 
@@ -20,6 +20,17 @@ AT_ONCE = 12  # requests that are under way at the same time
 CALM = 6  # requests after healing
 HEALED_WITHIN = 240.0  # seconds after healing in which what was under way ends, and notices leave
 _LEASE = 40.0  # seconds for which a fault may still be the reason that a mail goes out again
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is done in a run: so many requests within so many seconds, with a fault in `every` seconds on average."""
+
+    seed: int
+    seconds: float
+    requests: int
+    every: float = EVERY
+    at_once: int = AT_ONCE
 
 
 @dataclass(kw_only=True)
@@ -59,24 +70,22 @@ class Report:
         return "\n".join(lines + (["everything held"] if not self.violations else self.violations))
 
 
-def run(
-    folder: Path, *, seed: int, seconds: float, requests: int, at_once: int = AT_ONCE, plant: str | None = None
-) -> Report:
+def run(folder: Path, work: Work, *, plant: str | None = None) -> Report:
     """Set everything up in `folder`, run, and take everything down."""
     site = Site(folder, plant=plant)
     try:
         site.prepare()
-        return asyncio.run(_run(site, seed, seconds, requests, at_once))
+        return asyncio.run(_run(site, work))
     finally:
         site.clear()
 
 
-async def _run(site: Site, seed: int, seconds: float, requests: int, at_once: int) -> Report:
+async def _run(site: Site, work: Work) -> Report:
     began = time.monotonic()
     try:
         await site.start()
-        people, faults = People(site, seed, at_once), Faults(site)
-        turns = asyncio.Semaphore(at_once)
+        people, faults = People(site, work.seed, work.at_once), Faults(site)
+        turns = asyncio.Semaphore(work.at_once)
         underway: set[asyncio.Task[None]] = set()
         start = time.monotonic()
 
@@ -85,15 +94,15 @@ async def _run(site: Site, seed: int, seconds: float, requests: int, at_once: in
                 await people.request(number)
 
         async def feed() -> None:
-            for number in range(requests):
-                await asyncio.sleep(max(0.0, start + number * seconds / requests - time.monotonic()))
+            for number in range(work.requests):
+                await asyncio.sleep(max(0.0, start + number * work.seconds / work.requests - time.monotonic()))
                 async with turns:
                     pass  # so that no more wait than can be carried out
                 underway.add(asyncio.create_task(ask(number)))
 
         feeding = asyncio.create_task(feed())
         watched = asyncio.create_task(site.watch())
-        await _first(watched, faults.carry_out(plan_of(seed, seconds)))
+        await _first(watched, faults.carry_out(plan_of(work.seed, work.seconds, work.every)))
         lasted = time.monotonic() - start
         await faults.heal()
         healed = time.monotonic()
@@ -101,9 +110,9 @@ async def _run(site: Site, seed: int, seconds: float, requests: int, at_once: in
         healed_after = time.monotonic() - healed
         await feeding
         calm_from = time.monotonic()
-        for number in range(requests, requests + CALM):
+        for number in range(work.requests, work.requests + CALM):
             underway.add(asyncio.create_task(ask(number)))
-        said += await _ends_of(underway, "what was asked for after healing", patience=HEALED_WITHIN + requests / 2)
+        said += await _ends_of(underway, "what was asked for after healing", patience=HEALED_WITHIN + CALM)
         said += await _notices_leave(site)
         watched.cancel()
         calm = {request_id for request_id, asked in people.asked.items() if asked > calm_from}
@@ -120,9 +129,9 @@ async def _run(site: Site, seed: int, seconds: float, requests: int, at_once: in
         (site.folder / "told.jsonl").write_text("".join(json.dumps(one) + "\n" for one in gists(people.calls)))
         await people.close()
         return Report(
-            seed=seed,
+            seed=work.seed,
             seconds=lasted,
-            requests=requests + CALM,
+            requests=work.requests + CALM,
             faults=Counter(one.fault.kind for one in faults.done),
             answers=sum(len(call.told) for call in people.calls),
             unanswered=sum(call.unanswered for call in people.calls),
@@ -155,12 +164,13 @@ async def _ends_of(tasks: set[asyncio.Task[None]], what: str, *, patience: float
     """Wait for requests to end, and say which do not."""
     if not tasks:
         return []
-    ended, left = await asyncio.wait(set(tasks), timeout=patience)
+    these = set(tasks)  # others may come meanwhile
+    ended, left = await asyncio.wait(these, timeout=patience)
     said = [f"{error!r}" for task in ended if (error := task.exception()) is not None]
     for task in left:
         task.cancel()
     await asyncio.gather(*left, return_exceptions=True)
-    tasks.clear()
+    tasks -= these
     return said + ([f"{len(left)} requests of {what} did not end within {patience:.0f} s"] if left else [])
 
 
