@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from temporalio import activity
 
+from activities.workflow_tasks import WorkflowTask, task_of_activity
 from placet.engine.recording import Recording
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
@@ -15,16 +18,22 @@ from storage.recording.record import stored_seq, write_all
 class Recorder:
     """Write recordings for a worker. Those that arrive during a commit share the next transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, task: Callable[[], WorkflowTask | None] = task_of_activity) -> None:
         self._commits = GroupCommit(database, write_all, key=lambda recording: recording.request_id)
+        self._task = task
 
     @activity.defn(name="record")
-    async def record(self, recording: Recording) -> None:
-        """Write one recording and return once it is committed.
+    async def record(self, recording: Recording) -> bool:
+        """Write one recording; once it is committed, return whether the engine suggests a new run.
 
         Raises Conflict where it does not fit what is stored, and Unavailable without a database. Both may be retried.
         """
-        await self._commits.submit(recording)
+        task = self._task()
+        if task is None:
+            await self._commits.submit(recording)
+            return False
+        await self._commits.submit(replace(recording, task_began=task.began))
+        return task.suggests_new_run
 
 
 class StoredSequence:

@@ -26,6 +26,8 @@ from typing import Any, TypeVar
 
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation
 
+from activities.workflow_tasks import TASKS
+
 Result = TypeVar("Result")
 
 _LONG = 0.05  # seconds; one decision with expressions of the usual size takes a hundredth of it
@@ -59,6 +61,7 @@ class ActivationExecutor(ThreadPoolExecutor):
         activation = given[0] if len(given) == 1 else None
         if not isinstance(activation, WorkflowActivation):
             return super().submit(work, *given)
+        TASKS.note(activation)
         ends_tasks = any(job.HasField("remove_from_cache") for job in activation.jobs)
         if ends_tasks:
             self._known_runs.discard(activation.run_id)

@@ -97,6 +97,7 @@ class ApprovalWorkflow:
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
         self._lead = timedelta(seconds=start.timer_lead or 0)
+        self._new_run_suggested = False  # as a recording said
         self._foreseen: Foreseen | None = None  # of the validator that ran last, for its handler
 
     @workflow.run
@@ -431,7 +432,9 @@ class ApprovalWorkflow:
         recording = recording_of(self._plan, self._start.template_id, state, *new, stored=self._stored)
         self._unrecorded, self._notifications, self._stored = [], [], {task.id: task for task in state.tasks}
         kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
-        await local("record", recording, summary=kinds[:200])
+        # Histories of before have no result here.
+        suggested: bool | None = await local("record", recording, bool, summary=kinds[:200])
+        self._new_run_suggested = self._new_run_suggested or bool(suggested)
         self._show()
 
     def _show(self) -> None:
@@ -440,14 +443,20 @@ class ApprovalWorkflow:
         workflow.set_current_details(display.details(self._plan, self._state))
 
     def _may_continue_as_new(self) -> bool:
-        """Tell whether the next run may take over: the result of a running action can only be taken by this run."""
-        return workflow.info().is_continue_as_new_suggested() and self._calls.idle
+        """Tell whether the next run may take over: the result of a running action can only be taken by this run.
+
+        What the engine suggests changes with an activation, and not by an event of history. An update that is refused
+        leaves no event, but has conditions looked at before a cancellation that came with it. So a recording says it.
+        """
+        if not self._start.suggestion_recorded:
+            return workflow.info().is_continue_as_new_suggested() and self._calls.idle
+        return self._new_run_suggested and self._calls.idle
 
     async def _continue_as_new(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self._state.runs and self._calls.idle:
             lead = TIMER_LEAD if self._start.timer_lead is None else self._start.timer_lead
-            workflow.continue_as_new(replace(self._start, state=self._state, timer_lead=lead))
+            workflow.continue_as_new(replace(self._start, state=self._state, timer_lead=lead, suggestion_recorded=True))
 
     def _answer(self) -> Answer:
         state = self._state

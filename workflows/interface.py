@@ -35,7 +35,8 @@ class Start:
     `parent` is set where another request runs this one as a sub-process. `timer_lead` says how the run arms its timers:
     by so many seconds before their moment, once what happened is recorded. Without it, as runs did that began before
     there was a lead: for the moment itself, while that is still being recorded. `marks_late` says whether a marker in
-    history tells that the first task came late.
+    history tells that the first task came late. `suggestion_recorded` says whether the results of recordings tell that
+    the engine suggests a new run; without it, the run goes by what the engine says at the moment.
     """
 
     plan: Plan
@@ -45,6 +46,7 @@ class Start:
     parent: Parent | None = None
     timer_lead: float | None = TIMER_LEAD
     marks_late: bool = True
+    suggestion_recorded: bool = True
 
     @model_validator(mode="before")
     @classmethod

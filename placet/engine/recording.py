@@ -54,6 +54,7 @@ class Recording:
     started_by: str | None = None
     claim: ActionClaim | None = None
     principal: str | None = None  # whom the agent acts for that entered it
+    task_began: datetime | None = None  # when the workflow task began in which it is recorded; the recorder adds it
 
 
 def recording_of(

@@ -25,6 +25,7 @@ from activities.messages import (
     TokenVerdict,
 )
 from activities.subprocesses import SubprocessResultSigner
+from activities.workflow_tasks import task_of_activity
 from placet.audit.chain import Entry, first_bad, genesis
 from placet.audit.reasons import because
 from placet.definition.assignees import parse_assignee
@@ -156,9 +157,11 @@ class Recorders:
         return [action for log in self._logs.values() for action in log.actions.values()]
 
     @activity.defn(name="record")
-    async def record(self, recording: Recording) -> None:
-        """Keep a recording instead of writing it to the store."""
+    async def record(self, recording: Recording) -> bool:
+        """Keep a recording instead of writing it to the store; return whether the engine suggests a new run."""
+        task = task_of_activity()
         await self.of(recording.request_id).take(recording)
+        return task is not None and task.suggests_new_run
 
     @activity.defn(name="stored_seq")
     async def stored_seq(self, request_id: str) -> int:

@@ -1,33 +1,30 @@
 """Write recordings: audit entries, projection and notifications in one transaction, keyed by (request, seq).
 
-Four rules make repeats safe. The same hash at a stored seq is a no-op, so the activity may be retried. Another hash at
-a stored seq means that history wins: the worker that wrote the row died before its workflow task was completed, so the
-rows from there on are moved to `audit_superseded`. A recording that is older than the stored rows that it contradicts
-was written late by such a worker, and is refused. So is one that does not follow the stored entry before it, by hash.
+What of them is new, and which are refused, is in `storage.recording.new_part`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Executable, String, Table, bindparam, delete, exists, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import SQLModel, col
 
-from placet.audit.chain import Entry, canonical_json, first_bad, genesis
+from placet.audit.chain import Entry, canonical_json
 from placet.definition.assignees import parse_assignee, person_id
 from placet.engine.recording import Recording
-from placet.engine.state import ActionClaim, Notification, Task
+from placet.engine.state import Notification, Task
 from placet.errors import Conflict
 from storage.announcements.announce import HELD, announce, request_topic
 from storage.database import one_trip
 from storage.prepared import Prepared, among, one_of
 from storage.queries.requests import list_fields, titles
 from storage.recording import metrics, recipients
+from storage.recording.new_part import NOTHING, NewPart, Stored, new_part, precedes
 from storage.recording.recipients import ASKING
 from storage.tables.approvals import (
     ApprovalRequest,
@@ -40,42 +37,15 @@ from storage.tables.approvals import (
 )
 from storage.tables.notifications import NotificationMessage
 
-# The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
-CLOCK_SKEW = timedelta(seconds=2)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _NewPart:
-    """The part of a recording that is not stored yet, and whether it supersedes stored rows."""
-
-    recording: Recording
-    entries: tuple[Entry, ...]
-    notifications: tuple[Notification, ...]
-    contradicted: bool
-
-    @property
-    def begins(self) -> bool:
-        """Whether nothing of the request has ever been stored."""
-        return self.entries[0].seq == 1 and not self.contradicted
-
-    @property
-    def may_change_the_title(self) -> bool:
-        """Whether the title may be another than the one that is stored."""
-        return self.begins or self.contradicted or self.recording.revision > 1
-
-    @property
-    def tasks(self) -> tuple[Task, ...]:
-        """The tasks whose rows have to be written."""
-        recording = self.recording
-        if self.contradicted:
-            return recording.tasks
-        changed = set(recording.changed)
-        return tuple(task for task in recording.tasks if task.id in changed)
+def _columns(model: type[SQLModel]) -> Any:
+    table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    return table.columns
 
 
 _HEADS = Prepared(
     lambda dialect: (
-        select(col(ApprovalRequest.id), col(ApprovalRequest.seq), col(ApprovalRequest.head))
+        select(*(_columns(ApprovalRequest)[name] for name in ("id", "seq", "head", "workflow_task_at")))
         .where(among(dialect, col(ApprovalRequest.id), "ids"))
         .order_by(col(ApprovalRequest.id))
         .with_for_update()
@@ -87,10 +57,10 @@ _CLAIM = Prepared(
     .where(col(ApprovalRequest.id) == bindparam("request_id"), col(ApprovalRequest.head) == bindparam("of_head"))
     .values(claim_key=bindparam("key", type_=String()))
 )
-_FROM = Prepared(
-    select(col(AuditEntry.seq), col(AuditEntry.hash), col(AuditEntry.at)).where(
-        col(AuditEntry.request_id) == bindparam("request_id"), col(AuditEntry.seq) >= bindparam("first")
-    )
+_TASK = Prepared(
+    update(ApprovalRequest)
+    .where(col(ApprovalRequest.id) == bindparam("request_id"))
+    .values(workflow_task_at=bindparam("task_at", type_=_columns(ApprovalRequest)["workflow_task_at"].type))
 )
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
 # Notifications that ask people to act on tasks that are no longer open.
@@ -117,18 +87,18 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
     ordered = sorted(recordings, key=lambda r: r.request_id)  # everyone locks in the same order
     stored = _stored(connection, [r.request_id for r in ordered])
     outcomes: dict[str, Conflict | None] = {}
-    fresh: list[_NewPart] = []
+    fresh: list[NewPart] = []
     for recording in ordered:
         outcomes[recording.request_id] = None
         try:
-            part = _fresh(connection, recording, *stored.get(recording.request_id, (0, "")))
+            part = new_part(connection, recording, stored.get(recording.request_id, NOTHING))
         except Conflict as conflict:
             outcomes[recording.request_id] = conflict
         else:
             if part is not None:
                 fresh.append(part)
-            elif recording.claim is not None:
-                _take_claim(connection, recording, recording.claim)
+            else:
+                _take_over(connection, recording, stored[recording.request_id])
     lost = {p.recording.request_id: _supersede(connection, p, now) for p in fresh if p.contradicted}
     if fresh:
         counted: metrics.Changes = Counter()
@@ -154,82 +124,35 @@ def stored_seq(connection: Connection, request_id: str) -> int:
     return _SEQ.scalar(connection, request_id=request_id) or 0
 
 
-def _topics(fresh: Sequence[_NewPart], *, held: bool) -> list[str]:
+def _topics(fresh: Sequence[NewPart], *, held: bool) -> list[str]:
     """Return what is announced of recordings: that requests have begun, ended, or gone back to their requester."""
     awaited = [request_topic(part.recording.request_id) for part in fresh if _is_awaited(part)]
     return [*awaited, HELD] if held else awaited
 
 
-def _is_awaited(part: _NewPart) -> bool:
+def _is_awaited(part: NewPart) -> bool:
     return part.entries[0].seq == 1 or part.recording.status != "pending" or part.recording.returned
 
 
-def _stored(connection: Connection, ids: list[str]) -> Mapping[str, tuple[int, str]]:
-    return {row.id: (row.seq, row.head) for row in _HEADS.rows(connection, ids=ids)}
+def _stored(connection: Connection, ids: list[str]) -> Mapping[str, Stored]:
+    return {row.id: Stored(row.seq, row.head, row.workflow_task_at) for row in _HEADS.rows(connection, ids=ids)}
 
 
-def _fresh(connection: Connection, recording: Recording, stored_seq: int, head: str) -> _NewPart | None:
-    entries = recording.entries
-    if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
-        raise Conflict(
-            f"A recording of {recording.request_id} does not end with entry {recording.seq}, which it names as its head"
-        )
-    first = entries[0].seq
-    if first > stored_seq + 1:
-        # Entries are recorded in order, each before the next event. So the database was restored from an older copy,
-        # and rows are missing. Continuing would leave a permanent gap in the chain.
-        raise Conflict(
-            f"Entries {stored_seq + 1} to {first - 1} of {recording.request_id} are missing in the database; "
-            "restore a complete copy of it, and this recording will be repeated"
-        )
-    if first == stored_seq + 1:
-        _require_following(recording, head)
-        return _NewPart(recording=recording, entries=entries, notifications=recording.notifications, contradicted=False)
+def _take_over(connection: Connection, recording: Recording, stored: Stored) -> None:
+    """Have what an earlier workflow task recorded, and this one has recorded again, count as recorded by this one.
 
-    there = {row.seq: row for row in _FROM.rows(connection, request_id=recording.request_id, first=first - 1)}
-    new = next((e for e in entries if e.seq not in there or there[e.seq].hash != e.hash), None)
-    if new is None:
-        return None
-    _require_following(recording, there[first - 1].hash if first - 1 in there else "")
-    contradicted = new.seq in there
-    if contradicted and new.at < there[new.seq].at - CLOCK_SKEW:
-        raise Conflict(
-            f"Entry {new.seq} of {recording.request_id} was recorded again; this recording is of a lost workflow task"
-        )
-    return _NewPart(
-        recording=recording,
-        entries=entries[new.seq - first :],
-        notifications=tuple(n for n in recording.notifications if n.seq >= new.seq),
-        contradicted=contradicted,
-    )
-
-
-def _take_claim(connection: Connection, recording: Recording, claim: ActionClaim) -> None:
-    """Store whose call history gave the claim to, where the same person's other call had it in a lost workflow task.
-
-    The entry says who has claimed, and not by which call; so both have the same.
+    A claim is then of the call that history gave it to; the same person's other call may have had it in the earlier
+    task. The entry says who has claimed, and not by which call, so both recordings have the same.
     """
-    _CLAIM.run(connection, request_id=recording.request_id, of_head=recording.head, key=claim.key)
-
-
-def _require_following(recording: Recording, previous: str) -> None:
-    """Raise Conflict unless the entries are a chain that follows the stored entry before them, which has this hash.
-
-    Older requests, whose content is not sealed, began at a time that a replay may not know. Their entries are written
-    without this check: a request that cannot be decided is worse than a chain of which `verify` shows the break.
-    """
-    if not recording.sealed:
+    if precedes(recording.task_began, stored.task_at):
         return
-    first = recording.entries[0].seq
-    bad = first_bad(previous if first > 1 else genesis(recording.request_id), recording.entries, after=first - 1)
-    if bad is not None:
-        raise Conflict(
-            f"Entry {bad} of {recording.request_id} does not follow the stored entry {bad - 1}: one of them is of a "
-            "lost workflow task, or was edited; run `placet verify` on the request"
-        )
+    if recording.claim is not None:
+        _CLAIM.run(connection, request_id=recording.request_id, of_head=recording.head, key=recording.claim.key)
+    if precedes(stored.task_at, recording.task_began):
+        _TASK.run(connection, request_id=recording.request_id, task_at=recording.task_began)
 
 
-def _supersede(connection: Connection, part: _NewPart, now: datetime) -> list[metrics.Lost]:
+def _supersede(connection: Connection, part: NewPart, now: datetime) -> list[metrics.Lost]:
     """Supersede rows that are not in history: entries, their projection, and notifications that were not sent.
 
     Return the number, kind and task of each superseded entry.
@@ -278,7 +201,7 @@ def _take_tasks_back(connection: Connection, recording: Recording) -> None:
 
 def _insert(
     connection: Connection,
-    fresh: list[_NewPart],
+    fresh: list[NewPart],
     personal: list[list[Notification]],
     named: Mapping[str, str | None],
     now: datetime,
@@ -310,11 +233,6 @@ def _insert(
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
         _DROP_POINTLESS.run(connection, closed=closed)
-
-
-def _columns(model: type[SQLModel]) -> Any:
-    table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
-    return table.columns
 
 
 def _put(model: type[SQLModel], *, replace: bool = False, ignore: bool = False) -> Prepared:
@@ -404,6 +322,7 @@ def _request(recording: Recording, amount_of: Mapping[str, str | None]) -> dict[
         "claimed_by": claim.by if claim is not None else None,
         "claimed_at": claim.at if claim is not None else None,
         "claim_key": claim.key if claim is not None else None,
+        "workflow_task_at": recording.task_began,
     }
 
 
@@ -481,7 +400,7 @@ def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _notifications(part: _NewPart, notifications: Iterable[Notification], now: datetime) -> Iterable[dict[str, Any]]:
+def _notifications(part: NewPart, notifications: Iterable[Notification], now: datetime) -> Iterable[dict[str, Any]]:
     hashes = {entry.seq: entry.hash for entry in part.entries}
     for notification in notifications:
         yield {

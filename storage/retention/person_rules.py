@@ -164,7 +164,7 @@ COLUMNS_THAT_STAY: Final[Mapping[str, str]] = {
     "person": "id actor_type updated_at",
     "approval_request": "id template_id template version requester owner status outcome stage round returned revision "
     "seq head started_at ended_at erased_at open_questions amount started_by claim_status claimed_by claimed_at "
-    "claim_key",
+    "claim_key workflow_task_at",
     "approval_task": "id request_id position stage round assignee candidates delegates hand_overs assigned_via status "
     "opened_at due_at sla_state escalation_level decision decided_by decided_at queue amount on_behalf_of undo_until "
     "revision",

@@ -98,6 +98,8 @@ class ApprovalRequest(SQLModel, table=True):
     claimed_by: str | None = None
     claimed_at: datetime | None = moment_column(nullable=True)
     claim_key: str | None = None  # the engine's update id of the claim
+    # When the workflow task began that wrote this row, by the engine's clock; None where it is of before this was kept.
+    workflow_task_at: datetime | None = moment_column(nullable=True)
 
 
 class ApprovalTask(SQLModel, table=True):

@@ -22,7 +22,7 @@ from placet.errors import ClaimFailure, Conflict
 from placet.plan.plan import Plan
 from placet.tasks import decisions
 from storage.queries.notifications import delivery_queue
-from storage.recording import outbox, record
+from storage.recording import new_part, outbox, record
 from storage.tables.approvals import Outbox
 from workflows import approval
 from workflows.approval import ApprovalWorkflow
@@ -74,41 +74,41 @@ def _keys_are_lost_when_continued() -> list[Any]:
 
 
 def _first_write_wins() -> list[Any]:
-    original = record._fresh
+    original = record.new_part
 
-    def fresh(connection: Any, recording: Any, stored_seq: int, head: str) -> Any:
-        if recording.entries and recording.entries[-1].seq <= stored_seq:
+    def fresh(connection: Any, recording: Any, stored: Any) -> Any:
+        if recording.entries and recording.entries[-1].seq <= stored.seq:
             return None  # it is there already
-        return original(connection, recording, stored_seq, head)
+        return original(connection, recording, stored)
 
-    return [patch.object(record, "_fresh", fresh)]
+    return [patch.object(record, "new_part", fresh)]
 
 
 def _gaps_are_taken() -> list[Any]:
-    original = record._fresh
+    original = record.new_part
 
-    def fresh(connection: Any, recording: Any, stored_seq: int, head: str) -> Any:
+    def fresh(connection: Any, recording: Any, stored: Any) -> Any:
         try:
-            return original(connection, recording, stored_seq, head)
+            return original(connection, recording, stored)
         except Conflict:
-            return record._NewPart(
+            return record.NewPart(
                 recording=recording,
                 entries=recording.entries,
                 notifications=recording.notifications,
                 contradicted=False,
             )
 
-    return [patch.object(record, "_fresh", fresh)]
+    return [patch.object(record, "new_part", fresh)]
 
 
 def _recording_without_notifications() -> list[Any]:
-    original = record._fresh
+    original = record.new_part
 
     def fresh(*given: Any) -> Any:
         part = original(*given)
         return replace(part, notifications=()) if part is not None and part.contradicted else part
 
-    return [patch.object(record, "_fresh", fresh)]
+    return [patch.object(record, "new_part", fresh)]
 
 
 def _answers_are_forgotten() -> list[Any]:
@@ -131,6 +131,10 @@ def _escalates_again() -> list[Any]:
         return result
 
     return [patch.object(machine, "carry_out_due", carry_out)]
+
+
+def _lost_tasks_go_on() -> list[Any]:
+    return [patch.object(new_part, "precedes", lambda *_: False)]
 
 
 def _dropped_for_good() -> list[Any]:
@@ -268,6 +272,7 @@ PLANTS: dict[str, Plant] = {
     "no-notifications": Plant(
         "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
+    "lost-goes-on": Plant("recorder", "a task that was given up goes on recording", _lost_tasks_go_on, 21477),
     "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 20),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
     "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),

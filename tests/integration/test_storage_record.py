@@ -212,6 +212,33 @@ async def test_a_worker_that_was_given_up_cannot_overwrite_what_came_after_it(da
     assert await _everything(database) == before
 
 
+async def test_a_task_that_was_given_up_records_nothing_more_however_late_it_is(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    held, late = opened.comment("held"), opened.moved(timedelta(hours=1)).comment("of a worker that stood still")
+    after = held.moved(timedelta(hours=1)).comment("of the same worker")
+    later = NOW + timedelta(seconds=10)
+    await _write(database, opened.recording(task_began=NOW), held.recording(task_began=later))
+    before = await _everything(database)
+    for lost in (late, after):
+        with pytest.raises(Conflict, match="recorded by a later workflow task"):
+            await _write(database, lost.recording(task_began=NOW))
+        assert await _everything(database) == before
+    await _write(database, held.recording(task_began=NOW))  # what is stored already needs no writing
+    assert await _everything(database) == before
+    await _write(database, after.recording(task_began=later + timedelta(minutes=1)))
+    assert await _verify(database)
+
+
+async def test_what_a_later_task_has_recorded_again_is_its_own(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    again = opened.comment("of a worker that stood still")
+    await _write(database, opened.recording(task_began=NOW), opened.recording(task_began=NOW + timedelta(seconds=10)))
+    before = await _everything(database)
+    with pytest.raises(Conflict, match="recorded by a later workflow task"):
+        await _write(database, again.recording(task_began=NOW))
+    assert await _everything(database) == before
+
+
 async def test_what_follows_an_entry_that_history_lost_is_refused(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
     lost = opened.comment("lost")
@@ -255,7 +282,8 @@ async def test_entries_that_are_no_chain_are_refused(database: Database) -> None
 async def test_clocks_of_the_engine_that_differ_a_little_do_not_stop_history(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
     lost, held = opened.moved(timedelta(seconds=1)).comment("lost"), opened.comment("held")
-    await _write(database, opened.recording(), lost.recording(), held.recording())
+    ahead = NOW + timedelta(seconds=1)
+    await _write(database, opened.recording(), lost.recording(task_began=ahead), held.recording(task_began=NOW))
     assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
 
 

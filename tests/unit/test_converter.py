@@ -35,7 +35,7 @@ LOCAL = {
     "verify_ending": SubprocessResultVerdict,
     "moment": datetime | None,
     "due_moment": datetime,
-    "record": type(None),
+    "record": bool | None,
 }
 
 

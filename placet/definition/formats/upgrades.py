@@ -35,7 +35,7 @@ def upgraded_start(raw: Any) -> Any:
     """Bring the raw JSON of what a run starts with to the current form, where more than one part of it is needed."""
     if not isinstance(raw, dict) or not isinstance(plan := raw.get("plan"), dict):
         return raw
-    raw = _with_defaults(raw, timer_lead=None, marks_late=False)
+    raw = _with_defaults(raw, timer_lead=None, marks_late=False, suggestion_recorded=False)
     parts: Raw = {}
     if isinstance(opening := raw.get("opening"), dict) and _number(plan) == 1:
         parts["opening"] = _with_defaults(opening, secret="", titled=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -38,6 +39,7 @@ from activities.audit import Recorder, StoredSequence, time_marker
 from activities.decision_tokens import DecisionTokens, TokenVerifier
 from activities.directory import DirectoryReader
 from activities.due_moment import due_moment
+from activities.workflow_tasks import WorkflowTask
 from placet.errors import PlacetError
 from tests.faults.engine import Came, Run, Task, Update
 from tests.faults.processes.by_reference import FAILURES
@@ -50,6 +52,20 @@ if TYPE_CHECKING:
 SECRET = "a secret for the simulator alone"
 _DEFINITION = workflow._Definition.must_from_class(ApprovalWorkflow)
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 10.0  # seconds, as in workflows.local_activities
+
+
+_ATTEMPT: ContextVar[Attempt] = ContextVar("attempt")  # that a local activity belongs to
+
+
+def _task_of_attempt() -> WorkflowTask | None:
+    """Return what `activities.workflow_tasks` knows of the task that a local activity belongs to."""
+    attempt = _ATTEMPT.get()
+    task = attempt.task
+    if task is None:
+        return None
+    return WorkflowTask(
+        length=8 * len(attempt.run.history), began=task.at, suggests_new_run=task.continue_as_new_suggested
+    )
 
 
 class Violation(AssertionError):
@@ -87,7 +103,7 @@ class Worker:
         self.attempts: dict[str, Attempt] = {}  # by run id
         database: Any = ProcessDatabase(world.store, lambda what, writes: world.pause(self, what, writes))
         self._activities: dict[str, Callable[[Any], Awaitable[Any]]] = {
-            "record": Recorder(database).record,
+            "record": Recorder(database, _task_of_attempt).record,
             "look_up": DirectoryReader(database).look_up,
             "moment": time_marker,
             "due_moment": due_moment,
@@ -390,6 +406,7 @@ class Worker:
 
     async def _execute(self, attempt: Attempt, seq: int, name: str, value: Any) -> None:
         """Run a local activity until it succeeds, as `workflows.local_activities` asks for."""
+        _ATTEMPT.set(attempt)
         pause = _FIRST_PAUSE
         while self.alive and attempt.waiting.get(seq, (None, None))[1] is value:
             try:
