@@ -249,7 +249,7 @@ class World:
         actions: list[Action] = [
             (self._resume, seam)
             for seam in self.seams
-            if not seam.slow and (seam.kind != "ask" or self._can_be_asked(seam.about))
+            if not (seam.slow or seam.done.done()) and (seam.kind != "ask" or self._can_be_asked(seam.about))
         ]
         actions += [(self._takes_long, *late) for late in self.late]
         for worker in self.workers:
