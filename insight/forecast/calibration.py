@@ -9,20 +9,27 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from dataclasses import dataclass
 from math import ceil, floor
 
 
+_CHANCE = 2.0  # standard errors that a distance from one half may be by chance
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """The ascending ranks of what happened to later requests."""
+    """The ascending ranks of what happened to later requests, and the rank that the next one is as likely below."""
 
     ranks: tuple[float, ...]
+    middle: float
 
     @classmethod
-    def of(cls, ranks: Iterable[float]) -> Calibration:
-        """Make one of ranks from 0 to 1."""
-        return cls(ranks=tuple(sorted(ranks)))
+    def of(cls, requests: Iterable[Sequence[float]]) -> Calibration:
+        """Make one of ranks from 0 to 1, those of each request together."""
+        by_request = [tuple(ranks) for ranks in requests]
+        ranks = tuple(sorted(chain.from_iterable(by_request)))
+        return cls(ranks=ranks, middle=_middle(by_request, ranks))
 
     def bounds(self, coverage: float) -> tuple[float, float]:
         """Return two ranks between which the next one lies with at least this chance.
@@ -35,18 +42,27 @@ class Calibration:
         high = ceil((count + 1) * (1 - outside) - 1e-9)
         return self.ranks[low - 1] if low else 0.0, self.ranks[high - 1] if high <= count else 1.0
 
-    @property
-    def middle(self) -> float:
-        """The rank that the next one is as likely below as above."""
-        count = len(self.ranks)
-        if not count:
-            return 0.5
-        return (self.ranks[(count - 1) // 2] + self.ranks[count // 2]) / 2
-
     def chance_below(self, rank: float) -> float:
         """Return the chance that the next rank is at most this one: the middle of what conformal prediction leaves."""
         first, last = bisect_left(self.ranks, rank), bisect_right(self.ranks, rank)
         return ((first + last) / 2 + 0.5) / (len(self.ranks) + 1)
+
+
+def _middle(by_request: Sequence[Sequence[float]], ranks: Sequence[float]) -> float:
+    """Return the median of ranks, moved back to one half as far as its distance from there may be chance.
+
+    Several ranks of one request say little more than one does, so the standard error of what lies above one half is
+    estimated from whole requests. Nothing is left of a distance within _CHANCE standard errors, and nearly all of one
+    of many: the positive part of an estimate by James and Stein (1961), which takes less back.
+    """
+    count = len(ranks)
+    if not count:
+        return 0.5
+    median = (ranks[(count - 1) // 2] + ranks[count // 2]) / 2
+    sides = [(len(some), sum((rank < 0.5) - (rank > 0.5) for rank in some)) for some in by_request]
+    off = sum(side for _, side in sides) / count
+    chance = sum((side - looks * off) ** 2 for looks, side in sides) / count**2
+    return 0.5 + (median - 0.5) * max(0.0, 1 - _CHANCE**2 * chance / off**2) if off else 0.5
 
 
 def brier(chances: Sequence[float], happened: Sequence[bool]) -> float:

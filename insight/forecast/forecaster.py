@@ -275,17 +275,19 @@ def _with_loads(example: Example, loads: Loads) -> Example:
 
 
 def _calibrated(futures: Futures, later: Iterable[Sequence[Example]]) -> Calibrated | None:
-    ends: list[float] = []
-    closings: list[float] = []
-    for example in chain.from_iterable(later):
-        outlook = futures.of(example.plan, example.state, example.now, example.around)
-        if outlook.ending:
-            ends.append(Distribution.of(outlook.ending).rank(example.ended))
-        if outlook.closing and example.closed is not None:
-            closings.append(Distribution.of(outlook.closing).rank(example.closed))
-    if len(ends) < LEAST_RANKS and len(closings) < LEAST_RANKS:
-        return None
-    return Calibrated(futures=futures, ends=Calibration.of(ends), closings=Calibration.of(closings))
+    ends: list[list[float]] = []
+    closings: list[list[float]] = []
+    for examples in later:
+        ends.append([])
+        closings.append([])
+        for example in examples:
+            outlook = futures.of(example.plan, example.state, example.now, example.around)
+            if outlook.ending:
+                ends[-1].append(Distribution.of(outlook.ending).rank(example.ended))
+            if outlook.closing and example.closed is not None:
+                closings[-1].append(Distribution.of(outlook.closing).rank(example.closed))
+    found = Calibrated(futures=futures, ends=Calibration.of(ends), closings=Calibration.of(closings))
+    return found if max(len(found.ends.ranks), len(found.closings.ranks)) >= LEAST_RANKS else None
 
 
 def _moment(calendar: Calendar, now: datetime, seconds: float) -> datetime | None:

@@ -42,7 +42,7 @@ def test_each_rank_has_a_time_that_has_no_lower_rank(draws: list[float], rank: f
 def test_bounds_are_the_ranks_that_leave_half_of_the_rest_on_each_side(
     count: int, coverage: float, bounds: tuple[float, float]
 ) -> None:
-    calibration = Calibration.of((n + 1) / (count + 1) for n in range(count))
+    calibration = Calibration.of([(n + 1) / (count + 1)] for n in range(count))
     assert calibration.bounds(coverage) == pytest.approx(bounds)
 
 
@@ -52,14 +52,14 @@ def test_the_coverage_holds_however_wrong_the_forecast_is(wrong_by: float) -> No
     likely = Distribution.of(draw.expovariate(1.0) * wrong_by for _ in range(100))
     inside = []
     for _ in range(400):
-        calibration = Calibration.of(likely.rank(draw.expovariate(1.0)) for _ in range(40))
+        calibration = Calibration.of([likely.rank(draw.expovariate(1.0))] for _ in range(40))
         low, high = calibration.bounds(0.8)
         inside.append(low <= likely.rank(draw.expovariate(1.0)) <= high)
     assert sum(inside) / len(inside) == pytest.approx(0.8 + 0.02, abs=0.05)
 
 
 def test_a_chance_is_what_became_of_later_requests_of_that_rank() -> None:
-    calibration = Calibration.of([0.9] * 9 + [0.2])
+    calibration = Calibration.of([*[[0.9]] * 9, [0.2]])
     assert calibration.chance_below(0.5) == pytest.approx(1.5 / 11)
     assert calibration.chance_below(0.95) == pytest.approx(10.5 / 11)
     assert calibration.middle == 0.9
