@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from dataclasses import dataclass
+from itertools import chain
 from math import ceil, floor
-
 
 _CHANCE = 2.0  # standard errors that a distance from one half may be by chance
 
