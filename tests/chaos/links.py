@@ -22,6 +22,11 @@ class Link:
         self.port = port
         self._proxy = proxy
 
+    @property
+    def proxy(self) -> int:
+        """The process id of the proxy."""
+        return self._proxy.pid
+
     def to(self, target: int) -> None:
         """Lead to a port of this machine's loopback."""
         self._tell(target=target)

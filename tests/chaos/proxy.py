@@ -66,6 +66,7 @@ class _Side(asyncio.Protocol):
         self._early: list[bytes] = []  # that was read before the other process was reached
         self._read_all = False
         self._ended = False  # whether the peer has sent everything
+        self._wrote_all = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,13 +111,16 @@ class _Side(asyncio.Protocol):
         self._read_all = True
         if self._peer is not None:
             self._peer.end()
+        self._close_at_the_end()
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the other one too."""
         self._link.sides.discard(self)
-        if self._peer is not None and self._peer._transport is not None and not self._peer._transport.is_closing():
-            self._peer.reset()
+        in_order = self._read_all and self._wrote_all  # then the other one may still have bytes to write
+        peer = self._peer
+        if not in_order and peer is not None and peer._transport is not None and not peer._transport.is_closing():
+            peer.reset()
 
     def pause_writing(self) -> None:
         """Let the peer read no more than can be written."""
@@ -155,6 +159,13 @@ class _Side(asyncio.Protocol):
         elif self._ended:
             with suppress(OSError):
                 self._transport.write_eof()
+            self._wrote_all = True
+            self._close_at_the_end()
+
+    def _close_at_the_end(self) -> None:
+        """Close once both directions have ended; nobody else does, and a long run would be left without descriptors."""
+        if self._read_all and self._wrote_all and self._transport is not None:
+            self._transport.close()
 
     def reset(self) -> None:
         """End with a reset, so that the process on this side is told at once."""

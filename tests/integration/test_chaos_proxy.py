@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -56,6 +57,21 @@ async def test_bytes_go_through_and_a_cut_resets_and_refuses_until_it_is_healed(
     assert not await _answers(link)
     link.heal()
     await until(lambda: _answers(link), what="an answer after the cut")
+
+
+async def test_a_connection_that_both_have_ended_is_kept_no_longer(link: Link) -> None:
+    await until(lambda: _answers(link), what="an answer through the proxy")
+    before = _open_files(link)
+    assert all(await asyncio.gather(*(_answers(link) for _ in range(60))))
+
+    async def closed() -> bool:
+        return _open_files(link) <= before + 2
+
+    await until(closed, what="the end of all connections")
+
+
+def _open_files(link: Link) -> int:
+    return len(list(Path(f"/proc/{link.proxy}/fd").iterdir()))
 
 
 async def test_a_stall_holds_bytes_up_and_loses_none(link: Link) -> None:
