@@ -50,18 +50,18 @@ class Calibration:
 def _middle(by_request: Sequence[Sequence[float]], ranks: Sequence[float]) -> float:
     """Return the median of ranks, moved back to one half as far as its distance from there may be chance.
 
-    Several ranks of one request say little more than one does, so the standard error of what lies above one half is
-    estimated from whole requests. Nothing is left of a distance within _CHANCE standard errors, and nearly all of one
-    of many: the positive part of an estimate by James and Stein (1961), which takes less back.
+    Several ranks of one request say little more than one does, so what chance does is told from whole requests: how
+    far apart the numbers of ranks on both sides of one half may be, if each request were as likely on either. Nothing
+    is left of a distance within _CHANCE standard errors, and nearly all of one of many. It is the positive part of an
+    estimate by James and Stein (1961), which takes less back.
     """
     count = len(ranks)
     if not count:
         return 0.5
     median = (ranks[(count - 1) // 2] + ranks[count // 2]) / 2
-    sides = [(len(some), sum((rank < 0.5) - (rank > 0.5) for rank in some)) for some in by_request]
-    off = sum(side for _, side in sides) / count
-    chance = sum((side - looks * off) ** 2 for looks, side in sides) / count**2
-    return 0.5 + (median - 0.5) * max(0.0, 1 - _CHANCE**2 * chance / off**2) if off else 0.5
+    sides = [sum((rank < 0.5) - (rank > 0.5) for rank in some) for some in by_request]
+    apart = sum(sides)
+    return 0.5 + (median - 0.5) * max(0.0, 1 - _CHANCE**2 * sum(side**2 for side in sides) / apart**2) if apart else 0.5
 
 
 def brier(chances: Sequence[float], happened: Sequence[bool]) -> float:

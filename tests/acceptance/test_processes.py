@@ -121,6 +121,8 @@ def test_killing_one_process_while_calls_run_loses_nothing(up: Up, name: str) ->
 
 def test_several_processes_of_each_kind_share_the_work_and_one_address(place: Installation) -> None:
     place.extra |= {f"PLACET_{kind}_PROCESSES": "2" for kind in ("API", "WORKER", "NOTIFICATION")}
+    log = place.home / "logs" / "placet.log"
+    place.extra["PLACET_LOG_FILE"] = str(log)
     tokens = place.load(STAFF)
     process, where = place.up()
     names = {f"{name}-{number}" for name in ("api", "worker", "notifier") for number in (1, 2)}
@@ -141,6 +143,10 @@ def test_several_processes_of_each_kind_share_the_work_and_one_address(place: In
     os.kill(where["processes"]["api-1"]["pid"], signal.SIGCONT)
     assert ann("GET", f"requests/{request['id']}/")["status"] == "pending"
     assert process.stop() == 0
+    told, shown = log.read_text(), process.log.read_text()
+    assert "worker-2 | has ended (killed by SIGKILL)" in told, "all processes write to one file"
+    assert "worker-2 | has ended" not in shown, "and no longer to standard error, once all are ready"
+    assert {line.partition(" | ")[0].strip() for line in told.splitlines()} <= names | {"host", "supervisor", "placet"}
 
 
 def test_every_thread_of_the_notifier_leaves_precedence_to_the_other_processes(up: Up) -> None:

@@ -62,7 +62,28 @@ def test_a_chance_is_what_became_of_later_requests_of_that_rank() -> None:
     calibration = Calibration.of([*[[0.9]] * 9, [0.2]])
     assert calibration.chance_below(0.5) == pytest.approx(1.5 / 11)
     assert calibration.chance_below(0.95) == pytest.approx(10.5 / 11)
-    assert calibration.middle == 0.9
+
+
+def test_the_middle_moves_as_far_as_past_requests_were_off_by_more_than_chance() -> None:
+    assert Calibration.of([]).middle == 0.5
+    assert Calibration.of([[0.9]]).middle == 0.5, "one request says nothing"
+    assert Calibration.of([[0.9] * 9, [0.2], [0.4], [0.6]]).middle == 0.5, "however often it was looked at"
+    few, many = (Calibration.of([*[[0.9]] * (9 * times), *[[0.2]] * times]).middle for times in (1, 50))
+    assert 0.6 < few < 0.7
+    assert many == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize(("bias", "moved"), [(1.0, 0.06), (2.0, 0.95)])
+def test_chance_alone_moves_the_middle_seldom_and_a_wrong_forecast_nearly_always(bias: float, moved: float) -> None:
+    draw = random.Random(5)
+    shares = 0
+    for _ in range(400):
+        requests = []
+        for _ in range(80):
+            rank = draw.random() ** bias  # of which later looks at the same request say nearly the same
+            requests.append([min(1.0, max(0.0, rank + draw.gauss(0, 0.02))) for _ in range(draw.randint(1, 4))])
+        shares += Calibration.of(requests).middle != 0.5
+    assert shares / 400 == pytest.approx(moved, abs=0.04)
 
 
 def test_the_brier_score_is_the_mean_squared_difference() -> None:

@@ -13,6 +13,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from activities.action_runner import QUEUE_SUFFIX
 from activities.notifications.settings import NotifySettings
 from activities.secret_files import variables_of_files
 from api.routes import health
@@ -261,23 +262,28 @@ def test_hooks_need_nothing_that_comes_with_the_release(release: Rendered) -> No
         assert "envFrom" not in container(job["spec"]["template"])
 
 
-def test_workers_are_scaled_by_the_backlog_of_their_queue_and_version(everything_rendered: dict[str, Rendered]) -> None:
+def test_workers_are_scaled_by_the_backlog_of_their_queues_and_version(
+    everything_rendered: dict[str, Rendered],
+) -> None:
     assert of_kind(everything_rendered[LEAST], "ScaledObject") == {}
     (scaled,) = of_kind(everything_rendered[EVERYTHING], "ScaledObject").values()
-    (trigger,) = scaled["spec"]["triggers"]
-    assert trigger["type"] == "temporal"
-    # By the reference of KEDA's scaler, where every value is text.
-    assert trigger["metadata"] == {
-        "endpoint": "temporal-frontend.temporal.svc:7233",
-        "namespace": "approvals",
-        "taskQueue": "approvals",
-        "queueTypes": "workflow",
-        "targetQueueSize": "10",
-        "workerDeploymentName": "placet",
-        "workerDeploymentBuildId": "0.2.0",
-    }
+    triggers = scaled["spec"]["triggers"]
+    assert {(one["type"], one["authenticationRef"]["name"]) for one in triggers} == {("temporal", "placet-temporal")}
+    # By the reference of KEDA's scaler, where every value is text. An action is an activity on a queue of its own.
+    assert [one["metadata"] for one in triggers] == [
+        {
+            "endpoint": "temporal-frontend.temporal.svc:7233",
+            "namespace": "approvals",
+            "taskQueue": queue,
+            "queueTypes": kind,
+            "targetQueueSize": "10",
+            "workerDeploymentName": "placet",
+            "workerDeploymentBuildId": "0.2.0",
+        }
+        for queue, kind in (("approvals", "workflow"), (f"approvals{QUEUE_SUFFIX}", "activity"))
+    ]
     without = of_kind(everything_rendered["without versions"], "ScaledObject")["placet-worker"]
-    assert "workerDeploymentName" not in without["spec"]["triggers"][0]["metadata"]
+    assert all("workerDeploymentName" not in one["metadata"] for one in without["spec"]["triggers"])
     deployment = of_kind(everything_rendered[EVERYTHING], "Deployment")["placet-worker"]
     assert "replicas" not in deployment["spec"]  # two would set it
     assert scaled["spec"]["scaleTargetRef"]["name"] == deployment["metadata"]["name"]
