@@ -62,7 +62,7 @@ def past(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Iter
         yield past
 
 
-def test_a_backup_by_placet_has_the_engines_databases_and_brings_all_back(
+def test_a_backup_by_placet_brings_all_back_and_the_engines_alone_goes_on_from_its_state(
     past: Past, tmp_path: Path, databases: Databases
 ) -> None:
     names = {path.relative_to(past.early).as_posix() for path in past.early.rglob("*") if path.is_file()}
@@ -82,6 +82,16 @@ def test_a_backup_by_placet_has_the_engines_databases_and_brings_all_back(
         assert placet.request(past.decided)["outcome"] == "approved"
         verified(placet, ok=True)
         placet.place.run("restore", past.early, "--replace", expect=2)  # the engine runs
+        assert placet.place.started[0].stop() == 0
+        # The engine's databases as they were earlier, beside Placet's as it is.
+        placet.place.run("restore", past.early, "--only", "engine", "--replace")
+        _, where = placet.place.up()
+        mixed = replace(placet, where=where)
+        found = verified(mixed, ok=False)
+        assert {name for name, one in found.items() if not one["ok"]} == {past.decided["id"]}
+        mixed.decide("max", past.task, "reject")
+        assert mixed.request(past.decided)["outcome"] == "rejected"
+        verified(mixed, ok=True)
 
 
 def test_copies_by_hand_bring_all_back_and_placets_alone_says_what_it_lacks(
