@@ -45,6 +45,7 @@ NAMES = [
     "started_by",
     "claim",
     "principal",
+    "task_began",
 ]
 
 
