@@ -96,6 +96,7 @@ class ApprovalWorkflow:
         self._calls = Calls(start.plan, self._carry_out, self._awaits)
         self._will_read = False  # the directory, for a signal that waits for its turn
         self._latest = self._began  # of the moments at which something happened
+        self._accepted: list[datetime] = []  # when updates were accepted whose effects are not recorded yet
         self._lead = timedelta(seconds=start.timer_lead or 0)
         self._new_run_suggested = False  # as a recording said
         self._foreseen: Foreseen | None = None  # of the validator that ran last, for its handler
@@ -211,8 +212,23 @@ class ApprovalWorkflow:
         try:
             step = machine.apply(self._plan, self._state, event, now)
         except PlacetError as error:
+            if self._depends_on_what_was_accepted(event):
+                return
             raise as_failure(error) from error
         self._foreseen = Foreseen(plan=self._plan, state=self._state, event=event, now=now, step=step)
+
+    def _depends_on_what_was_accepted(self, event: Event) -> bool:
+        """Tell whether an event that is refused now would not be, as of the first update that waits for its turn.
+
+        That one may undo what time has since made final; so the handler applies the rules after it.
+        """
+        if not self._accepted:
+            return False
+        try:
+            machine.apply(self._plan, self._state, event, max(self._latest, self._accepted[0]))
+        except PlacetError:
+            return False
+        return True
 
     async def _drive(self) -> None:
         """Begin, and carry out what is due."""
@@ -300,10 +316,14 @@ class ApprovalWorkflow:
 
     async def answered(self, event: Event) -> Answer:
         """Apply an event in its turn, record what it changed, and return how far the record goes."""
+        at = workflow.now()
+        self._accepted.append(at)
         try:
-            await self._carry_out(event, at=workflow.now())
+            await self._carry_out(event, at=at)
         except PlacetError as error:
             raise as_failure(error) from error
+        finally:
+            self._accepted.remove(at)
         return self._answer()
 
     async def _carry_out(self, event: Event, *, at: datetime | None = None) -> None:
