@@ -226,9 +226,7 @@ def _insert(
             _NO_CANDIDATES.run(connection, tasks=known)
         if candidates := [row for part in fresh for row in _candidates(part.tasks)]:
             _PUT_CANDIDATE.run_all(connection, candidates)
-    if notifications := [
-        row for part, its in zip(fresh, personal, strict=True) for row in _notifications(part, its, now)
-    ]:
+    if notifications := [row for part, its in zip(fresh, personal, strict=True) for row in _notifications(part, its)]:
         _PUT_NOTIFICATION.run_all(connection, notifications)
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
@@ -400,20 +398,22 @@ def _entry(request_id: str, entry: Entry, now: datetime) -> dict[str, Any]:
     }
 
 
-def _notifications(part: NewPart, notifications: Iterable[Notification], now: datetime) -> Iterable[dict[str, Any]]:
-    hashes = {entry.seq: entry.hash for entry in part.entries}
+def _notifications(part: NewPart, notifications: Iterable[Notification]) -> Iterable[dict[str, Any]]:
+    # By the engine's clock: by that of a worker which is ahead, it would wait until the others' are there, too.
+    told_of = {entry.seq: entry for entry in part.entries}
     for notification in notifications:
+        entry = told_of[notification.seq]
         yield {
             "key": notification.key,
             "request_id": part.recording.request_id,
             "seq": notification.seq,
-            "hash": hashes[notification.seq],
+            "hash": entry.hash,
             "event": notification.event,
             "person": notification.to,
             "task_id": notification.task_id,
             "detail": notification.detail,
             "status": "held",
-            "created_at": now,
-            "next_attempt_at": now,
+            "created_at": entry.at,
+            "next_attempt_at": entry.at,
             "attempts": 0,
         }

@@ -229,6 +229,13 @@ async def test_a_task_that_was_given_up_records_nothing_more_however_late_it_is(
     assert await _verify(database)
 
 
+async def test_a_notification_waits_for_no_clock_of_the_worker_that_recorded_it(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    with writing(database) as session:
+        write(session, opened.recording(), NOW + timedelta(hours=2))  # a worker whose clock is ahead
+    assert {(row["created_at"], row["next_attempt_at"]) for row in await _rows(database, Outbox)} == {(NOW, NOW)}
+
+
 async def test_what_a_later_task_has_recorded_again_is_its_own(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
     again = opened.comment("of a worker that stood still")
