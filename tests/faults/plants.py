@@ -268,7 +268,7 @@ PLANTS: dict[str, Plant] = {
     "first-write-wins": Plant(
         "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 10
     ),
-    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 1),
+    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 12),
     "no-notifications": Plant(
         "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
@@ -277,7 +277,7 @@ PLANTS: dict[str, Plant] = {
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
     "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),
     "claims-twice": Plant(
-        "core", "an action is claimed again before the request closes", _claims_in_spite_of("already_claimed"), 107
+        "core", "an action is claimed again before the request closes", _claims_in_spite_of("already_claimed"), 299
     ),
     "claims-other": Plant(
         "core", "an action is claimed that nobody has approved", _claims_in_spite_of("digest_mismatch"), 47
@@ -289,7 +289,7 @@ PLANTS: dict[str, Plant] = {
     "tasks-stay": Plant("recorder", "a task that was closed stays open in the store", _leaves_tasks_as_they_were),
     "doubled-mail": Plant("notices", "a message is handed over twice", _sends_twice),
     "dropped-for-good": Plant(
-        "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 40
+        "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 59
     ),
     "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once, 4),
     "confirms-all": Plant(
