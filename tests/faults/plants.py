@@ -22,7 +22,7 @@ from placet.errors import ClaimFailure, Conflict
 from placet.plan.plan import Plan
 from placet.tasks import decisions
 from storage.queries.notifications import delivery_queue
-from storage.recording import new_part, outbox, record
+from storage.recording import outbox, record
 from storage.tables.approvals import Outbox
 from workflows import approval
 from workflows.approval import ApprovalWorkflow
@@ -131,10 +131,6 @@ def _escalates_again() -> list[Any]:
         return result
 
     return [patch.object(machine, "carry_out_due", carry_out)]
-
-
-def _lost_tasks_go_on() -> list[Any]:
-    return [patch.object(new_part, "precedes", lambda *_: False)]
 
 
 def _dropped_for_good() -> list[Any]:
@@ -261,18 +257,19 @@ def _leaves_tasks_as_they_were() -> list[Any]:
 
 
 PLANTS: dict[str, Plant] = {
-    "answer-before-record": Plant("driver", "an update is answered before it is recorded", _answers_before_recording),
+    "answer-before-record": Plant(
+        "driver", "an update is answered before it is recorded", _answers_before_recording, 2
+    ),
     "keys-lost": Plant(
         "driver", "continue-as-new forgets which calls were answered", _keys_are_lost_when_continued, 20
     ),
     "first-write-wins": Plant(
-        "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 10
+        "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 9
     ),
     "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 12),
     "no-notifications": Plant(
         "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
-    "lost-goes-on": Plant("recorder", "a task that was given up goes on recording", _lost_tasks_go_on, 21477),
     "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 20),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
     "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),
@@ -282,10 +279,10 @@ PLANTS: dict[str, Plant] = {
     "claims-other": Plant(
         "core", "an action is claimed that nobody has approved", _claims_in_spite_of("digest_mismatch"), 47
     ),
-    "clock": Plant("driver", "an event has a time that history does not hold", _takes_times_that_history_lacks, 23),
+    "clock": Plant("driver", "an event has a time that history does not hold", _takes_times_that_history_lacks, 25),
     "lost-update": Plant("core", "a decision or a comment is answered and not carried out", _loses_updates, 2),
     "broken-chain": Plant("recorder", "an entry is stored otherwise than it was hashed", _chains_are_broken, 2),
-    "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 10),
+    "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 9),
     "tasks-stay": Plant("recorder", "a task that was closed stays open in the store", _leaves_tasks_as_they_were),
     "doubled-mail": Plant("notices", "a message is handed over twice", _sends_twice),
     "dropped-for-good": Plant(
@@ -293,7 +290,7 @@ PLANTS: dict[str, Plant] = {
     ),
     "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once, 4),
     "confirms-all": Plant(
-        "notices", "what is beyond the confirmed entry is released too", _confirms_whatever_is_there, 10
+        "notices", "what is beyond the confirmed entry is released too", _confirms_whatever_is_there, 16
     ),
     "no-lease": Plant("notices", "a message that is being sent can be taken by another process", _leases_are_not_kept),
     "unfinished": Plant("notices", "that a message was sent is not stored", _results_are_dropped, 1),
