@@ -29,11 +29,8 @@ class Recorder:
         Raises Conflict where it does not fit what is stored, and Unavailable without a database. Both may be retried.
         """
         task = self._task()
-        if task is None:
-            await self._commits.submit(recording)
-            return False
-        await self._commits.submit(replace(recording, task_began=task.began))
-        return task.suggests_new_run
+        await self._commits.submit(recording if task is None else replace(recording, task_began=task.began))
+        return task is not None and task.suggests_new_run
 
 
 class StoredSequence:

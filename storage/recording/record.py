@@ -35,17 +35,17 @@ from storage.tables.approvals import (
     Participant,
     TaskCandidate,
 )
+from storage.tables.columns import Moment
 from storage.tables.notifications import NotificationMessage
-
-
-def _columns(model: type[SQLModel]) -> Any:
-    table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
-    return table.columns
-
 
 _HEADS = Prepared(
     lambda dialect: (
-        select(*(_columns(ApprovalRequest)[name] for name in ("id", "seq", "head", "workflow_task_at")))
+        select(
+            col(ApprovalRequest.id),
+            col(ApprovalRequest.seq),
+            col(ApprovalRequest.head),
+            col(ApprovalRequest.workflow_task_at),
+        )
         .where(among(dialect, col(ApprovalRequest.id), "ids"))
         .order_by(col(ApprovalRequest.id))
         .with_for_update()
@@ -60,7 +60,7 @@ _CLAIM = Prepared(
 _TASK = Prepared(
     update(ApprovalRequest)
     .where(col(ApprovalRequest.id) == bindparam("request_id"))
-    .values(workflow_task_at=bindparam("task_at", type_=_columns(ApprovalRequest)["workflow_task_at"].type))
+    .values(workflow_task_at=bindparam("task_at", type_=Moment()))
 )
 _STILL_OPEN = exists().where(col(ApprovalTask.id) == col(Outbox.task_id), col(ApprovalTask.status) == "open")
 # Notifications that ask people to act on tasks that are no longer open.
@@ -231,6 +231,11 @@ def _insert(
     closed = [part.recording.request_id for part in fresh if any(task.status != "open" for task in part.tasks)]
     if closed:
         _DROP_POINTLESS.run(connection, closed=closed)
+
+
+def _columns(model: type[SQLModel]) -> Any:
+    table: Table = model.__table__  # type: ignore[attr-defined]  # SQLModel adds it to classes with table=True
+    return table.columns
 
 
 def _put(model: type[SQLModel], *, replace: bool = False, ignore: bool = False) -> Prepared:
