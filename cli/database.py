@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from cli.installation import has_database
@@ -25,6 +24,7 @@ async def migrated_database(settings: Settings) -> AsyncIterator[Database]:
     await migrate(settings.database)
     database = Database(settings.database)
     try:
+        await database.check()  # its time is known before anything is stored
         yield database
     finally:
         await database.close()
@@ -37,4 +37,4 @@ def check_contexts_for(settings: Settings, blueprints: list[Any]) -> list[CheckC
 
 async def _check_contexts(settings: Settings, blueprints: list[Any]) -> list[CheckContext]:
     async with migrated_database(settings) as database:
-        return await database.read(check_contexts, [parse_or_none(raw) for raw in blueprints], datetime.now(UTC))
+        return await database.read(check_contexts, [parse_or_none(raw) for raw in blueprints], database.now())

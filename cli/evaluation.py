@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 from cli.database import migrated_database
 from service.pool.pool import processes
@@ -18,4 +17,4 @@ async def evaluating(settings: Settings) -> AsyncIterator[Evaluator]:
     """Open the database and the processes for heavy work, and yield what proves and backtests a change there."""
     async with migrated_database(settings) as database, processes(settings.limits) as pool:
         simulator = Simulator(database=database, pool=pool)
-        yield Evaluator(database=database, pool=pool, simulator=simulator, clock=lambda: datetime.now(UTC))
+        yield Evaluator(database=database, pool=pool, simulator=simulator, clock=database.now)

@@ -47,6 +47,7 @@ def build_api(
         ApiContext(
             database=database,
             client=client,
+            clock=database.now,
             task_queue=settings.task_queue,
             ui_url=ui_url,
             rehearsal_namespace=EngineSettings.read().rehearsal_namespace,

@@ -13,6 +13,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -26,6 +27,7 @@ from sqlalchemy.orm import Session
 from placet.errors import InputInvalid, RowsHeld, Unavailable
 from storage.announcements import pipes
 from storage.announcements.announce import take_pending
+from storage.clock import SharedClock
 from storage.threads import Threads
 
 # How long a writer of another process may hold SQLite before we give up, in seconds.
@@ -108,6 +110,7 @@ class Database:
             self._reader = create_engine(self.url, **_POSTGRESQL, pool_size=READERS, execution_options=_SNAPSHOT)
             self._looker = self._reader
         self.writers = writers  # transactions that write and are carried out at the same time
+        self._clock = SharedClock(self.dialect)
         self._writing = Threads(writers, "placet-writing")
         self._reading = Threads(READERS, "placet-reading")
 
@@ -152,6 +155,10 @@ class Database:
         """
         return await self._carry_out(self._writing, self._writer, lambda connection: work(connection, *args, **kwargs))
 
+    def now(self) -> datetime:
+        """Return the time by the database's clock, which every process that uses it shares."""
+        return self._clock.now()
+
     async def check(self) -> None:
         """Raise Unavailable unless the database answers."""
         await self.read(lambda connection: connection.execute(text("SELECT 1")))
@@ -168,9 +175,11 @@ class Database:
             with engine.connect() as connection:
                 if engine is self._reader:  # announces nothing
                     with connection.begin():
+                        self._clock.follow(connection)
                         return work(connection)
                 take_pending(connection)  # of a transaction that was rolled back
                 with connection.begin():
+                    self._clock.follow(connection)
                     result = work(connection)
                 if self._listeners is not None and (topics := take_pending(connection)):
                     pipes.send(self._listeners, topics)

@@ -34,7 +34,7 @@ def action_worker(
     `notify` replaces the mail settings of the environment. `deployment` is the version that it registers as.
     """
     mails = notify or notify_settings.load()
-    context = Context(database=database, client=client, task_queue=task_queue, notify=mails)
+    context = Context(database=database, client=client, clock=database.now, task_queue=task_queue, notify=mails)
     # Activities are below the use cases, so the function that starts a request is passed in.
     found = executors(action_settings.load(), mails, partial(start_sub_request, context))
     return Worker(

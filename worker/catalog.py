@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from activities.actions.builtin import BUILT_IN, DESCRIPTIONS
 from storage.database import Database
 from storage.queries import actions
@@ -11,4 +9,4 @@ from storage.queries import actions
 
 async def seed_catalog(database: Database) -> None:
     """Add the built-in actions that the catalog lacks."""
-    await database.write(actions.seed, BUILT_IN, DESCRIPTIONS, datetime.now(UTC))
+    await database.write(actions.seed, BUILT_IN, DESCRIPTIONS, database.now())

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from temporalio.client import Client
@@ -19,7 +19,6 @@ from placet.errors import Unavailable
 from service.administration.people import Tell, tell_departures
 from service.attachments.store import FileStore
 from service.canaries.monitoring import CanaryMonitor
-from service.context import utc_now
 from service.erasure.erasing import Eraser
 from service.retention.running import delete_old_rows, erase_old_contents
 from service.slas.monitoring import SlaMonitor
@@ -79,7 +78,7 @@ async def departure_job(database: Database, tell: Tell) -> AsyncIterator[None]:
     """Inform the requests of people who leave, while the block runs. Any number of processes may do this."""
 
     async def look() -> None:
-        await tell_departures(database, tell, datetime.now(UTC))
+        await tell_departures(database, tell, database.now())
 
     async with repeating(look, seconds=_LOOK_SECONDS):
         yield
@@ -94,7 +93,7 @@ async def sla_job(database: Database, settings: Settings) -> AsyncIterator[None]
     monitor = SlaMonitor(database, again=timedelta(hours=settings.sla_again_hours))
 
     async def look() -> None:
-        await monitor.look(datetime.now(UTC))
+        await monitor.look(database.now())
 
     async with repeating(look, seconds=_SLA_SECONDS):
         yield
@@ -109,7 +108,7 @@ async def canary_job(database: Database) -> AsyncIterator[None]:
     monitor = CanaryMonitor(database)
 
     async def look() -> None:
-        await monitor.look(datetime.now(UTC))
+        await monitor.look(database.now())
 
     async with repeating(look, seconds=_CANARY_SECONDS):
         yield
@@ -124,8 +123,8 @@ async def log_job(database: Database, settings: Settings) -> AsyncIterator[None]
     secret, attesters = settings.secret(), settings.attesters
 
     async def step() -> None:
-        await grow(database, secret, datetime.now(UTC), origin=settings.log_origin)
-        await attest(database, attesters, utc_now)
+        await grow(database, secret, database.now(), origin=settings.log_origin)
+        await attest(database, attesters, database.now)
 
     async with repeating(step, seconds=settings.log_seconds, first=settings.log_seconds):
         yield
@@ -142,11 +141,11 @@ async def retention_job(database: Database, settings: Settings, client: Client, 
     """
     files = FileStore(settings.attachments)
     eraser = Eraser(
-        database=database, files=files, client=client, rehearsals=rehearsals, home=settings.home, clock=utc_now
+        database=database, files=files, client=client, rehearsals=rehearsals, home=settings.home, clock=database.now
     )
 
     async def forget() -> None:
-        now = datetime.now(UTC)
+        now = database.now()
         await delete_old_rows(database, settings.periods, now)
         await erase_old_contents(database, files, settings.periods, now)
 

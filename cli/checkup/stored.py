@@ -7,12 +7,12 @@ from datetime import timedelta
 
 from cli.checkup.check import Bad, Finding, Unseen
 from cli.installation import require_installation
-from service.context import utc_now
 from service.erasure.erasing import missing
 from service.erasure.ledger import read_ledger
+from storage.clock import time_of
 from storage.database import Database
 from storage.migrate import is_of_newer, newest, revision
-from storage.queries import presence, transparency_log
+from storage.queries import transparency_log
 from storage.queries.notifications.backlog import backlogs
 from storage.retention import erasures
 from worker.settings import Settings
@@ -73,8 +73,8 @@ class Stored:
         if self._database.url.get_backend_name() == "sqlite":
             return "the database has this machine's clock"
         before = time.time()
-        there = await self._database.read(presence.clock)
-        apart = there - (before + time.time()) / 2
+        there = await self._database.read(time_of)
+        apart = there.timestamp() - (before + time.time()) / 2
         said = f"the database is {abs(apart):.1f} s {'ahead of' if apart > 0 else 'behind'} this machine"
         return said if abs(apart) <= CLOCK_SECONDS else Bad(found=said)
 
@@ -82,7 +82,7 @@ class Stored:
         """Whether notifications leave."""
         if not self._current:
             return Unseen(why="the schema is another one")
-        now = utc_now()
+        now = self._database.now()
         waiting = await self._database.read(backlogs, now)
         if not waiting:
             return "nothing waits to be sent"
@@ -98,7 +98,7 @@ class Stored:
         if not self._current:
             return Unseen(why="the schema is another one")
         last = await self._database.read(transparency_log.last_checkpoint)
-        behind = await self._database.read(transparency_log.behind, utc_now())
+        behind = await self._database.read(transparency_log.behind, self._database.now())
         if last is None:
             return "no checkpoint yet: nothing has been recorded for longer than a minute"
         said = (

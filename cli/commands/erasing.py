@@ -11,7 +11,6 @@ from cli.terminal.output import progress
 from placet.audit.admin_acts import OPERATOR
 from placet.errors import Unavailable
 from service.attachments.store import FileStore
-from service.context import utc_now
 from service.erasure.erasing import Eraser, ErasureState
 from worker.settings import Settings
 
@@ -31,7 +30,7 @@ async def erase(settings: Settings, person: str, typed: str, *, id_stays: bool) 
             client=client,
             rehearsals=there.rehearsal_namespace,
             home=settings.home,
-            clock=utc_now,
+            clock=database.now,
         )
         return await eraser.erase(person, OPERATOR, typed=typed, id_stays=id_stays)
 

@@ -51,11 +51,6 @@ def running(connection: Connection, *, within: float) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def clock(connection: Connection) -> float:
-    """Return what time it is for the database, in seconds since 1970."""
-    return float(connection.execute(select(_now(connection))).scalar_one())
-
-
 def _now(connection: Connection) -> ColumnElement[float]:
     if connection.dialect.name == "postgresql":
         return cast(extract("epoch", func.now()), Float)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Generic, TypeVar
 
 from sqlalchemy import Connection
@@ -115,7 +115,7 @@ class GroupCommit(Generic[Item, Outcome]):
 
     def _carry_out(self, connection: Connection, items: Sequence[Item]) -> Sequence[Outcome | Exception]:
         # The time is taken inside the transaction, so that it includes the wait for other writers.
-        return self._work(connection, items, datetime.now(UTC))
+        return self._work(connection, items, self._database.now())
 
     def _next(self) -> list[tuple[Item, asyncio.Future[Outcome]]]:
         group: list[tuple[Item, asyncio.Future[Outcome]]] = []

@@ -15,7 +15,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Float, Table, func, select
@@ -24,6 +24,7 @@ from sqlmodel import Field, SQLModel, col
 
 from placet.audit.chain import Entry
 from placet.engine.recording import Recording
+from storage.clock import time_of
 from storage.prepared import Prepared
 from storage.queries import presence
 from storage.queries.notifications.backlog import backlogs
@@ -154,7 +155,7 @@ def totals(connection: Connection) -> Totals:
     given: dict[Labels, dict[str, float]] = {(name, arm): {} for name in connection.scalars(_SPLIT) for arm in _ARMS}
     rows[CANARY_REQUESTS] = given | rows.get(CANARY_REQUESTS, {})
     open_tasks = open_by_state(connection)
-    now = datetime.now(UTC)
+    now = time_of(connection)
     waits: dict[Labels, float] = {
         (channel,): backlog.waited(now).total_seconds() for channel, backlog in backlogs(connection, now).items()
     }

@@ -15,6 +15,7 @@ _SET = (
     "BENCH_IN_FLIGHT",
     "BENCH_WHAT",
     "BENCH_STARTS",
+    "BENCH_APPROVALS",
     "BENCH_STORED",
     "BENCH_PENDING",
 )
@@ -38,6 +39,11 @@ def in_flight(*default: int) -> tuple[int, ...]:
 def starts(default: int) -> int:
     """Return how many requests are started at once: BENCH_STARTS."""
     return int(os.environ.get("BENCH_STARTS", default))
+
+
+def approvals(default: int) -> int:
+    """Return how many approvals are carried out, whatever time they take: BENCH_APPROVALS."""
+    return int(os.environ.get("BENCH_APPROVALS", default))
 
 
 def stored(*default: int) -> tuple[int, ...]:

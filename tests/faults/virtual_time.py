@@ -27,6 +27,7 @@ _READERS = (
     "activities.audit",
     "activities.due_moment",
     "activities.directory",
+    "storage.clock",
     "storage.recording",
     "storage.queries.notifications",
 )

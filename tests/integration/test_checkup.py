@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import insert, text, update
 
 from activities.notifications.channels.mailbox import Mailbox
+from cli.checkup import stored as stored_checks
 from cli.checkup.check import Bad, Unseen
 from cli.checkup.mail import mail
 from cli.checkup.stored import Stored
+from storage.clock import time_of
 from storage.database import Database
 from storage.migrate import newest
 from storage.queries import presence
@@ -59,8 +61,7 @@ async def test_a_clock_that_is_away_is_a_fault(stored: Stored, monkeypatch: pyte
     if url.get_backend_name() == "sqlite":
         assert found == "the database has this machine's clock"
         return
-    real = presence.clock
-    monkeypatch.setattr(presence, "clock", lambda connection: real(connection) + 3)
+    monkeypatch.setattr(stored_checks, "time_of", lambda connection: time_of(connection) + timedelta(seconds=3))
     found = await stored.clock()
     assert isinstance(found, Bad)
     assert "ahead of this machine" in found.found

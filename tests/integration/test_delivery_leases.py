@@ -11,11 +11,13 @@ from sqlalchemy import update
 
 from activities.notifications.delivery.start import check_webhooks
 from placet.errors import InputInvalid
+from storage import clock
 from storage.database import Database
 from storage.queries.notifications import delivery_queue, webhooks
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import Outbox
 from storage.tables.notifications import NotificationMessage
+from tests.clocks import Ahead
 from tests.dispatching import (
     NOW,
     add_people,
@@ -65,6 +67,31 @@ async def test_a_slow_server_is_not_asked_twice_for_the_same_mail(database: Data
     async with dispatching(database, settings), dispatching(database, settings):
         await until(all_are(database, "sent"))
     assert len(mailbox.mails()) == 6
+
+
+async def test_a_machine_whose_clock_is_ahead_does_not_send_what_another_one_is_sending(
+    database: Database, mailbox: FaultyMailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect == "sqlite":  # all its processes are on one machine
+        return
+    await add_people(database, "bob", "eve")
+    for_bob, for_eve = Story(request_id="r1").open("bob").recording(), Story(request_id="r2").open("eve").recording()
+    await write(database, for_bob)
+    await confirm(database, for_bob)
+    await mailbox.hold()
+    async with dispatching(database, settings_for(mailbox)):
+        await until(lambda: soon(mailbox.tried == ["bob@example.org"]))
+        monkeypatch.setattr(clock, "datetime", Ahead)
+        other = Database(database.url.render_as_string(hide_password=False))
+        await other.check()  # as every process does at its start
+        async with dispatching(other, settings_for(mailbox)):
+            await write(database, for_eve)
+            await confirm(database, for_eve)
+            await until(lambda: soon("eve@example.org" in mailbox.tried))  # the first worker waits for an answer still
+            await mailbox.release()
+            await until(all_are(database, "sent"))
+        await other.close()
+    assert sorted(mailbox.tried) == ["bob@example.org", "eve@example.org"]
 
 
 async def test_what_a_dead_worker_had_taken_is_sent_after_its_lease(database: Database, mailbox: FaultyMailbox) -> None:

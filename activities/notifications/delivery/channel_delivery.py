@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from sqlalchemy import Connection
@@ -140,13 +140,17 @@ class ChannelDelivery:
         again_in = max(0.0, until - time.monotonic())
         return ChannelDown(self.tally.last_error, failures=self._breaker.failures, again_in=again_in)
 
+    def now(self) -> datetime:
+        """Return the time by which messages are due."""
+        return self._database.now()
+
     async def step(self, stopping: asyncio.Event) -> Look:
         """Send what is due. Once `stopping` is set, what was taken and is not being sent is put back."""
         allowed = self._breaker.allows(time.monotonic())
         if allowed == 0:
             again_in = timedelta(seconds=down.again_in if (down := self.down) else 0)
-            return Look(worked=await self.give_up_old(), due=datetime.now(UTC) + again_in)
-        now = datetime.now(UTC)
+            return Look(worked=await self.give_up_old(), due=self.now() + again_in)
+        now = self.now()
         waiting = await self._database.look_up(delivery_queue.waiting, self.name, now)
         if waiting.due is None or waiting.due > now:
             return Look(due=waiting.due)
@@ -177,7 +181,7 @@ class ChannelDelivery:
 
         Returns whether there were any.
         """
-        now = datetime.now(UTC)
+        now = self.now()
         old = now - self._settings.give_up_after
         if not await self._database.read(delivery_queue.has_older, self.name, old):
             return False
@@ -215,7 +219,7 @@ class ChannelDelivery:
             else:
                 self._breaker.succeeded()
                 self.tally.sent += 1
-                self.tally.last_sent = datetime.now(UTC)
+                self.tally.last_sent = self.now()
                 left = [message for message in batch if message.key not in sent.not_needed]
                 self._finish(left, results, status="sent", detail=sent.detail, entry=self._sender.records_sent)
                 self._finish([m for m in batch if m.key in sent.not_needed], results, status="dropped")
@@ -226,7 +230,7 @@ class ChannelDelivery:
             self._breaker.failed(time.monotonic())
         else:
             self._breaker.succeeded()
-        now = datetime.now(UTC)
+        now = self.now()
         for message in batch:
             tried_for = now - message.created_at
             if error.permanent or tried_for >= self._settings.give_up_after:
@@ -247,7 +251,7 @@ class ChannelDelivery:
         self._finish([message], results, status="failed", error=reason, detail=detail)
 
     def _put_back(self, batch: list[MessageRow], results: Results, *, after: timedelta) -> None:
-        again = datetime.now(UTC) + after
+        again = self.now() + after
         self._finish(batch, results, status="pending", again_at=again, error=batch[0].last_error, untried=True)
 
     def _finish(

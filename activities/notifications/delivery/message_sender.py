@@ -9,7 +9,6 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection
@@ -83,7 +82,7 @@ class MessageSender:
         """Read the requests, tasks and people of the notifications, and compose them for COMPOSE_AHEAD seconds."""
         messages = [message for batch in batches for message in batch]
         reminders = [m for m in messages if m.event == facts.REMINDED]
-        now = datetime.now(UTC)
+        now = self._database.now()
 
         def read(connection: Connection) -> tuple[dict[str, NotificationFacts], set[str], dict[str, PersonRow]]:
             self._read_templates(connection)
@@ -232,7 +231,7 @@ class MessageSender:
             template_context(one, self._people, language),
             public_url=self._settings.public_url,
             links=links,
-            now=datetime.now(UTC),
+            now=self._database.now(),
             timezone=preferences.timezone if "timezone" in preferences.model_fields_set else None,
             language=language,
         )

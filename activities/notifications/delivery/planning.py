@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -38,12 +38,12 @@ class Planner:
 
     async def confirm(self) -> Look:
         """Ask the engine about notifications that were not confirmed in time, once for each request."""
-        waiting, following = await self._database.look_up(self._held, datetime.now(UTC))
+        waiting, following = await self._database.look_up(self._held, self._database.now())
         answers = await self._confirmation.ask(waiting)
         if not answers:
             return Look(due=following)
         await self._database.write(outbox.confirm_all, answers)
-        still, following = await self._database.look_up(self._held, datetime.now(UTC))
+        still, following = await self._database.look_up(self._held, self._database.now())
         for answer in answers:
             self._confirmation.note_answer(answer.request_id, confirmed=answer.request_id not in still)
         confirmed = any(answer.request_id not in still for answer in answers)
@@ -51,7 +51,7 @@ class Planner:
 
     async def plan(self) -> Look:
         """Choose the channels of each notification, and when to send it."""
-        now = datetime.now(UTC)
+        now = self._database.now()
         rows, people, following = await self._database.look_up(_plannable, now)
         if not rows:
             return Look(due=following)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from storage.announcements.listener import Subscriptions
@@ -35,6 +35,7 @@ async def repeat(
     subscriptions: Subscriptions,
     stopping: asyncio.Event,
     *,
+    clock: Callable[[], datetime],
     poll: float,
     seldom: float = SELDOM,
     patience: float = 0,
@@ -42,7 +43,8 @@ async def repeat(
     """Repeat a step until `stopping` is set; raises what the step raises.
 
     Without work, it waits until something is due or `topic` is announced, and then for `patience` seconds. It looks
-    every `poll` seconds where announcements do not arrive, and every `seldom` seconds where they do.
+    every `poll` seconds where announcements do not arrive, and every `seldom` seconds where they do. `clock` tells the
+    time by which something is due.
     """
     with subscriptions.subscribe(topic) as announced:
         while not stopping.is_set():
@@ -51,7 +53,9 @@ async def repeat(
                 await until_stopped(stopping, BREATH if found.full else GATHER)
                 continue
             longest = max(poll, seldom) if subscriptions.connected else poll
-            await first_of(stopping.wait(), announced.wait(), asyncio.sleep(_seconds_until(found.due, longest)))
+            await first_of(
+                stopping.wait(), announced.wait(), asyncio.sleep(_seconds_until(found.due, clock(), longest))
+            )
             if announced.is_set():
                 await until_stopped(stopping, patience)
                 announced.clear()
@@ -88,7 +92,7 @@ async def first_of(*waits: Awaitable[object]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _seconds_until(due: datetime | None, longest: float) -> float:
+def _seconds_until(due: datetime | None, now: datetime, longest: float) -> float:
     if due is None:
         return longest
-    return min(longest, max(SHORTEST_WAIT, (due - datetime.now(UTC)).total_seconds()))
+    return min(longest, max(SHORTEST_WAIT, (due - now).total_seconds()))

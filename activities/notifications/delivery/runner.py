@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
@@ -82,7 +82,7 @@ class NotificationRunner:
     async def run(self, given: ChannelTurn) -> ChannelTurnEnd:
         """Take a turn; raises ApplicationError that says why the channel failed as a whole."""
         if given.channel not in self.channels:
-            return ChannelTurnEnd(why="not_set_up", at=datetime.now(UTC))
+            return ChannelTurnEnd(why="not_set_up", at=self._database.now())
         turn = self._turn(given.channel, failures=_earlier_failures())
         stopping = asyncio.Event()
         aside = [asyncio.create_task(_beat(turn)), asyncio.create_task(_stop_with_worker(stopping))]
@@ -107,7 +107,7 @@ class NotificationRunner:
             if (channel := self._channels.get(given.channel)) is not None:
                 await channel.close()
         worker_stops = activity.is_worker_shutdown()
-        return ChannelTurnEnd(why="stopping" if worker_stops else "recovered", at=datetime.now(UTC))
+        return ChannelTurnEnd(why="stopping" if worker_stops else "recovered", at=self._database.now())
 
     def _turn(self, channel: str, *, failures: int) -> Turn:
         if channel == PLANNING:

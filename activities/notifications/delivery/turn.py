@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, Protocol
 
 from activities.notifications.delivery.channel_delivery import ChannelDelivery
@@ -58,7 +58,7 @@ class SendingTurn:
             return found
 
         topic = queue_topic(self._delivery.name)
-        await repeat(step, topic, self._subscriptions, stopping, poll=self._poll)
+        await repeat(step, topic, self._subscriptions, stopping, clock=self._delivery.now, poll=self._poll)
 
     def pulse(self) -> dict[str, Any]:
         """Tell how many messages this turn has sent."""
@@ -82,12 +82,13 @@ class PlanningTurn:
     async def run(self, stopping: asyncio.Event) -> None:
         """Confirm and plan until told to stop."""
         settings, announced = self._settings, self._subscriptions
-        poll, warn_again = settings.notify_poll, min(WARN_AGAIN, settings.notify_warn_after)
+        clock, poll = self._database.now, settings.notify_poll
+        warn_again, patience = min(WARN_AGAIN, settings.notify_warn_after), settings.notify_confirm_after
         await together(
             stopping,
             # The API confirms what it was answered for; the engine is asked about what is held for longer.
-            repeat(self._planner.confirm, HELD, announced, stopping, poll=poll, patience=settings.notify_confirm_after),
-            repeat(self._plan, READY, announced, stopping, poll=poll),
+            repeat(self._planner.confirm, HELD, announced, stopping, clock=clock, poll=poll, patience=patience),
+            repeat(self._plan, READY, announced, stopping, clock=clock, poll=poll),
             self._warn_repeatedly(stopping, warn_again),
         )
 
@@ -107,7 +108,7 @@ class PlanningTurn:
 
     async def _warn(self) -> None:
         """Log a warning about notifications that wait too long."""
-        now = datetime.now(UTC)
+        now = self._database.now()
         found = await self._database.read(backlogs, now)
         for channel, backlog in sorted(found.items()):
             if (waited := backlog.waited(now)) > timedelta(seconds=self._settings.notify_warn_after):
@@ -134,7 +135,14 @@ class WebhookTurn:
 
         # Entries of which nobody is notified are not announced.
         queueing = repeat(
-            step, READY, self._subscriptions, stopping, poll=self._poll, seldom=self._poll, patience=self._gather
+            step,
+            READY,
+            self._subscriptions,
+            stopping,
+            clock=self._feed.now,
+            poll=self._poll,
+            seldom=self._poll,
+            patience=self._gather,
         )
         await together(stopping, self._feed.deliver(self._subscriptions, stopping), queueing)
 

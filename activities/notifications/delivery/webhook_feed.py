@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from sqlalchemy import Connection
@@ -63,6 +63,10 @@ class WebhookFeed:
         queued = [await self._queue(endpoint) for endpoint in endpoints]
         return Look(worked=any(queued), full=MOST_QUEUED in queued)
 
+    def now(self) -> datetime:
+        """Return the time by which events are due."""
+        return self._database.now()
+
     async def deliver(self, subscriptions: Subscriptions, stopping: asyncio.Event) -> None:
         """Run one delivery for each endpoint, as endpoints are added and removed, until `stopping` is set.
 
@@ -82,7 +86,7 @@ class WebhookFeed:
                     ended = asyncio.Event()
                     step = partial(delivery.step, ended)
                     task = asyncio.create_task(
-                        repeat(step, queue_topic(delivery.name), subscriptions, ended, poll=poll)
+                        repeat(step, queue_topic(delivery.name), subscriptions, ended, clock=self.now, poll=poll)
                     )
                     task.add_done_callback(lambda _task: self._changed.set())
                     running[delivery] = ended, task
@@ -135,13 +139,13 @@ class WebhookFeed:
         doubtful = [e.recorded_at for e in found if e.seq > known.get(e.request_id, 0)]
         mark = min([going[-1].recorded_at, *doubtful])
         if doubted:
-            mark = min(mark, max(endpoint.seen_at, datetime.now(UTC) - IN_DOUBT))
-        await self._database.write(webhooks.queue, endpoint.id, going, mark, datetime.now(UTC))
+            mark = min(mark, max(endpoint.seen_at, self.now() - IN_DOUBT))
+        await self._database.write(webhooks.queue, endpoint.id, going, mark, self.now())
         return len(going)
 
     def _is_old(self, entry: WebhookEntry) -> bool:
         """Tell whether the API has had its time to confirm an entry."""
-        return datetime.now(UTC) - entry.recorded_at >= timedelta(seconds=self._settings.notify_confirm_after)
+        return self.now() - entry.recorded_at >= timedelta(seconds=self._settings.notify_confirm_after)
 
 
 async def check_endpoint(

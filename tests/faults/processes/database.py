@@ -16,6 +16,7 @@ import storage.tables.actions
 import storage.tables.simulations  # noqa: F401 - all tables are known once their modules are loaded
 from placet.errors import Unavailable
 from storage.announcements.announce import take_pending
+from storage.clock import SharedClock
 from storage.queries.people import people
 from storage.tables.approvals import DefinitionVersion
 from tests.faults import scenario
@@ -100,6 +101,7 @@ class ProcessDatabase:
     def __init__(self, store: Store, pause: Pause) -> None:
         self._store = store
         self._pause = pause
+        self.now = SharedClock(self.dialect).now
 
     async def read(
         self, work: Callable[Concatenate[Connection, Given], Result], *args: Given.args, **kwargs: Given.kwargs

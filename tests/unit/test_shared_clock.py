@@ -1,0 +1,62 @@
+"""The database's clock is asked now and then, and nobody else reads a machine's."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from storage import clock
+from storage.clock import ASKED_AGAIN_AFTER, SharedClock
+
+ROOT = Path(clock.__file__).parents[1]
+THERE = datetime(2026, 3, 2, 9, tzinfo=UTC)
+
+
+class _Asked:
+    """A connection to PostgreSQL that has one answer, and counts the questions."""
+
+    dialect = SimpleNamespace(name="postgresql")
+
+    def __init__(self) -> None:
+        self.times = 0
+
+    def execute(self, _statement: object) -> Any:
+        self.times += 1
+        return SimpleNamespace(scalar_one=lambda: THERE)
+
+
+def test_it_goes_on_by_the_monotonic_clock_until_it_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [1_000.0]
+    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    connection: Any = _Asked()
+    ours = SharedClock("postgresql")
+    ours.follow(connection)
+    assert ours.now() == THERE
+    passed[0] += ASKED_AGAIN_AFTER - 1
+    ours.follow(connection)
+    assert (connection.times, ours.now()) == (1, THERE + timedelta(seconds=ASKED_AGAIN_AFTER - 1))
+    passed[0] += 2
+    ours.follow(connection)
+    assert (connection.times, ours.now()) == (2, THERE)
+
+
+def test_sqlite_is_not_asked() -> None:
+    connection: Any = None
+    SharedClock("sqlite").follow(connection)
+    assert abs(SharedClock("sqlite").now() - datetime.now(UTC)) < timedelta(minutes=5)
+
+
+def test_what_processes_share_is_told_by_no_other_clock() -> None:
+    shared = ("storage", "activities/notifications/delivery", "service", "worker")
+    read = sorted(
+        str(file.relative_to(ROOT))
+        for folder in shared
+        for file in (ROOT / folder).rglob("*.py")
+        if "datetime.now(" in file.read_text()
+    )
+    # `utc_now` of service.context is the default of contexts; the processes that serve people and machines replace it.
+    assert read == ["service/context.py", "storage/clock.py"]
