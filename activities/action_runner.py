@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from temporalio import activity
@@ -49,7 +49,7 @@ class ActionRunner:
 
         Fails with type InputInvalid, OutputInvalid or ActionFailed; details are `{"problems": [{pointer, message}]}`.
         """
-        began, clock = datetime.now(UTC), time.monotonic()
+        began, clock = self._database.now(), time.monotonic()
         fault: str | None = "Cancelled"
         vault = SecretResolver(self._environ)
         try:
@@ -88,7 +88,7 @@ class ActionRunner:
             action=spec.name,
             attempt=info.attempt,
             started_at=began,
-            finished_at=datetime.now(UTC),
+            finished_at=self._database.now(),
             duration=took,
             ok=fault is None,
             error=fault,

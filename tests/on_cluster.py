@@ -31,10 +31,11 @@ from worker.connect import EngineSettings, connect
 APIS, WORKERS = 2, 4
 IN_FLIGHT = 16
 ENGINE_SQL, PLACET_SQL, OTHER_SQL = "PostgreSQL, engine", "PostgreSQL, Placet", "PostgreSQL, other"
-_SERVICE = {"worker": "system worker"}  # the engine's own, to tell it from Placet's
+SYSTEM_WORKER = "system worker"
+"""The engine's service named `worker`."""
 PARTS = (
     *("api", "worker", "notifier"),
-    *(_SERVICE.get(service, service) for service in SERVICES),
+    *(SYSTEM_WORKER if service == "worker" else service for service in SERVICES),
     *(ENGINE_SQL, PLACET_SQL, OTHER_SQL),
 )
 LOOKED_AT = 60  # requests whose histories are read
@@ -220,7 +221,7 @@ class OnCluster:
         }
         for name, process in self.there.processes.items():
             service = name.rpartition("-")[0]
-            roots.setdefault(_SERVICE.get(service, service), []).append(process.pid)
+            roots.setdefault(SYSTEM_WORKER if service == "worker" else service, []).append(process.pid)
         return roots
 
     def _database_of(self, pid: int) -> str | None:

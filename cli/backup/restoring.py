@@ -74,7 +74,7 @@ async def restore(
     again: Collection[str] = ()
     if _holds(settings, "placet"):  # of the engine alone may be restored first
         async with migrated_database(settings) as database:
-            again = await reapply(database, read_ledger(settings.home), datetime.now(UTC))
+            again = await reapply(database, read_ledger(settings.home), database.now())
     return Restored(manifest=manifest, parts=parts, erased_again=tuple(again), replaced=replaced)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
@@ -24,6 +23,7 @@ from service.canaries.beginning import begin
 from service.canaries.ending import promote, revert
 from service.canaries.reading import CanaryFound, found, list_
 from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Terms, margins_of
+from storage.clock import time_of
 from storage.queries import canaries
 from storage.tables.canaries import WorkflowCanary
 from worker.settings import Settings
@@ -137,7 +137,7 @@ async def _begun(settings: Settings, terms: Terms) -> CanaryFound:
 async def _ended(settings: Settings, end: End, canary_id: str, notes: str | None) -> CanaryFound:
     def write(connection: Connection) -> CanaryFound:
         by: ActedBy = OPERATOR
-        return found(connection, end(connection, canary_id, by, datetime.now(UTC), notes=notes))
+        return found(connection, end(connection, canary_id, by, time_of(connection), notes=notes))
 
     async with migrated_database(require_installation(settings)) as database:
         return await database.write(write)

@@ -68,7 +68,7 @@ def costs_command(  # noqa: PLR0917 - typer passes them by name
 
 async def _report(settings: Settings, order: CostOrder) -> CostReport:
     async with migrated_database(settings) as database:
-        return await cost_report(database, None, order, clock=lambda: datetime.now(UTC), seconds=None)
+        return await cost_report(database, None, order, clock=database.now, seconds=None)
 
 
 def _show(report: CostReport) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import uuid
-from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -90,7 +89,7 @@ async def import_file(settings: Settings, file: Path, name: str, mapped: object 
         parts = Path(folder) / "parts"
         assembled = importing.assemble(str(file), used, str(parts))
         async with migrated_database(require_installation(settings)) as database:
-            now = datetime.now(UTC)
+            now = database.now()
             row = row_of(
                 log_id=uuid.uuid4().hex,
                 name=name.strip(),
@@ -105,7 +104,7 @@ async def import_file(settings: Settings, file: Path, name: str, mapped: object 
             row.held_until = now + HELD  # where the command is killed, the log has failed after that
             await write_with_act(database, OPERATOR, now, act, event_logs.store, row)
             await store_parts(database, log_id, parts)
-            await database.write(event_logs.finish, log_id, {**completed(assembled), "finished_at": datetime.now(UTC)})
+            await database.write(event_logs.finish, log_id, {**completed(assembled), "finished_at": database.now()})
             return await database.read(event_logs.get, log_id)
 
 

@@ -56,14 +56,15 @@ def evidence_command(  # noqa: PLR0917 - typer passes them by name
 async def write_pack(settings: Settings, order: Order, to: Path) -> Made:
     """Write a pack to a file, and store that it was made; raises InputInvalid for a file that is there already."""
     order.check()
-    now, by = datetime.now(UTC), os.environ.get("USER", "")
+    by = os.environ.get("USER", "")
     signer = f"{_BY} ({by})" if by else _BY
     async with migrated_database(require_installation(settings)) as database:
+        now = database.now()
         key = await signing_key(database, settings.secret(), now)
         with new_file(to) as file:
             made = await build(database, FileStore(settings.attachments), key, order, file, by=signer, now=now)
         row = row_of(order, pack_id=uuid.uuid4().hex, status="saved", by=signer, at=now)
-        row.finished_at = finished = datetime.now(UTC)
+        row.finished_at = finished = database.now()
         for name, value in asdict(made).items():
             setattr(row, name, value)
         await write_with_act(database, OPERATOR, finished, act_of(row), packs.insert, row)

@@ -81,10 +81,10 @@ def payloads_command(
 
 async def _listed(settings: Settings) -> tuple[str, list[PublicKey]]:
     async with migrated_database(require_installation(settings)) as database:
-        key = await signing_key(database, settings.secret(), datetime.now(UTC))
+        key = await signing_key(database, settings.secret(), database.now())
         return key.id, await database.read(receipt_keys.listed)
 
 
 async def _rotated(settings: Settings) -> PublicKey:
     async with migrated_database(require_installation(settings)) as database:
-        return await rotate(database, settings.secret(), datetime.now(UTC))
+        return await rotate(database, settings.secret(), database.now())

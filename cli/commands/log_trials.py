@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from placet.json_text import read_json
 from service.event_logs import trials
 from service.event_logs.content import LogContent, content_of
 from service.event_logs.trials import CandidateOfLog
+from storage.clock import time_of
 from worker.settings import Settings
 
 Log = Annotated[str, typer.Argument(help="The id of an event log, as `placet import-log` prints it.")]
@@ -104,7 +104,7 @@ async def _read(
     async with migrated_database(require_installation(settings)) as database:
 
         def read(connection: Connection) -> tuple[LogContent, CandidateOfLog]:
-            now = datetime.now(UTC)
+            now = time_of(connection)
             return content_of(connection, log, None), trials.candidate_of(connection, definition, blueprint, patch, now)
 
         return await database.read(read)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ async def address(settings: Settings, person: str) -> str:
     async with migrated_database(require_installation(settings)) as database:
         if not (await database.read(get, person_id)).active:
             raise InputInvalid(f"{person_id!r} has left, and cannot log in. An admin can make them active again.")
-        code = await issue_code(database, person_id, datetime.now(UTC))
+        code = await issue_code(database, person_id, database.now())
     return f"{_base(settings)}/login/{code}"
 
 

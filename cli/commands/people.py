@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -40,7 +39,7 @@ async def load(settings: Settings, file: Path, *, complete: bool = False, withou
     """
     listed = _read(file)
     async with migrated_database(settings) as database:
-        return await load_people(database, listed, datetime.now(UTC), complete=complete, without_admin=without_admin)
+        return await load_people(database, listed, database.now(), complete=complete, without_admin=without_admin)
 
 
 def _read(file: Path) -> list[PersonDocument]:
@@ -150,5 +149,5 @@ async def _exported(settings: Settings, person: str, to: Path, *, with_files: bo
         store = FileStore(settings.attachments)
         with new_file(to) as file:
             return await export_person(
-                database, store, person, file, by=OPERATOR, now=datetime.now(UTC), with_files=with_files
+                database, store, person, file, by=OPERATOR, now=database.now(), with_files=with_files
             )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -88,7 +87,7 @@ async def simulate(settings: Settings, spec: SimulationSpec, *, quiet: bool = Fa
                 requester=requester,
                 viewer=None,  # this command works on the database itself and sees everything
                 simulation_id=simulation_id,
-                now=datetime.now(UTC),
+                now=database.now(),
                 tell=told,
             )
     return {"id": simulation_id, "status": "failed" if failed(result) else "completed", **result}

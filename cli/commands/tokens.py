@@ -34,7 +34,7 @@ async def issue(
     """Create a token for a person and return its text."""
     async with migrated_database(require_installation(settings)) as database:
         return await make_for(
-            database, person.removeprefix("user:"), ttl=ttl, now=datetime.now(UTC), name=name, scopes=scopes
+            database, person.removeprefix("user:"), ttl=ttl, now=database.now(), name=name, scopes=scopes
         )
 
 
@@ -113,7 +113,7 @@ async def _listed(settings: Settings, person: str | None) -> list[dict[str, Any]
 
 async def _revoke(settings: Settings, token_id: str) -> None:
     async with migrated_database(require_installation(settings)) as database:
-        await revoke_any(database, token_id, datetime.now(UTC))
+        await revoke_any(database, token_id, database.now())
 
 
 def _time_to_live(days: int | None, expires: datetime | None) -> timedelta | None:

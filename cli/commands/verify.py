@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,8 +63,8 @@ async def verify(settings: Settings, requests: list[str]) -> Verified:
             client = None
         verified = await verify_many(database, client, requests)
         acts = None if requests else await database.read(admin_acts.verify)
-        slas = None if requests else await verify_slas(database, datetime.now(UTC))
-        log = None if requests else await database.read(verify_log, datetime.now(UTC), (), attesters)
+        slas = None if requests else await verify_slas(database, database.now())
+        log = None if requests else await database.read(verify_log, database.now(), (), attesters)
     results = [
         {"id": request_id, **found["rows"], "ok": found["ok"], "engine_head": found["engine_head"]}
         for request_id, found in verified.found

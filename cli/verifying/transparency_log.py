@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import typer
@@ -65,7 +64,7 @@ def verify_the_log(checkpoint: Path | None, receipt: Path | None, keys: Sequence
 
 async def _verified_log(settings: Settings, kept: Sequence[Kept], attesters: AttesterSettings) -> VerifiedLog:
     async with bootstrap.open_database(require_installation(settings)) as database:
-        return await database.read(verify_log, datetime.now(UTC), kept, attesters)
+        return await database.read(verify_log, database.now(), kept, attesters)
 
 
 def _kept_receipt(file: Path, keys: Sequence[str]) -> Kept:

@@ -10,17 +10,20 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.cluster import SERVICES
+from tests.on_cluster import ENGINE_SQL, OTHER_SQL, PLACET_SQL, SYSTEM_WORKER
+from tests.on_cluster import PARTS as MEASURED
+
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "sizing.md"
 
-ROW = "Placet, PostgreSQL, 2 workers"  # with 16 in flight: several workers, and a database of its own
-IN_FLIGHT = 16
 DAYS = (1_000, 10_000, 100_000, 500_000, 1_000_000, 5_000_000)  # requests a day
 PEAK = 0.2  # of a day's requests in its busiest hour
 BUSY = 0.6  # of a core, at most, in that hour: above it, answers wait for each other
-PARTS = ("api", "worker", "notifier", "engine", "PostgreSQL")
 # Of one process: its interpreter runs one thread at a time.
 LONE = ("api", "worker", "notifier")
+ENGINE = tuple(SYSTEM_WORKER if service == "worker" else service for service in SERVICES)
+PARTS = (*LONE, "engine", ENGINE_SQL, PLACET_SQL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +31,8 @@ class Cost:
     """What a one-step approval costs, as it was measured."""
 
     milliseconds: dict[str, float]  # of processor time, by part
-    rate: float  # approvals a second, on all of that machine
+    rate: float  # approvals a second, on all of that machine with its callers
     stored: float  # KB in Placet's database for a request that has ended
-    waiting: float  # KB in the engine's database for one that is pending
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,23 +48,26 @@ class Size:
 
 
 def measured(benchmarks: str) -> Cost:
-    """Read the figures; AssertionError where the page has no such row."""
-    rows = [line for line in benchmarks.splitlines() if line.startswith(f"| {IN_FLIGHT} | {ROW} |")]
-    rates = next(cells for cells in map(_cells, rows) if len(cells) == 6)
-    costs = next(cells for cells in map(_cells, rows) if len(cells) == 8)
-    parts: dict[str, float] = dict.fromkeys(PARTS, 0.0)
-    for name, value in re.findall(r"([a-z]+)(?:-\d+)? ([\d.]+)", costs[3]):
-        if name in parts:
-            parts[name] += float(value)
-    parts |= {"engine": float(costs[4]), "PostgreSQL": float(costs[5])}
-    assert all(parts.values()), parts
+    """Read the figures; StopIteration where the page has no such row.
+
+    They are of the last step of approvals before others waited: the one with the most that had ended.
+    """
+    rows = [
+        _cells(line) for line in benchmarks.splitlines() if re.match(r"\| [\d,]+ approvals \| [\d,]+ \| 0 \|", line)
+    ]
+    last = next(reversed(rows), None)
+    if last is None:
+        raise StopIteration
+    rate, costs = last[3], dict(zip(MEASURED, map(float, last[6:]), strict=False))
+    parts = {part: costs[part] for part in LONE} | {"engine": sum(costs[service] for service in ENGINE)}
+    both = costs[ENGINE_SQL] + costs[PLACET_SQL]
+    for part in (ENGINE_SQL, PLACET_SQL):  # writing the log and the pages serves both, as they write
+        parts[part] = costs[part] + costs[OTHER_SQL] * costs[part] / both
     ended = re.search(
         r"^\| postgresql \| 100,000 \| 0 \| [\d.]+ \([\d.]+\) \| [^|]+ \| ([\d.]+) \| \d+ \|$", benchmarks, re.MULTILINE
     )
-    waiting = re.search(r"The engine's database has (\d+) KB for each pending", benchmarks)
     assert ended is not None
-    assert waiting is not None
-    return Cost(milliseconds=parts, rate=float(rates[2]), stored=float(ended[1]), waiting=float(waiting[1]))
+    return Cost(milliseconds=parts, rate=float(rate), stored=float(ended[1]))
 
 
 def _cells(line: str) -> list[str]:
