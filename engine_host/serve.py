@@ -35,6 +35,7 @@ from engine_host.database import delete_stale_members, prepare_schema
 from engine_host.locate import Binaries, Kind, Startable, locate_startable
 from engine_host.process import GuardedProcess, fresh_log, keep_logs_short
 from placet.errors import Conflict, EngineMissing, InputInvalid, Unavailable
+from worker.sdk_log import plain_runtime
 
 START_SECONDS = 120.0
 # A port that was found free may be taken a moment later. Then other ports are tried.
@@ -301,7 +302,7 @@ async def _wait_until_healthy(engine: Engine) -> str | None:
         if engine.exit_code() is not None:
             return _tail(engine.log)
         with contextlib.suppress(RPCError, RuntimeError):  # not yet
-            client = await ServiceClient.connect(ConnectConfig(target_host=engine.address))
+            client = await ServiceClient.connect(ConnectConfig(target_host=engine.address, runtime=plain_runtime()))
             if await client.check_health():
                 return None
         await asyncio.sleep(0.05)

@@ -22,6 +22,7 @@ from placet.errors import InputInvalid, Unavailable
 from worker.converter import converter_with
 from worker.key_ring import VARIABLE, KeyRing
 from worker.payload_codec import EncryptingCodec
+from worker.sdk_log import plain_runtime
 
 DEFAULT_ADDRESS = "127.0.0.1:7233"
 
@@ -98,7 +99,7 @@ async def connect(
             rpc_metadata=settings.metadata,
             data_converter=converter_with(EncryptingCodec(keys) if keys is not None else None),
             interceptors=interceptors,
-            runtime=runtime,
+            runtime=runtime or plain_runtime(),
             identity=identity,
         )
     except RuntimeError as error:  # the SDK's word for everything from a refused connection to a bad certificate

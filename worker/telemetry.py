@@ -17,6 +17,7 @@ from temporalio.client import Interceptor
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 
 from placet.errors import Conflict, InputInvalid
+from worker.sdk_log import FORWARDED
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -68,7 +69,7 @@ def metrics_runtime(kind: SdkMetrics, given: str | None, *, index: int = 0) -> t
         )
         os.environ.setdefault(*_ONE_THREAD)
         try:
-            return Runtime(telemetry=TelemetryConfig(metrics=metrics)), address
+            return Runtime(telemetry=TelemetryConfig(logging=FORWARDED, metrics=metrics)), address
         except (RuntimeError, ValueError) as error:  # the SDK's errors for an unusable address
             problem = error  # such as one that another process has taken since it was found free
     if given is None:

@@ -128,6 +128,7 @@ async def test_what_the_driver_raises_is_told_as_everything_else(database: Datab
 
 async def test_who_listens_to_sqlalchemy_hears_of_prepared_statements(database: Database) -> None:
     heard: list[tuple[str, bool]] = []
+    await database.check()  # asks for the time as well
     event.listen(database._reader, "before_cursor_execute", lambda *call: heard.append((call[2], call[5])))
     await database.read(Prepared(_BY_ID).rows, sought="zoe")
     assert [many for _, many in heard] == [False]
