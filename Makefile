@@ -34,7 +34,7 @@ test: lint
 	.venv/bin/placet engine --find
 	$(PY) -m pytest -n 3 --dist loadfile
 
-# What `make test` does with a hundred approvals, with CLUSTER of them: the engine's services apart and doubled on PostgreSQL.
+# What `make test` does with 500 approvals, with CLUSTER of them: the engine's services apart and doubled on PostgreSQL.
 test-production: export PYTHONDONTWRITEBYTECODE :=
 test-production: install
 	.venv/bin/placet engine --find

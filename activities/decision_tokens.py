@@ -7,15 +7,17 @@ different salts: a link that was forwarded decides nothing by a signal, where no
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Literal, cast, get_args
+from datetime import datetime, timedelta
+from typing import Literal, cast, get_args
 
-from itsdangerous import BadSignature, SignatureExpired, URLSafeTimedSerializer
+from itsdangerous import BadData
 from pydantic import BaseModel, ConfigDict, ValidationError
 from temporalio import activity
 
 from activities.messages import TokenCheck, TokenVerdict
+from activities.timed_signatures import TimedSignatures
 from placet.audit.reasons import because
 from placet.engine.events import ActorType
 from storage.database import Database
@@ -26,7 +28,7 @@ _SALT = "placet.decision"
 _SALT_OF_LINKS = "placet.decision.link"
 _SALT_OF_BUTTONS = "placet.decision.button"
 _LONGEST = 2_000  # characters of a token that is looked at
-MAX_AGE = 14 * 24 * 3600  # seconds
+MAX_AGE = timedelta(days=14)
 
 LinkDecision = Literal["approve", "reject"]
 """The decisions that a link may stand for."""
@@ -48,9 +50,9 @@ class _Payload(BaseModel):
 class DecisionTokens:
     """Issue and read decision tokens with the installation's secret."""
 
-    def __init__(self, secret: str) -> None:
-        """Sign with this secret; API and worker must share it."""
-        self._serializer = URLSafeTimedSerializer(secret, salt=_SALT)
+    def __init__(self, secret: str, clock: Callable[[], datetime]) -> None:
+        """Sign with this secret; API and worker must share it, and the clock."""
+        self._signatures = TimedSignatures(secret, salt=_SALT, clock=clock)
 
     def issue(
         self,
@@ -67,16 +69,16 @@ class DecisionTokens:
         With `revision` the token holds for that revision of the request only, with `decision` for that decision only.
         """
         payload = _Payload(p=person, t=task_id, r=round_, h=hand_overs, v=revision, d=decision)
-        return self._serializer.dumps(payload.model_dump(exclude_none=True))
+        return self._signatures.sign(payload.model_dump(exclude_none=True))
 
     def verdict(self, check: TokenCheck) -> TokenVerdict:
         """Return the token's person, or the reason why it is refused."""
         try:
-            signed: Any = self._serializer.loads(check.token, max_age=MAX_AGE)
-        except SignatureExpired:
-            return _refused("token_expired", check)
-        except (BadSignature, ValueError, TypeError):
+            signed, at = self._signatures.read(check.token)
+        except (BadData, ValueError, TypeError):
             return _refused("token_not_signed_here", check)
+        if self._signatures.is_older(at, MAX_AGE):
+            return _refused("token_expired", check)
         try:
             payload = _Payload.model_validate(signed)
         except ValidationError:
@@ -114,16 +116,16 @@ class LinkTokens:
 
     salt = _SALT_OF_LINKS
 
-    def __init__(self, secret: str) -> None:
-        """Sign with this secret; the API and the senders of notifications must share it."""
-        self._serializer = URLSafeTimedSerializer(secret, salt=self.salt)
+    def __init__(self, secret: str, clock: Callable[[], datetime]) -> None:
+        """Sign with this secret; the API and the senders of notifications must share it, and the clock."""
+        self._signatures = TimedSignatures(secret, salt=self.salt, clock=clock)
 
     def issue(
         self, person: str, task_id: str, *, round_: int, hand_overs: int, revision: int, decision: LinkDecision
     ) -> str:
         """Return a token that is signed now."""
         payload = _Payload(p=person, t=task_id, r=round_, h=hand_overs, v=revision, d=decision)
-        return self._serializer.dumps(payload.model_dump())
+        return self._signatures.sign(payload.model_dump())
 
     def read(self, text: str) -> LinkClaims | None:
         """Return what a token says; None where it was not signed here, or not for a link.
@@ -133,9 +135,9 @@ class LinkTokens:
         if len(text) > _LONGEST:
             return None
         try:
-            signed, at = self._serializer.loads(text, return_timestamp=True)
+            signed, at = self._signatures.read(text)
             payload = _Payload.model_validate(signed)
-        except (BadSignature, ValueError, TypeError):
+        except (BadData, ValueError, TypeError):
             return None
         if payload.v is None or payload.d not in get_args(LinkDecision):
             return None

@@ -161,7 +161,7 @@ async def decision_token(context: Context, principal: Principal, task_id: str, s
     """
     decides = Decide(by=principal.actor, task_id=task_id, decision="approve")
     task = await context.database.read(concerned, principal, task_id, decides, context.now())
-    token = DecisionTokens(secret).issue(
+    token = DecisionTokens(secret, context.now).issue(
         principal.person, task_id, task.round, hand_overs=task.hand_overs, revision=task.revision
     )
     return token, task

@@ -61,7 +61,7 @@ async def read_link(context: Context, token: str, *, secret: str, address: str) 
 
     Nothing is looked up for a token without our signature, so that the time of the answer tells nothing.
     """
-    claims = LinkTokens(secret).read(token)
+    claims = LinkTokens(secret, context.now).read(token)
     if claims is None:
         await context.rate_limits.unreadable_links.count(address)
         raise LinkRefused("unreadable")

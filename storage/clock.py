@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, text
 
 ASKED_AGAIN_AFTER = 60.0  # seconds: two machines' clocks drift apart by some milliseconds in that time
+QUICK = 1.0  # seconds in which an answer comes; a slower one is asked for again
 
 
 def time_of(connection: Connection) -> datetime:
@@ -28,13 +29,13 @@ def time_of(connection: Connection) -> datetime:
 class SharedClock:
     """The time of the database, without a question each time.
 
-    PostgreSQL is asked once a minute, in a transaction that is carried out anyway. In between its time goes on by the
-    monotonic clock of this machine, which nobody sets. Before the first transaction it is the time of this machine.
+    PostgreSQL is asked once a minute, in a transaction that is carried out anyway. In between its time goes on by a
+    clock of this machine that nobody sets. Before the first transaction it is the time of this machine.
     """
 
     def __init__(self, dialect: str) -> None:
         self._follows = dialect == "postgresql"
-        self._asked: tuple[datetime, float] | None = None  # what was answered, and when by the monotonic clock
+        self._asked: tuple[datetime, float] | None = None  # what was answered, and when by `_passed`
 
     def now(self) -> datetime:
         """Return the time."""
@@ -42,12 +43,21 @@ class SharedClock:
         if asked is None:
             return datetime.now(UTC)
         at, then = asked
-        return at + timedelta(seconds=time.monotonic() - then)
+        return at + timedelta(seconds=_passed() - then)
 
     def follow(self, connection: Connection) -> None:
         """Ask the database at the beginning of a transaction, where it was not asked for a while."""
-        if not self._follows or (self._asked is not None and time.monotonic() - self._asked[1] < ASKED_AGAIN_AFTER):
+        if not self._follows or (self._asked is not None and _passed() - self._asked[1] < ASKED_AGAIN_AFTER):
             return
-        before = time.monotonic()
+        before = _passed()
         there = time_of(connection)
-        self._asked = there, (before + time.monotonic()) / 2
+        took = _passed() - before
+        if self._asked is None or took < QUICK:  # else nobody knows when in that time it was answered
+            self._asked = there, before + took / 2
+
+
+def _passed() -> float:
+    """Return the seconds since some moment, also those in which the machine was suspended, where it counts them."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
 AHEAD = timedelta(hours=2)
+
+
+def machine_time() -> datetime:
+    """Return what time it is for this machine: all there is of clocks in a test of one process."""
+    return datetime.now(UTC)
 
 
 class Ahead(datetime):

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+import psycopg
 from temporalio.service import ConnectConfig, RPCError, ServiceClient
 
 from engine_host.config import HOST, Ports, Postgres, free_ports, server_environment
@@ -78,26 +81,37 @@ def cluster(folder: Path, url: str) -> Iterator[Cluster]:
         there = Cluster(
             frontends=tuple(f"{HOST}:{ports.frontend}" for ports in frontends), processes=running, folder=folder
         )
-        asyncio.run(_ready(there, start))
+        asyncio.run(_ready(there, start, partial(members_in, url)))
         yield there
     finally:
         for process in running.values():
             process.kill()
 
 
-async def _ready(there: Cluster, start: Callable[[str], None]) -> None:
+async def _ready(there: Cluster, start: Callable[[str], None], members: Callable[[], Counter[int]]) -> None:
     """Wait for each frontend, and register namespaces and search attributes once the services have found each other."""
+
+    async def complete() -> bool:
+        _start_again(there, start)
+        # Roles are numbered by the engine: each service has as many members as it has processes.
+        return await _prepared(there) and sorted(members().values()) == sorted(SERVICES.values())
+
     for address in there.frontends:
         await until(lambda address=address: _healthy(there, address, start), what=f"the frontend at {address}")  # type: ignore[misc]  # mypy does not infer a lambda's default
-    await until(lambda: _prepared(there), what=f"a cluster that works\n{there.said()}")
+    await until(complete, what="a cluster that works")
 
 
-async def _healthy(there: Cluster, address: str, start: Callable[[str], None]) -> bool:
+def _start_again(there: Cluster, start: Callable[[str], None]) -> None:
+    """Start what has lost a race at its start, as whatever supervises the processes of a cluster does."""
     for name in [name for name, process in there.processes.items() if process.code() is not None]:
         log = there.folder / f"{name}.log"
         assert _RACED in log.read_text(), f"{name} has ended\n{there.said()}"
         log.write_text("")
-        start(name)  # as whatever supervises the processes of a cluster does
+        start(name)
+
+
+async def _healthy(there: Cluster, address: str, start: Callable[[str], None]) -> bool:
+    _start_again(there, start)
     with suppress(RPCError, RuntimeError):  # not yet
         return await (await ServiceClient.connect(ConnectConfig(target_host=address))).check_health()
     return False
@@ -108,3 +122,10 @@ async def _prepared(there: Cluster) -> bool:
         await prepare(EngineSettings(address=there.frontends[0]), embedded=True)
         return True
     return False
+
+
+def members_in(url: str) -> Counter[int]:
+    """Return how many processes of each role have told the others that they are there, by the engine's database."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT role, count(DISTINCT host_id) FROM cluster_membership GROUP BY role")
+        return Counter(dict(rows.fetchall()))

@@ -36,7 +36,7 @@ def action_worker(
     mails = notify or notify_settings.load()
     context = Context(database=database, client=client, clock=database.now, task_queue=task_queue, notify=mails)
     # Activities are below the use cases, so the function that starts a request is passed in.
-    found = executors(action_settings.load(), mails, partial(start_sub_request, context))
+    found = executors(action_settings.load(), mails, partial(start_sub_request, context), database.now)
     return Worker(
         client,
         task_queue=task_queue + QUEUE_SUFFIX,

@@ -1,8 +1,8 @@
 """What the Temporal SDK's core has to say, in this process' own log.
 
-By itself it writes to standard output, past the log. That is where commands write their one JSON document and the MCP
-server its messages. And a pipe that nobody reads is full after some hundred lines: the thread that wrote the next one
-waited for ever, and with it all workflow tasks of the worker.
+By itself it writes to standard output, past the log. That is where commands write their one JSON document. And a pipe
+that nobody reads is full after some hundred lines: the thread that wrote the next one waited for ever, and with it all
+workflow tasks of the worker.
 """
 
 from __future__ import annotations

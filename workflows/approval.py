@@ -212,23 +212,24 @@ class ApprovalWorkflow:
         try:
             step = machine.apply(self._plan, self._state, event, now)
         except PlacetError as error:
-            if self._depends_on_what_was_accepted(event):
+            if (refusal := self._refusal(event, error)) is None:
                 return
-            raise as_failure(error) from error
+            raise as_failure(refusal) from error
         self._foreseen = Foreseen(plan=self._plan, state=self._state, event=event, now=now, step=step)
 
-    def _depends_on_what_was_accepted(self, event: Event) -> bool:
-        """Tell whether an event that is refused now would not be, as of the first update that waits for its turn.
+    def _refusal(self, event: Event, error: PlacetError) -> PlacetError | None:
+        """Return why an event is refused now: as of the first update that waits for its turn, where one does.
 
-        That one may undo what time has since made final; so the handler applies the rules after it.
+        That one may undo what time has since made final, so nobody is told that the request has ended. None where the
+        event would not be refused then: the handler applies the rules after that update.
         """
         if not self._accepted:
-            return False
+            return error
         try:
             machine.apply(self._plan, self._state, event, max(self._latest, self._accepted[0]))
-        except PlacetError:
-            return False
-        return True
+        except PlacetError as earlier:
+            return earlier
+        return None
 
     async def _drive(self) -> None:
         """Begin, and carry out what is due."""

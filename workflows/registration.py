@@ -54,7 +54,7 @@ def beside_recording(client: Client, database: Database, secret: str) -> list[Ca
     endings = SubprocessResultSigner(secret)
     return [
         DirectoryReader(database).look_up,
-        TokenVerifier(DecisionTokens(secret), database).verify,
+        TokenVerifier(DecisionTokens(secret, database.now), database).verify,
         SubprocessResultReader(client, database).result,
         endings.sign,
         endings.verify,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -86,12 +87,14 @@ DESCRIPTIONS: dict[str, str] = {
 }
 
 
-def executors(settings: ActionSettings, notify: NotifySettings, begin: internal.StartRequest) -> dict[str, Executor]:
+def executors(
+    settings: ActionSettings, notify: NotifySettings, begin: internal.StartRequest, clock: Callable[[], datetime]
+) -> dict[str, Executor]:
     """Make every executor of this installation; raises Conflict for two of the same name."""
     made: dict[str, Executor] = {
         "http": http.HttpExecutor(settings),
         "mail": mail.MailExecutor(notify),
-        "webhook": webhook.WebhookExecutor(settings),
+        "webhook": webhook.WebhookExecutor(settings, clock),
         "set_variables": internal.SetVariables(),
         "create_request": internal.CreateRequest(begin),
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from activities.actions.executor import ActionFailed, ActionJob
@@ -39,8 +40,10 @@ class WebhookExecutor:
         "additionalProperties": False,
     }
 
-    def __init__(self, settings: ActionSettings) -> None:
+    def __init__(self, settings: ActionSettings, clock: Callable[[], datetime]) -> None:
+        """`clock` tells the time that a message was signed at; receivers refuse one that is minutes away."""
         self._settings = settings
+        self._clock = clock
 
     async def run(self, job: ActionJob) -> dict[str, Any]:
         """Post the event; raises ActionFailed."""
@@ -49,7 +52,7 @@ class WebhookExecutor:
         if not url or not secret:
             message = 'give `url`, and `"secret": {"secret": NAME}` to sign with, in the action\'s config'
             raise ActionFailed(message, permanent=True)
-        now = datetime.now(UTC)
+        now = self._clock()
         event = {"type": job.input["type"], "timestamp": moment(now), "data": job.input["data"]}
         content = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
         try:

@@ -5,7 +5,8 @@ Nothing of a link is stored: the outbox has no text, and a message that is sent 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
@@ -20,10 +21,10 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 class DecisionLinkWriter:
     """Writes the links of messages that ask somebody for a decision."""
 
-    def __init__(self, secret: str, settings: NotifySettings) -> None:
-        """`secret` is the installation's, with which the API reads them."""
-        self._tokens = LinkTokens(secret)
-        self._buttons = ButtonTokens(secret)
+    def __init__(self, secret: str, settings: NotifySettings, clock: Callable[[], datetime]) -> None:
+        """`secret` is the installation's, with which the API reads them; it has the same `clock`."""
+        self._tokens = LinkTokens(secret, clock)
+        self._buttons = ButtonTokens(secret, clock)
         self._said = settings.decision_links
         self._page = below(settings.public_url, PAGE) if _keeps_secrets(settings.public_url) else None
 

@@ -61,7 +61,7 @@ class Engine:
         client, queue = self._connected(), self._settings.task_queue
         if self._database is None:
             return Unseen(why="the database does not tell which workers there are")
-        found = await workers(self._database, client, queue, utc_now())
+        found = await workers(self._database, client, queue, self._database.now())
         return (
             f"task queue {queue!r}: {', '.join(sorted(found))}"
             if found
@@ -104,7 +104,8 @@ class Engine:
         return isinstance(await self.worker(), str)
 
     async def _described(self) -> list[PolledQueue]:
-        client, queue, now = self._connected(), self._settings.task_queue, utc_now()
+        client, queue = self._connected(), self._settings.task_queue
+        now = utc_now() if self._database is None else self._database.now()
         notices = f"{queue}{notifications.QUEUE_SUFFIX}"
         asked = (
             (queue, WORKFLOWS),

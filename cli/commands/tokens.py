@@ -14,6 +14,7 @@ from cli.installation import require_installation
 from cli.terminal.event_loop import run
 from cli.terminal.options import Json, settings_with
 from cli.terminal.output import out, print_json
+from placet.errors import InputInvalid
 from service.identity.api_tokens import make_for, revoke_any
 from service.principal import SCOPES
 from storage.queries.identity import tokens
@@ -28,14 +29,18 @@ async def issue(
     person: str,
     ttl: timedelta | None = None,
     *,
+    expires: datetime | None = None,
     name: str | None = None,
     scopes: Sequence[str] | None = None,
 ) -> str:
-    """Create a token for a person and return its text."""
+    """Create a token for a person and return its text; `expires` takes the place of `ttl`."""
     async with migrated_database(require_installation(settings)) as database:
-        return await make_for(
-            database, person.removeprefix("user:"), ttl=ttl, now=database.now(), name=name, scopes=scopes
-        )
+        now = database.now()
+        if expires is not None:
+            ttl = expires.replace(tzinfo=expires.tzinfo or UTC) - now
+            if ttl <= timedelta():
+                raise InputInvalid(f"--expires {expires.isoformat()} is over already; give a later moment.")
+        return await make_for(database, person.removeprefix("user:"), ttl=ttl, now=now, name=name, scopes=scopes)
 
 
 def token_command(
@@ -58,8 +63,11 @@ def token_command(
     unknown = sorted(set(scope or ()) - set(SCOPES))
     if unknown:
         raise typer.BadParameter(f"There is no scope {unknown[0]!r}; there are: {', '.join(SCOPES)}.")
-    ttl = _time_to_live(days, expires)
-    sys.stdout.write(run(issue(settings_with(), person, ttl, name=name, scopes=scope or None)) + "\n")
+    if days is not None and expires is not None:
+        raise typer.BadParameter("--days and --expires say the same; give one of them.")
+    ttl = None if days is None else timedelta(days=days)
+    token = run(issue(settings_with(), person, ttl, expires=expires, name=name, scopes=scope or None))
+    sys.stdout.write(f"{token}\n")
 
 
 @tokens_app.callback()
@@ -114,14 +122,3 @@ async def _listed(settings: Settings, person: str | None) -> list[dict[str, Any]
 async def _revoke(settings: Settings, token_id: str) -> None:
     async with migrated_database(require_installation(settings)) as database:
         await revoke_any(database, token_id, database.now())
-
-
-def _time_to_live(days: int | None, expires: datetime | None) -> timedelta | None:
-    if days is not None and expires is not None:
-        raise typer.BadParameter("--days and --expires say the same; give one of them.")
-    if expires is None:
-        return None if days is None else timedelta(days=days)
-    left = expires.replace(tzinfo=expires.tzinfo or UTC) - datetime.now(UTC)
-    if left <= timedelta():
-        raise typer.BadParameter(f"--expires {expires.isoformat()} is over already; give a later moment.")
-    return left

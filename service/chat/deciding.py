@@ -93,7 +93,7 @@ async def press(context: Context, member: Member, token: str, *, comment: str | 
     The same button counts once, however often it is pressed or its press is sent.
     """
     await context.rate_limits.decisions.count(member.name)
-    claims = ButtonTokens(secret).read(token)
+    claims = ButtonTokens(secret, context.now).read(token)
     if claims is None:
         return _refused(context, "unreadable")
     person = await person_of(context, member)

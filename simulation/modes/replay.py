@@ -73,7 +73,12 @@ async def check_history(client: Client | None, request_id: str) -> HistoryCheck:
                 sentence("the engine could not be reached: {message}", message=error.message), _LONGEST_FAILURE
             ),
         )
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
+    replayer = Replayer(
+        workflows=WORKFLOWS,
+        workflow_runner=workflow_runner(),
+        data_converter=client.data_converter,
+        runtime=client.service_client.config.runtime,  # whose log is this process' own
+    )
     result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
     failure = result.replay_failure
     return HistoryCheck(

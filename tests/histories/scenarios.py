@@ -34,6 +34,7 @@ from placet.engine.state import State
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
+from tests.clocks import machine_time
 from tests.waiting import until
 from worker.actions import action_worker
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
@@ -211,7 +212,7 @@ async def signals(desk: Desk) -> Handle:
     handle = await desk.start()
     await until(lambda: _tasks(handle), what="the first task")
     task = f"{handle.id}.1"
-    good = DecisionTokens(SECRET).issue("bob", task, 1, decision="approve")
+    good = DecisionTokens(SECRET, machine_time).issue("bob", task, 1, decision="approve")
     for token in ("forged", good):
         await handle.signal(
             ApprovalWorkflow.decide_by_signal, SignedDecision(token=token, task_id=task, decision="approve")

@@ -100,7 +100,7 @@ class Bench:
             self.started.append(new)
 
         bounds = {"action_hosts": (f"localhost:{self.port}",), "action_private": True} | settings
-        made = executors(ActionSettings(**bounds), self.notify, begin)
+        made = executors(ActionSettings(**bounds), self.notify, begin, self.database.now)
         runner = ActionRunner(self.database, made, environ=SECRETS)
         environment = ActivityEnvironment()
         environment.info = replace(

@@ -23,6 +23,7 @@ from placet.engine.recording import Recording
 from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
+from tests.clocks import machine_time
 from tests.sandbox import passing_runner
 from tests.stored import reading
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
@@ -106,7 +107,7 @@ async def _by_withdrawal(handle: Handle, _: TimeSkipper, again: asyncio.Event) -
 
 async def _by_signal(handle: Handle, *_: object) -> None:
     task = f"{handle.id}.1"
-    token = DecisionTokens(SECRET).issue("bob", task, 1)
+    token = DecisionTokens(SECRET, machine_time).issue("bob", task, 1)
     await handle.signal("decide", SignedDecision(token=token, task_id=task, decision="approve"))
 
 

@@ -28,6 +28,7 @@ from tests import chats
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, SECRET, worker
 from tests.chats import SlackApi, to_slack, to_teams
+from tests.clocks import machine_time
 from tests.dispatching import add_people, all_are, confirm, dispatching, settings_for, write
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
@@ -55,7 +56,9 @@ class Office:
         """Return what the button of a message to this person carries now."""
         row = await self.desk.database.read(requests.read_task, task["id"])
         columns = {name: getattr(row, name) for name in ("id", "round", "hand_overs", "revision")}
-        return DecisionLinkWriter(SECRET, NotifySettings(public_url=PLACET)).buttons(person, columns, None)[decision]
+        return DecisionLinkWriter(SECRET, NotifySettings(public_url=PLACET), machine_time).buttons(
+            person, columns, None
+        )[decision]
 
     async def press(self, person: str, token: str, decision: str = "approve", **given: Any) -> tuple[str, str]:
         """Press a button, and return what came of it."""
@@ -200,7 +203,9 @@ async def test_a_member_who_is_nobody_here_decides_nothing_and_nobody_decides_fo
         assert await office.press("bob", token) == ("refused", "unmapped"), facts
     office.slack.knows("carl")
     assert await office.press("carl", token) == ("refused", "other_person")
-    as_link = LinkTokens(SECRET).issue("bob", task["id"], round_=1, hand_overs=0, revision=1, decision="approve")
+    as_link = LinkTokens(SECRET, machine_time).issue(
+        "bob", task["id"], round_=1, hand_overs=0, revision=1, decision="approve"
+    )
     office.slack.knows("bob")
     assert await office.press("bob", as_link) == ("refused", "unreadable"), "the token of a link is no button"
     twin = await office.desk.post("/workflow/people/", {"id": "bobby", "email": "BOB@example.com"}, as_="adam")
@@ -297,7 +302,9 @@ async def test_slack_is_sent_buttons_for_whoever_is_asked_and_finds_people_by_th
         mailbox, slack_url=slack.url, slack_bot_token=SecretStr("xoxb"), slack_signing_secret=SecretStr("s" * 20)
     )
     channels = [SlackChannel(settings)]
-    async with dispatching(database, settings, channels=channels, links=DecisionLinkWriter(SECRET, settings)):
+    async with dispatching(
+        database, settings, channels=channels, links=DecisionLinkWriter(SECRET, settings, machine_time)
+    ):
         await until(all_are(database, "sent", "failed"))
     posted = slack.of("chat.postMessage")
     assert {one["channel"] for one in posted} == {"UBOB"}, "rita is not in Slack"
@@ -323,7 +330,7 @@ async def test_a_card_in_teams_says_what_to_write_and_carries_nothing_that_decid
     given = {"teams_url": SecretStr(receiver.url), "teams_secrets": (SecretStr(chats.TEAMS_SECRET),)}
     settings = settings_for(mailbox, webhook_allow_loopback=True, **given)
     async with dispatching(
-        database, settings, channels=[TeamsChannel(settings)], links=DecisionLinkWriter(SECRET, settings)
+        database, settings, channels=[TeamsChannel(settings)], links=DecisionLinkWriter(SECRET, settings, machine_time)
     ):
         await until(all_are(database, "sent"))
     ((_, body),) = receiver.got

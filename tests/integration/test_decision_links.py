@@ -32,6 +32,7 @@ from storage.tables.identity import BrowserSession, RateCount
 from tests import pages
 from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, SECRET, worker
+from tests.clocks import machine_time
 from tests.stored import reading, writing
 
 LOCAL = "http://127.0.0.1:8420"
@@ -76,7 +77,7 @@ class Post:
         """Return the links that a mail to this person has now, as paths."""
         row = await self.desk.database.read(requests.read_task, task["id"])
         columns = {name: getattr(row, name) for name in ("id", "round", "hand_overs", "revision")}
-        found = DecisionLinkWriter(SECRET, NotifySettings(public_url=LOCAL)).links(person, columns, None)
+        found = DecisionLinkWriter(SECRET, NotifySettings(public_url=LOCAL), machine_time).links(person, columns, None)
         return {decision: address.removeprefix(LOCAL) for decision, address in found.items()}
 
     async def decided(self, task: dict[str, Any]) -> list[dict[str, Any]]:
@@ -178,7 +179,7 @@ async def test_a_link_that_is_not_whole_decides_nothing_and_says_so(post: Post, 
     task = await post.asked()
     token = (await post.links(task))["approve"].partition("=")[2]
     older = URLSafeTimedSerializer(SECRET, salt="placet.decision.link").dumps(["bob", task["id"]])
-    signal = DecisionTokens(SECRET).issue("bob", task["id"], 1, revision=1, decision="approve")
+    signal = DecisionTokens(SECRET, machine_time).issue("bob", task["id"], 1, revision=1, decision="approve")
     # Not the last character: it has bits that nobody reads.
     changed = token[:-2] + "-_"[token[-2] == "-"] + token[-1]
     token = {"short": token[:-6], "changed": changed, "signal": signal, "older": older}.get(bad, bad)
@@ -421,13 +422,13 @@ async def test_a_link_over_plain_http_decides_on_this_machine_alone(post: Post) 
 
 
 def test_a_token_is_bound_to_all_that_it_was_signed_for() -> None:
-    tokens = LinkTokens(SECRET)
+    tokens = LinkTokens(SECRET, machine_time)
     claims = tokens.read(tokens.issue("bob", "r.1", round_=2, hand_overs=3, revision=4, decision="reject"))
     assert claims is not None
     assert (claims.person, claims.task_id, claims.round, claims.hand_overs) == ("bob", "r.1", 2, 3)
     assert (claims.revision, claims.decision) == (4, "reject")
     assert (
-        LinkTokens("another secret, not ours").read(
+        LinkTokens("another secret, not ours", machine_time).read(
             tokens.issue("bob", "r.1", round_=1, hand_overs=0, revision=1, decision="approve")
         )
         is None

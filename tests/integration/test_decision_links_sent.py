@@ -16,6 +16,7 @@ from activities.notifications.decision_links import DecisionLinkWriter
 from storage.database import Database
 from storage.tables.approvals import Delivery, Outbox
 from storage.tables.notifications import NotificationMessage
+from tests.clocks import machine_time
 from tests.dispatching import add_people, all_are, confirm, dispatching, settings_for, write
 from tests.integration.recordings import Story
 from tests.mailbox import FaultyMailbox
@@ -28,7 +29,7 @@ LINK = re.compile(r"https://placet\.example\.org/decide\?token=([\w.-]+)")
 
 
 def claims_in(text: str) -> list[LinkClaims | None]:
-    return [LinkTokens(SECRET).read(token) for token in LINK.findall(text)]
+    return [LinkTokens(SECRET, machine_time).read(token) for token in LINK.findall(text)]
 
 
 def _subject(mail: Mail) -> str:
@@ -50,7 +51,7 @@ async def test_a_mail_that_asks_carries_links_for_its_person_and_the_task_as_it_
 ) -> None:
     await told(database)
     settings = settings_for(mailbox)
-    async with dispatching(database, settings, links=DecisionLinkWriter(SECRET, settings)):
+    async with dispatching(database, settings, links=DecisionLinkWriter(SECRET, settings, machine_time)):
         await until(all_are(database, "sent"))
     asking, late = sorted((mail for mail in mailbox.mails() if mail.to[0] == "bob@example.org"), key=_subject)[::-1]
     (other,) = (mail for mail in mailbox.mails() if mail.to[0] == "rita@example.org")
@@ -73,8 +74,8 @@ async def test_no_mail_carries_links_where_they_are_off_or_would_be_read_on_the_
     await told(database)
     off = settings_for(mailbox, decision_links="off")
     plain = settings_for(mailbox, public_url="http://placet.example.org")
-    assert DecisionLinkWriter(SECRET, plain).links("bob", {}, None) == {}
-    async with dispatching(database, off, links=DecisionLinkWriter(SECRET, off)):
+    assert DecisionLinkWriter(SECRET, plain, machine_time).links("bob", {}, None) == {}
+    async with dispatching(database, off, links=DecisionLinkWriter(SECRET, off, machine_time)):
         await until(all_are(database, "sent"))
     assert not any("/decide" in mail.text + mail.html for mail in mailbox.mails())
     assert any("https://placet.example.org/tasks/r1.1" in mail.text for mail in mailbox.mails())
@@ -95,7 +96,9 @@ async def test_a_chat_carries_whole_links_to_one_person_and_none_into_a_common_r
     assert not chat.takes_links(None)
     assert not ChatChannel("chat", [SecretStr(there + "/{address}"), SecretStr(there)], timeout=1).takes_links("bob")
     assert not ChatChannel("sms", [SecretStr(there + "/{address}")], timeout=1).takes_links("+4912345")
-    async with dispatching(database, settings, channels=[chat], links=DecisionLinkWriter(SECRET, settings)):
+    async with dispatching(
+        database, settings, channels=[chat], links=DecisionLinkWriter(SECRET, settings, machine_time)
+    ):
         await until(all_are(database, "sent", "failed"))
     (message,) = [json.loads(body)["message"] for _, body in receiver.got]
     assert [claim.decision for claim in claims_in(message) if claim] == ["approve", "reject"]
@@ -111,7 +114,7 @@ async def test_a_digest_carries_the_links_of_each_task(database: Database, mailb
     await confirm(database, first)
     await confirm(database, second)
     settings = settings_for(mailbox)
-    async with dispatching(database, settings, links=DecisionLinkWriter(SECRET, settings)):
+    async with dispatching(database, settings, links=DecisionLinkWriter(SECRET, settings, machine_time)):
 
         async def planned() -> bool:
             with reading(database) as session:

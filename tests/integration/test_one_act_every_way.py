@@ -27,6 +27,7 @@ from storage.tables.approvals import Refusal
 from tests import chats
 from tests.api_desk import STAFF, ApiDesk, api_desk
 from tests.approvals import EXPENSE, SECRET, worker
+from tests.clocks import machine_time
 from tests.pages import LOCAL, browser_of, send
 from tests.stored import reading, writing
 from tests.waiting import until
@@ -131,7 +132,7 @@ async def in_bulk_by_page(office: Office, act: Act, seen: Seen) -> None:
 
 async def by_link(office: Office, act: Act, seen: Seen) -> None:
     decision: Any = act.decision
-    token = LinkTokens(SECRET).issue(
+    token = LinkTokens(SECRET, machine_time).issue(
         act.by, seen.id, round_=seen.round, hand_overs=seen.hand_overs, revision=seen.revision, decision=decision
     )
     filled = {f"form.{name}": str(value) for name, value in (act.form or {}).items()}
@@ -141,7 +142,7 @@ async def by_link(office: Office, act: Act, seen: Seen) -> None:
 
 async def by_slack(office: Office, act: Act, seen: Seen) -> None:
     decision: Any = act.decision
-    token = ButtonTokens(SECRET).issue(
+    token = ButtonTokens(SECRET, machine_time).issue(
         act.by, seen.id, round_=seen.round, hand_overs=seen.hand_overs, revision=seen.revision, decision=decision
     )
     body = chats.pressed(act.by, decision, token, comment=act.comment)
@@ -156,7 +157,7 @@ async def by_teams(office: Office, act: Act, seen: Seen) -> None:
 
 
 async def by_signal(office: Office, act: Act, seen: Seen) -> None:
-    token = DecisionTokens(SECRET).issue(
+    token = DecisionTokens(SECRET, machine_time).issue(
         act.by, seen.id, seen.round, hand_overs=seen.hand_overs, revision=seen.revision
     )
     decision: Any = act.decision

@@ -28,6 +28,7 @@ from placet.plan.compiler import compile_plan
 from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
+from tests.clocks import machine_time
 from tests.stored import reading
 from tests.waiting import until
 from worker.converter import DATA_CONVERTER
@@ -203,7 +204,7 @@ async def test_of_two_decisions_at_once_one_stands(office: Desk) -> None:
 
 async def test_signal_with_a_good_token_decides(office: Desk) -> None:
     handle = await office.start()
-    token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+    token = DecisionTokens(SECRET, machine_time).issue("bob", f"{handle.id}.1", 1)
     await handle.signal(
         ApprovalWorkflow.decide_by_signal, SignedDecision(token=token, task_id=f"{handle.id}.1", decision="approve")
     )
@@ -214,17 +215,17 @@ async def test_signal_with_a_good_token_decides(office: Desk) -> None:
     "token",
     [
         "nonsense",
-        DecisionTokens("another secret, not ours").issue("bob", "{id}.1", 1),
-        DecisionTokens(SECRET).issue("bob", "some-other-request.1", 1),
-        DecisionTokens(SECRET).issue("ann", "{id}.1", 1),
+        DecisionTokens("another secret, not ours", machine_time).issue("bob", "{id}.1", 1),
+        DecisionTokens(SECRET, machine_time).issue("bob", "some-other-request.1", 1),
+        DecisionTokens(SECRET, machine_time).issue("ann", "{id}.1", 1),
     ],
     ids=["not a token", "signed elsewhere", "for another task", "by the requester"],
 )
 async def test_signal_with_a_bad_token_changes_nothing_and_is_on_record(office: Desk, token: str) -> None:
     handle = await office.start()
     task = f"{handle.id}.1"
-    if "{id}" in token or token == DecisionTokens(SECRET).issue("ann", "{id}.1", 1):
-        token = DecisionTokens(SECRET).issue("ann", task, 1)
+    if "{id}" in token or token == DecisionTokens(SECRET, machine_time).issue("ann", "{id}.1", 1):
+        token = DecisionTokens(SECRET, machine_time).issue("ann", task, 1)
     await handle.signal(
         ApprovalWorkflow.decide_by_signal, SignedDecision(token=token, task_id=task, decision="approve")
     )

@@ -47,6 +47,7 @@ from storage.database import Database
 from storage.queries.requests import requests
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, store_people
+from tests.clocks import machine_time
 from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
@@ -379,7 +380,9 @@ async def test_no_message_fails_a_request_while_a_database_that_is_away_holds_ev
         await until(lambda: _holds(away, 2), what="both slots taken")
         # What gives up after a time of queueing gives up at once from here.
         monkeypatch.setattr(local_activities, "LOCAL_TIMEOUT", timedelta(milliseconds=100))
-        await asked.signal("decide", signed(asked, DecisionTokens(SECRET).issue("bob", f"{asked.id}.1", 1)))
+        await asked.signal(
+            "decide", signed(asked, DecisionTokens(SECRET, machine_time).issue("bob", f"{asked.id}.1", 1))
+        )
         await pestered.signal("decide", signed(pestered, "forged"))
         await pestered.signal("decide", "nonsense")
         await pestered.signal("directory_changed")

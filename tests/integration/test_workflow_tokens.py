@@ -26,6 +26,7 @@ from storage.queries.people import people
 from storage.queries.requests import requests
 from storage.queries.requests.deciders import refusal_of_token
 from tests.approvals import SECRET, Desk, by, desk, person, store_people
+from tests.clocks import machine_time
 from tests.integration.test_workflow_messages import decide, entries_of, nested, raw, refused, signed, state_of
 from tests.stored import reading, writing
 from tests.waiting import until
@@ -59,7 +60,9 @@ async def test_a_token_is_checked_until_the_database_answers(
 
     monkeypatch.setattr(Database, "read", away)
     monkeypatch.setattr(local_activities, "LOCAL_TIMEOUT", timedelta(seconds=1))  # of one attempt
-    await handle.signal("decide", signed(handle, DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)))
+    await handle.signal(
+        "decide", signed(handle, DecisionTokens(SECRET, machine_time).issue("bob", f"{handle.id}.1", 1))
+    )
     assert (await handle.result()).outcome == "approved"
     assert asked >= 4
 
@@ -71,7 +74,7 @@ async def test_a_token_is_checked_until_the_database_answers(
 )
 async def test_a_signal_with_any_content_stops_nothing(office: Desk, form: Any) -> None:
     handle = await office.start()
-    token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+    token = DecisionTokens(SECRET, machine_time).issue("bob", f"{handle.id}.1", 1)
     sent = {"token": token, "task_id": f"{handle.id}.1", "decision": "approve", "form": form}
     await handle.signal("decide", raw(sent))
     await handle.signal("decide", sent | {"token": "x" * 1_000_000, "form": None})
@@ -86,7 +89,7 @@ async def test_a_signal_with_any_content_stops_nothing(office: Desk, form: Any) 
 async def test_a_token_dies_when_its_task_changes_hands_also_when_it_comes_back(office: Desk) -> None:
     handle = await office.start()
     task = f"{handle.id}.1"
-    token = DecisionTokens(SECRET).issue("bob", task, 1, hand_overs=0)
+    token = DecisionTokens(SECRET, machine_time).issue("bob", task, 1, hand_overs=0)
     for giver, taker in (("bob", "dora"), ("dora", "bob")):
         event = Reassign(by=by(giver), task_id=task, to=f"user:{taker}")
         await handle.execute_update(ApprovalWorkflow.reassign, event)
@@ -95,7 +98,7 @@ async def test_a_token_dies_when_its_task_changes_hands_also_when_it_comes_back(
     with reading(office.database) as session:
         stored = requests.read(session.connection(), handle.id).tasks[0]
     assert (stored.assignee, stored.status, stored.hand_overs) == ("bob", "open", 2)
-    fresh = DecisionTokens(SECRET).issue("bob", task, 1, hand_overs=stored.hand_overs)
+    fresh = DecisionTokens(SECRET, machine_time).issue("bob", task, 1, hand_overs=stored.hand_overs)
     await handle.signal("decide", signed(handle, fresh))
     assert (await handle.result()).outcome == "approved"
 
@@ -108,7 +111,7 @@ async def test_a_token_dies_when_its_task_changes_hands_also_when_it_comes_back(
 async def test_a_token_says_nothing_once_its_person_has_left(office: Desk, changed: dict[str, Any], code: str) -> None:
     handle = await office.start()
     await until(lambda: entries_of(office.database, handle, "task_opened"))
-    token = DecisionTokens(SECRET).issue("bob", f"{handle.id}.1", 1)
+    token = DecisionTokens(SECRET, machine_time).issue("bob", f"{handle.id}.1", 1)
     with writing(office.database) as session:
         people.put(session.connection(), person(id="bob", manager="dora", **changed))
     await handle.signal("decide", signed(handle, token))  # before anybody told the request

@@ -26,7 +26,9 @@ def test_what_was_promised_holds_under_faults(first: int) -> None:
         assert outcome.violation is None, f"python -m tests.faults --seed {seed}"
 
 
-@pytest.mark.parametrize("seed", [40, 243, 285, 301, 345, 639, 1072, 4288, 6471, 7254, 11371, 21468, 21477, 46263])
+@pytest.mark.parametrize(
+    "seed", [40, 243, 285, 301, 345, 639, 1072, 4288, 6471, 7254, 11371, 21468, 21477, 46263, 79657]
+)
 def test_what_a_seed_has_found_is_mended(seed: int) -> None:
     outcome = play(seed)
     assert outcome.violation is None, f"python -m tests.faults --seed {seed}"

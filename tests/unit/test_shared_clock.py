@@ -13,6 +13,7 @@ from storage import clock
 from storage.clock import ASKED_AGAIN_AFTER, SharedClock
 
 ROOT = Path(clock.__file__).parents[1]
+STANDSTILL = 120.0  # seconds of a database
 THERE = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 
@@ -31,7 +32,7 @@ class _Asked:
 
 def test_it_goes_on_by_the_monotonic_clock_until_it_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     passed = [1_000.0]
-    monkeypatch.setattr(clock, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    monkeypatch.setattr(clock, "_passed", lambda: passed[0])
     connection: Any = _Asked()
     ours = SharedClock("postgresql")
     ours.follow(connection)
@@ -44,6 +45,27 @@ def test_it_goes_on_by_the_monotonic_clock_until_it_asks_again(monkeypatch: pyte
     assert (connection.times, ours.now()) == (2, THERE)
 
 
+def test_an_answer_that_took_long_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = [1_000.0]
+    monkeypatch.setattr(clock, "_passed", lambda: passed[0])
+    connection: Any = _Asked()
+    ours = SharedClock("postgresql")
+    ours.follow(connection)
+    passed[0] += ASKED_AGAIN_AFTER + 1
+    monkeypatch.setattr(connection, "execute", lambda _: _slow(passed))
+    ours.follow(connection)
+    assert ours.now() == THERE + timedelta(seconds=ASKED_AGAIN_AFTER + 1 + STANDSTILL)
+    monkeypatch.undo()
+    monkeypatch.setattr(clock, "_passed", lambda: passed[0])
+    ours.follow(connection)
+    assert ours.now() == THERE, "it asks again at the next transaction"
+
+
+def _slow(passed: list[float]) -> Any:
+    passed[0] += STANDSTILL
+    return SimpleNamespace(scalar_one=lambda: THERE + timedelta(days=1))
+
+
 def test_sqlite_is_not_asked() -> None:
     connection: Any = None
     SharedClock("sqlite").follow(connection)
@@ -51,12 +73,18 @@ def test_sqlite_is_not_asked() -> None:
 
 
 def test_what_processes_share_is_told_by_no_other_clock() -> None:
-    shared = ("storage", "activities/notifications/delivery", "service", "worker")
+    shared = ("storage", "activities", "service", "worker", "api", "web")
     read = sorted(
         str(file.relative_to(ROOT))
         for folder in shared
         for file in (ROOT / folder).rglob("*.py")
-        if "datetime.now(" in file.read_text()
+        if any(reads in file.read_text() for reads in ("datetime.now(", "time.time(", "TimedSerializer("))
     )
-    # `utc_now` of service.context is the default of contexts; the processes that serve people and machines replace it.
-    assert read == ["service/context.py", "storage/clock.py"]
+    assert read == [
+        "activities/due_moment.py",  # asks whether its own machine is ahead of the engine
+        "activities/notifications/channels/mailbox.py",  # when a mail arrived
+        "activities/notifications/channels/mime.py",  # a mail's date
+        "activities/timed_signatures.py",  # is told the time
+        "service/context.py",  # the default of contexts, which processes that serve somebody replace
+        "storage/clock.py",
+    ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from activities.http_client.client import AddressRefused, NotAnswered, fetch, signed
@@ -81,7 +80,7 @@ class WebhookSender:
         return SendResult(detail={"channel": message.channel, "message_id": id_})
 
     async def _post(self, id_: str, content: str) -> int:
-        now = datetime.now(UTC)
+        now = self._database.now()
         secret = self._secrets.get(self._endpoint.secret_ref, self._endpoint.id).get_secret_value()
         headers = {
             "Content-Type": "application/json",

@@ -51,7 +51,7 @@ def notification_runner(
     """
     for channel in (found := channels(settings)):
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
-    links, secrets = DecisionLinkWriter(secret, settings), WebhookSecrets(secret, settings)
+    links, secrets = DecisionLinkWriter(secret, settings, database.now), WebhookSecrets(secret, settings)
     return NotificationRunner(
         database, found, confirm, settings, links=links, secrets=secrets, subscriptions=subscriptions
     )

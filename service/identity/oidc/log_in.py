@@ -5,13 +5,15 @@ from __future__ import annotations
 import hmac
 import secrets
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import structlog
 from authlib.oauth2.rfc6749.parameters import prepare_grant_uri
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, SignatureExpired
 
+from activities.timed_signatures import TimedSignatures
 from placet.errors import NotAuthenticated
 from placet.sentences import sentence
 from service import security_log
@@ -73,7 +75,7 @@ async def begin(
         code_challenge_method="S256",
         **asked_anew,
     )
-    return address, _serializer(secret).dumps(asdict(begun))
+    return address, _signatures(secret, context).sign(asdict(begun))
 
 
 async def finish(
@@ -95,7 +97,7 @@ async def finish(
     settings = settings_of(context.identity)
     await failures.require(context, _WAY, address=address)
     try:
-        begun = _begun(secret, kept, answer.get("state"))
+        begun = _begun(context, secret, kept, answer.get("state"))
         id_token, claims = await _claims(context, settings, begun, answer)
     except NotAuthenticated as error:
         _log.warning("oidc_login_refused", reason=error.message)
@@ -138,10 +140,14 @@ async def by_jwt(context: Context, text: str, *, address: str) -> Principal | No
     return replace(principal, channel="jwt", authenticated_at=authenticated_at(claims))
 
 
-def _begun(secret: str, kept: str | None, state: str | None) -> Begun:
+def _begun(context: Context, secret: str, kept: str | None, state: str | None) -> Begun:
     """Return the log-in that this browser began; raises NotAuthenticated."""
+    signatures = _signatures(secret, context)
     try:
-        begun = Begun(**_serializer(secret).loads(kept or "", max_age=MINUTES * 60))
+        value, at = signatures.read(kept or "")
+        if signatures.is_older(at, timedelta(minutes=MINUTES)):
+            raise SignatureExpired("it was begun too long ago")
+        begun = Begun(**value)
     except (BadData, TypeError) as error:
         raise NotAuthenticated(
             sentence(
@@ -188,5 +194,5 @@ async def _claims(
     return text, claims
 
 
-def _serializer(secret: str) -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(secret, salt="placet.oidc")
+def _signatures(secret: str, context: Context) -> TimedSignatures:
+    return TimedSignatures(secret, salt="placet.oidc", clock=context.now)

@@ -35,6 +35,7 @@ from service.engine import client as engine_client
 from storage.recording import outbox
 from storage.recording.outbox import Confirmation
 from storage.tables.approvals import ApprovalRequest
+from tests.clocks import machine_time
 from tests.faults import scenario
 from tests.faults.processes.database import ProcessDatabase
 from tests.faults.processes.worker import SECRET
@@ -217,7 +218,7 @@ def signed_decision(world: World, request_id: str) -> dict[str, Any]:
     task_id, round_, hand_overs, revision, assignee = (
         world.choices.one(tasks) if tasks else (f"{request_id}.1", 1, 0, 1, "mo")
     )
-    token = DecisionTokens(SECRET).issue(
+    token = DecisionTokens(SECRET, machine_time).issue(
         assignee or "mo", task_id, round_, hand_overs=hand_overs or 0, revision=revision
     )
     return {"token": token, "task_id": task_id, "decision": world.choices.one(("approve", "reject"))}

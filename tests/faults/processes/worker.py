@@ -41,6 +41,7 @@ from activities.directory import DirectoryReader
 from activities.due_moment import due_moment
 from activities.workflow_tasks import WorkflowTask
 from placet.errors import PlacetError
+from tests.clocks import machine_time
 from tests.faults.engine import Came, Run, Task, Update
 from tests.faults.processes.by_reference import FAILURES
 from tests.faults.processes.database import ProcessDatabase
@@ -108,7 +109,7 @@ class Worker:
             "moment": time_marker,
             "due_moment": due_moment,
             "stored_seq": StoredSequence(database).stored_seq,
-            "verify_token": TokenVerifier(DecisionTokens(SECRET), database).verify,
+            "verify_token": TokenVerifier(DecisionTokens(SECRET, machine_time), database).verify,
         }
 
     def begin(self, run: Run) -> None:
