@@ -23,7 +23,7 @@ from placet.errors import Conflict
 from storage.prepared import Prepared
 from storage.tables.approvals import AuditEntry
 
-# The engine's clock may differ by this much between its hosts; a task is tried again only after much longer.
+# The times of two entries may differ by this much where hosts of the engine took turns, whose clocks differ.
 CLOCK_SKEW = timedelta(seconds=2)
 
 
@@ -114,8 +114,12 @@ def new_part(connection: Connection, recording: Recording, stored: Stored) -> Ne
 
 
 def precedes(task: datetime | None, other: datetime | None) -> bool:
-    """Tell whether a workflow task began before another one of the same run, as far as that is known."""
-    return task is not None and other is not None and task < other - CLOCK_SKEW
+    """Tell whether a workflow task began before another one of the same request, as far as that is known.
+
+    However close they are: a task that its worker reports as failed is given out again at once. Where the engine has
+    moved the run to a host whose clock is behind, a recording is refused until that clock has come so far, and repeated.
+    """
+    return task is not None and other is not None and task < other
 
 
 def _require_following(recording: Recording, previous: str) -> None:

@@ -193,8 +193,9 @@ class Checker:
                 f"{message.person} is told {message.event} of {message.request_id}: history does not hold it"
             )
         for before, restored, at in self.sent.get(message.id, []):
-            if before is None or restored != self._world.store.restored or not before.alive:
-                continue
+            now = self._world.store.restored
+            if before is None or not before.alive or restored != now or process.restored != now:
+                continue  # each has taken the message from another copy of the rows, where copies took turns
             query = "SELECT 1 FROM notification_message WHERE key = ? AND status = 'sent' AND finished_at < ?"
             if self._world.store.raw(query, key, f"{process.began:%Y-%m-%d %H:%M:%S.%f}"):
                 raise Violation(f"{message.person} is told {key} again, although it was recorded as sent")

@@ -11,6 +11,7 @@ What it models, and how, is what the server and the SDK's core do as far as the 
 - A task that ends the run while something has come meanwhile is refused (UnhandledCommand), and carried out again.
 - A task that takes long is split: its first part becomes history. A part without any command is one with its second
   part for a replay, with the later time.
+- A task that its worker reports as failed, or whose completion is not accepted, is given out again at once.
 - A task whose worker says nothing is given to another worker after TASK_TIMEOUT; the first one may still be at work.
 """
 
@@ -19,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio.client import WorkflowUpdateFailedError
@@ -29,6 +30,7 @@ from tests.faults.virtual_time import VirtualLoop
 from workflows.approval import Start
 
 TASK_TIMEOUT = 10.0  # seconds; the server's default
+_NEXT = timedelta(milliseconds=1)  # between the beginnings of two tasks of a run, at least
 CUT_OFF = "unexpected workflow task failure"
 
 
@@ -97,6 +99,7 @@ class Run:
         self.end: tuple[str, Any] | None = None
         self.wanted = True  # whether a task is to be started
         self.cancelled = False  # whether it was asked to cancel itself
+        self.failed: datetime | None = None  # when the task began that has failed just now
 
     @property
     def ready(self) -> bool:
@@ -162,7 +165,7 @@ class Engine:
         """Give a worker what has come."""
         new = [update for update in run.updates.values() if update.state == "admitted"]
         task = Task(
-            at=self.loop.now,
+            at=self.loop.now if run.failed is None else max(self.loop.now, run.failed + _NEXT),
             came=run.came,
             updates=new,
             first=not run.history,
@@ -170,7 +173,7 @@ class Engine:
         )
         for update in new:
             update.state = "sent"
-        run.came, run.task, run.holder, run.wanted = [], task, holder, False
+        run.came, run.task, run.holder, run.wanted, run.failed = [], task, holder, False, None
         if run.first_started is None:
             run.first_started = task.at
         return task
@@ -190,6 +193,12 @@ class Engine:
         run.task, run.holder, run.wanted = None, None, True
         if not run.history:
             run.first_started = None
+
+    def fail_task(self, run: Run) -> None:
+        """Take a worker's word that a task has failed: the engine gives it out again at once."""
+        assert run.task is not None
+        run.failed = run.task.at
+        self.lose_task(run, cut_off=False)
 
     def complete_task(self, run: Run, holder: Any) -> bool:
         """Make a task history; False where it is refused, since it ends the run and something has come meanwhile."""
@@ -216,10 +225,6 @@ class Engine:
         if task.end is not None:
             self._end(run, *task.end)
         return True
-
-    def fail_task(self, run: Run) -> None:
-        """Take note that a worker could not carry out a task."""
-        self.lose_task(run, cut_off=True)
 
     def _fire(self, run: Run, seq: int) -> None:
         if run.timers.pop(seq, None) is not None and run.end is None:

@@ -53,7 +53,9 @@ def play(seed: int, *, played: Sequence[int] | None = None, traced: bool = False
     choices = Choices(seed, played=played)
     trace: list[str] | None = [] if traced else None
     # In some seeds only, so that the others keep the schedules that they had before.
-    world = World(choices, for_machines=seed % 4 == 3, slow_store=seed % 16 == 5, trace=trace)
+    world = World(
+        choices, for_machines=seed % 4 == 3, slow_store=seed % 16 == 5, tasks_fail=seed % 16 == 10, trace=trace
+    )
     violation = None
     log = _Notes(world)
     try:

@@ -58,9 +58,13 @@ class World:
         *,
         for_machines: bool = False,
         slow_store: bool = False,
+        tasks_fail: bool = False,
         trace: list[str] | None = None,
     ) -> None:
-        """`slow_store` is a store in which some transactions take longer than a workflow task may."""
+        """`slow_store` is a store in which some transactions take longer than a workflow task may.
+
+        Where `tasks_fail`, workers report some tasks as failed whose local activities go on.
+        """
         self.choices = choices
         self.trace = trace
         self.loop = VirtualLoop()
@@ -79,6 +83,7 @@ class World:
         self.faults = 0
         self._for_machines = for_machines
         self._slow_store = slow_store
+        self._tasks_fail = tasks_fail
         self.actions: dict[str, BoundAction] = {}  # by request, what each asks for where machines ask
         self._buried: list[asyncio.Future[Any]] = []  # what dead processes wait for
         self.steps = 0
@@ -403,6 +408,8 @@ class World:
             if held:
                 worker, attempt = self.choices.one(held)
                 worker.evict(attempt)
+        if self._tasks_fail and self.fault("a workflow task fails", 8):
+            self._fail_task()
         if self.steps % 10 == 0 and self.stale is None:
             self._copy()
         if self.stale is not None:
@@ -422,6 +429,15 @@ class World:
                 self.loop.call_later(max(0.0, TASK_TIMEOUT - since), self._lose, run, attempt, task)
         self._names += 1
         self.workers[number] = Worker(self, f"worker {number + 1}")
+
+    def _fail_task(self) -> None:
+        """Have the worker that holds a task with local activities report it as failed; these go on nevertheless."""
+        held = [(w, a) for w in self.workers for a in w.attempts.values() if a.waiting and a.run.holder is a]
+        if held:
+            worker, attempt = self.choices.one(held)
+            self.note(f"{worker.name} reports a task of {attempt.run.run_id} as failed")
+            self.engine.fail_task(attempt.run)
+            worker.evict(attempt)
 
     def _kill_courier(self, number: int) -> None:
         courier = self.couriers[number]

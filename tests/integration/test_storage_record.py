@@ -286,11 +286,26 @@ async def test_entries_that_are_no_chain_are_refused(database: Database) -> None
     assert await _rows(database, AuditEntry) == []
 
 
-async def test_clocks_of_the_engine_that_differ_a_little_do_not_stop_history(database: Database) -> None:
+async def test_a_task_that_failed_records_nothing_over_the_next_one_however_soon_that_began(database: Database) -> None:
+    opened = Story(request_id="r1").open("bob")
+    held, lost = opened.comment("held"), opened.moved(timedelta(milliseconds=1)).comment("lost")
+    soon = NOW + timedelta(milliseconds=1)
+    await _write(database, opened.recording(), held.recording(task_began=soon))
+    with pytest.raises(Conflict, match="this recording is of a lost one"):
+        await _write(database, lost.recording(task_began=NOW))
+    assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
+
+
+async def test_a_host_of_the_engine_whose_clock_is_behind_stops_history_until_it_has_come_so_far(
+    database: Database,
+) -> None:
     opened = Story(request_id="r1").open("bob")
     lost, held = opened.moved(timedelta(seconds=1)).comment("lost"), opened.comment("held")
     ahead = NOW + timedelta(seconds=1)
-    await _write(database, opened.recording(), lost.recording(task_began=ahead), held.recording(task_began=NOW))
+    await _write(database, opened.recording(), lost.recording(task_began=ahead))
+    with pytest.raises(Conflict, match="this recording is of a lost one"):
+        await _write(database, held.recording(task_began=NOW))
+    await _write(database, held.recording(task_began=NOW + timedelta(seconds=8)))  # the next part of the same task
     assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
 
 
