@@ -117,7 +117,7 @@ def precedes(task: datetime | None, other: datetime | None) -> bool:
     """Tell whether a workflow task began before another one of the same request, as far as that is known.
 
     However close they are: a task that its worker reports as failed is given out again at once. Where the engine has
-    moved the run to a host whose clock is behind, a recording is refused until that clock has come so far, and repeated.
+    moved the run to a host whose clock is behind, a recording is refused and repeated until that has come so far.
     """
     return task is not None and other is not None and task < other
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench import options
@@ -20,22 +20,26 @@ BESIDE = 2_000  # approvals beside all that are pending
 
 async def measure(home: Path) -> str:
     """Measure, and return the figures as Markdown."""
-    async with AsyncExitStack() as stack:
+    return await asyncio.to_thread(_measured, home)  # starting and checking have event loops of their own
+
+
+def _measured(home: Path) -> str:
+    with ExitStack() as stack:
         share = Share(home, durable=True)
         stack.callback(share.close)
-        placet = stack.enter_context(on_cluster(home, await asyncio.to_thread(share.server)))
+        placet = stack.enter_context(on_cluster(home, share.server()))
         memory = {"at the start": _size(placet)}
-        warm = await placet.approve(WARMS)
+        warm = asyncio.run(placet.approve(WARMS))
         steps: list[Step] = []
         for _ in range(STEPS):
-            _tell(steps, await placet.approve(APPROVALS // STEPS))
+            _tell(steps, asyncio.run(placet.approve(APPROVALS // STEPS)))
         memory[f"{placet.ended:,} ended"] = _size(placet)
         if PENDING:
             for _ in range(STEPS):
-                _tell(steps, await placet.start(PENDING // STEPS))
+                _tell(steps, asyncio.run(placet.start(PENDING // STEPS)))
             memory[f"{placet.ended:,} ended, {placet.pending:,} pending"] = _size(placet)
-            _tell(steps, await placet.approve(BESIDE))
-        await asyncio.to_thread(placet.check, [warm, *steps])
+            _tell(steps, asyncio.run(placet.approve(BESIDE)))
+        placet.check([warm, *steps])
     return f"{table(steps)}\n\n{_sizes(memory)}"
 
 
