@@ -107,6 +107,7 @@ def _start_again(there: Cluster, start: Callable[[str], None]) -> None:
     for name in [name for name, process in there.processes.items() if process.code() is not None]:
         said = (there.folder / f"{name}.log").read_text()
         assert 0 < said.count(_RACED) < _STARTS, f"{name} has ended\n{said[:4000]}\n{there.said()}"
+        there.processes[name].wait()  # closes what was its
         start(name)
 
 
