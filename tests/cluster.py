@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -82,20 +81,19 @@ def cluster(folder: Path, url: str) -> Iterator[Cluster]:
         there = Cluster(
             frontends=tuple(f"{HOST}:{ports.frontend}" for ports in frontends), processes=running, folder=folder
         )
-        asyncio.run(_ready(there, start, partial(members_in, url)))
+        asyncio.run(_ready(there, start, partial(is_whole, url)))
         yield there
     finally:
         for process in running.values():
             process.kill()
 
 
-async def _ready(there: Cluster, start: Callable[[str], None], members: Callable[[], Counter[int]]) -> None:
+async def _ready(there: Cluster, start: Callable[[str], None], whole: Callable[[], bool]) -> None:
     """Wait for each frontend, and register namespaces and search attributes once the services have found each other."""
 
     async def complete() -> bool:
         _start_again(there, start)
-        # Roles are numbered by the engine: each service has as many members as it has processes.
-        return await _prepared(there) and sorted(members().values()) == sorted(SERVICES.values())
+        return await _prepared(there) and whole()
 
     for address in there.frontends:
         await until(lambda address=address: _healthy(there, address, start), what=f"the frontend at {address}")  # type: ignore[misc]  # mypy does not infer a lambda's default
@@ -125,8 +123,11 @@ async def _prepared(there: Cluster) -> bool:
     return False
 
 
-def members_in(url: str) -> Counter[int]:
-    """Return how many processes of each role have told the others that they are there, by the engine's database."""
+def is_whole(url: str) -> bool:
+    """Tell by the engine's database whether each service has told the others of as many processes as it has.
+
+    Services are numbered there, as roles.
+    """
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT role, count(DISTINCT host_id) FROM cluster_membership GROUP BY role")
-        return Counter(dict(rows.fetchall()))
+        return sorted(number for _, number in rows) == sorted(SERVICES.values())

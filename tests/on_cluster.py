@@ -24,7 +24,7 @@ from temporalio.client import Client
 from activities.notifications.channels.mailbox import Mailbox
 from tests.approvals import EXPENSE
 from tests.bench import processor_time
-from tests.cluster import SERVICES, Cluster, cluster, members_in
+from tests.cluster import SERVICES, Cluster, cluster, is_whole
 from tests.postgresql import Server
 from tests.processes import STAFF, Caller, Installation, Process, installation
 from tests.waiting import PATIENCE, poll, until
@@ -33,11 +33,16 @@ from worker.connect import EngineSettings, connect
 APIS, WORKERS = 2, 4
 IN_FLIGHT = 16
 ENGINE_SQL, PLACET_SQL, OTHER_SQL = "PostgreSQL, engine", "PostgreSQL, Placet", "PostgreSQL, other"
-SYSTEM_WORKER = "system worker"
-"""The engine's service named `worker`."""
+
+
+def part_of(service: str) -> str:
+    """Name the part that a service of the engine is: it has a `worker` of its own."""
+    return "system worker" if service == "worker" else service
+
+
 PARTS = (
     *("api", "worker", "notifier"),
-    *(SYSTEM_WORKER if service == "worker" else service for service in SERVICES),
+    *(part_of(service) for service in SERVICES),
     *(ENGINE_SQL, PLACET_SQL, OTHER_SQL),
 )
 LOOKED_AT = 60  # requests whose histories are read
@@ -229,7 +234,7 @@ class OnCluster:
         }
         for name, process in self.there.processes.items():
             service = name.rpartition("-")[0]
-            roots.setdefault(SYSTEM_WORKER if service == "worker" else service, []).append(process.pid)
+            roots.setdefault(part_of(service), []).append(process.pid)
         return roots
 
     def _database_of(self, pid: int) -> str | None:
@@ -256,8 +261,7 @@ class OnCluster:
         assert "sent" in {status for status, _ in mails} <= {"sent", "dropped"}, mails
         took_part = asyncio.run(self._histories(approved, waiting))
         assert {worker.pid for worker in self.placet.workers} == took_part
-        members = members_in(self._postgresql.url(self._engine_database))
-        assert sorted(members.values()) == sorted(SERVICES.values())
+        assert is_whole(self._postgresql.url(self._engine_database))
         verified = [*_spread(approved, VERIFIED), *_spread(waiting, VERIFIED)]
         self.place.run("verify", *verified, TEMPORAL_ADDRESS=self.there.frontends[1])
         assert all(process.running for process in self.placet.processes)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 from functools import cache
 
-from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig
 
 NAME = "temporalio.core"
 FORWARDED = LoggingConfig(
-    filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+    filter=LoggingConfig.default.filter,
     forwarding=LogForwardingConfig(
         logger=logging.getLogger(NAME), append_target_to_name=False, prepend_target_on_message=False
     ),

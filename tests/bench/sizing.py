@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.cluster import SERVICES
-from tests.on_cluster import ENGINE_SQL, OTHER_SQL, PLACET_SQL, SYSTEM_WORKER
+from tests.on_cluster import ENGINE_SQL, OTHER_SQL, PLACET_SQL, part_of
 from tests.on_cluster import PARTS as MEASURED
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,7 +22,7 @@ PEAK = 0.2  # of a day's requests in its busiest hour
 BUSY = 0.6  # of a core, at most, in that hour: above it, answers wait for each other
 # Of one process: its interpreter runs one thread at a time.
 LONE = ("api", "worker", "notifier")
-ENGINE = tuple(SYSTEM_WORKER if service == "worker" else service for service in SERVICES)
+ENGINE = tuple(part_of(service) for service in SERVICES)
 PARTS = (*LONE, "engine", ENGINE_SQL, PLACET_SQL)
 
 

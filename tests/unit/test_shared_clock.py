@@ -30,33 +30,41 @@ class _Asked:
         return SimpleNamespace(scalar_one=lambda: THERE)
 
 
-def test_it_goes_on_by_the_monotonic_clock_until_it_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    passed = [1_000.0]
-    monkeypatch.setattr(clock, "_passed", lambda: passed[0])
-    connection: Any = _Asked()
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Give the seconds that have passed, in a list of one, for a test to change."""
+    seconds = [1_000.0]
+    monkeypatch.setattr(clock, "_passed", lambda: seconds[0])
+    return seconds
+
+
+@pytest.fixture
+def ours(passed: list[float]) -> SharedClock:
+    """Give a clock that PostgreSQL was asked for once."""
+    asked: Any = _Asked()
     ours = SharedClock("postgresql")
-    ours.follow(connection)
+    ours.follow(asked)
+    assert passed == [1_000.0]
+    return ours
+
+
+def test_it_goes_on_by_a_clock_that_nobody_sets_until_it_asks_again(passed: list[float], ours: SharedClock) -> None:
+    connection: Any = _Asked()
     assert ours.now() == THERE
     passed[0] += ASKED_AGAIN_AFTER - 1
     ours.follow(connection)
-    assert (connection.times, ours.now()) == (1, THERE + timedelta(seconds=ASKED_AGAIN_AFTER - 1))
+    assert (connection.times, ours.now()) == (0, THERE + timedelta(seconds=ASKED_AGAIN_AFTER - 1))
     passed[0] += 2
     ours.follow(connection)
-    assert (connection.times, ours.now()) == (2, THERE)
+    assert (connection.times, ours.now()) == (1, THERE)
 
 
-def test_an_answer_that_took_long_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    passed = [1_000.0]
-    monkeypatch.setattr(clock, "_passed", lambda: passed[0])
+def test_an_answer_that_took_long_does_not_count(passed: list[float], ours: SharedClock) -> None:
     connection: Any = _Asked()
-    ours = SharedClock("postgresql")
-    ours.follow(connection)
     passed[0] += ASKED_AGAIN_AFTER + 1
-    monkeypatch.setattr(connection, "execute", lambda _: _slow(passed))
-    ours.follow(connection)
+    slow: Any = SimpleNamespace(dialect=connection.dialect, execute=lambda _: _slow(passed))
+    ours.follow(slow)
     assert ours.now() == THERE + timedelta(seconds=ASKED_AGAIN_AFTER + 1 + STANDSTILL)
-    monkeypatch.undo()
-    monkeypatch.setattr(clock, "_passed", lambda: passed[0])
     ours.follow(connection)
     assert ours.now() == THERE, "it asks again at the next transaction"
 
