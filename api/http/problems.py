@@ -5,8 +5,7 @@ from __future__ import annotations
 import http
 import math
 import traceback
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any, Final
 
 import structlog
@@ -236,12 +235,15 @@ def respond(document: dict[str, Any], headers: dict[str, str] | None = None) -> 
     return JSONResponse(document, status_code=document["status"], media_type=MEDIA_TYPE, headers=headers)
 
 
-def _seconds_until_again(error: PlacetError, clock: Callable[[], datetime]) -> int | None:
-    """Return after how many seconds the caller may repeat the call; None where the error does not say."""
+def _seconds_until_again(error: PlacetError, app: FastAPI) -> int | None:
+    """Return after how many seconds the caller may repeat the call; None where the error does not say.
+
+    The time is read only for an error that names one, so that an application without a store can answer all others.
+    """
     if isinstance(error, Busy):
         return error.retry_after
     if isinstance(error, TooSoon) and error.again_at is not None:
-        return max(1, math.ceil((error.again_at - clock()).total_seconds()))
+        return max(1, math.ceil((error.again_at - app.state.context.now()).total_seconds()))
     return None
 
 
@@ -269,7 +271,7 @@ def install(app: FastAPI) -> None:
         request.state.refused = reason_of(error)
         if status_of(error) >= 500:
             _log.warning("call_failed", error=error.message, kind=type(error).__name__)
-        wait = _seconds_until_again(error, request.app.state.context.now)
+        wait = _seconds_until_again(error, request.app)
         headers = {"Retry-After": str(wait)} if wait is not None else None
         if isinstance(error, ReauthenticationRequired):  # as RFC 9470 has it
             age = f', max_age="{error.max_age}"' if error.max_age is not None else ""
