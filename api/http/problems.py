@@ -6,6 +6,7 @@ import http
 import math
 import traceback
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -243,7 +244,8 @@ def _seconds_until_again(error: PlacetError, app: FastAPI) -> int | None:
     if isinstance(error, Busy):
         return error.retry_after
     if isinstance(error, TooSoon) and error.again_at is not None:
-        return max(1, math.ceil((error.again_at - app.state.context.now()).total_seconds()))
+        now: datetime = app.state.context.now()
+        return max(1, math.ceil((error.again_at - now).total_seconds()))
     return None
 
 
