@@ -137,7 +137,7 @@ class _Side(asyncio.Protocol):
         if self._late or self._link.latency or self._link.stalled:
             self._late.append((asyncio.get_running_loop().time() + self._link.latency, data))
             self.flush()
-        elif self._transport is not None:
+        elif self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
     def end(self) -> None:
@@ -174,7 +174,7 @@ class _Side(asyncio.Protocol):
                 continue
             connection = side._transport.get_extra_info("socket")
             if connection is not None:
-                with suppress(OSError):
+                with suppress(OSError, ValueError):  # the latter is uvloop's where it has been closed
                     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             side._transport.abort()
 

@@ -102,7 +102,7 @@ class Checker:
             chain.append(hash_)
             if seq != len(chain) and request_id in self.known:
                 raise Violation(f"the chain of {request_id} has gaps in the store: entry {seq} is at {len(chain)}")
-        if self._world.stale is not None:
+        if self._world.trouble.stale is not None:
             return
         for request_id, known in self.known.items():
             chain = chains[request_id]
@@ -160,7 +160,7 @@ class Checker:
 
     def told_of_claim(self, call: Call) -> None:
         """Of all callers at most one is told that the claim is theirs, which history holds, for what was approved."""
-        if self._world.stale:
+        if self._world.trouble.stale is not None:
             return
         claimed = self._claimed(call.request_id)
         if not call.claims[-1]:

@@ -17,9 +17,10 @@ from tests.faults.choices import Choices
 from tests.faults.engine import TASK_TIMEOUT, Engine, Run, Task
 from tests.faults.processes import clients
 from tests.faults.processes.by_reference import ByReference
-from tests.faults.processes.database import Rows, Store
+from tests.faults.processes.database import Store
 from tests.faults.processes.notices import SETTINGS, Courier
 from tests.faults.processes.worker import Attempt, Violation, Worker
+from tests.faults.trouble import Trouble
 from tests.faults.virtual_time import VirtualLoop
 
 STEPS = 150  # of the part of a schedule in which things go wrong
@@ -63,7 +64,7 @@ class World:
     ) -> None:
         """`slow_store` is a store in which some transactions take longer than a workflow task may.
 
-        Where `tasks_fail`, workers report some tasks as failed whose local activities go on.
+        `tasks_fail` is for Trouble.
         """
         self.choices = choices
         self.trace = trace
@@ -77,22 +78,18 @@ class World:
         self.late: list[tuple[Worker, Attempt, Task, int]] = []
         self.faulty = True
         self.replayed: dict[str, Attempt] = {}  # by run id, for questions about a run that no worker has at hand
-        self.stale: Rows | None = None  # the complete copy, while an older one stands in for it
-        self.copies: list[tuple[Rows, dict[str, int]]] = []
-        self._copied = -1  # the store's commits when it was copied last
         self.faults = 0
         self._for_machines = for_machines
         self._slow_store = slow_store
-        self._tasks_fail = tasks_fail
+        self.trouble = Trouble(self, tasks_fail=tasks_fail)
         self.actions: dict[str, BoundAction] = {}  # by request, what each asks for where machines ask
-        self._buried: list[asyncio.Future[Any]] = []  # what dead processes wait for
         self.steps = 0
         self.lease = SETTINGS.notify_lease
         self.patience = TASK_TIMEOUT * 0.8
         self._names = 0
         self._looked_at, self._looks = -1, 0
         self._rate = (0.0, 0.005, 0.015, 0.04)[choices.number(4)]
-        self._anything_fails = self._rate > 0 or choices.replays
+        self.anything_fails = self._rate > 0 or choices.replays
         self._longest = (1_000, 1, 2)[choices.number(3)]  # tasks of a run, after which it is to continue as new
         self._calls_left = (3, 8, 16)[choices.number(3)]
         with self.loop.running():
@@ -145,7 +142,7 @@ class World:
     async def _wait(self, process: Any, what: str, kind: str, about: Any = None) -> Any:
         done: asyncio.Future[Any] = self.loop.create_future()
         if not process.alive:  # what is dead waits for ever
-            self._buried.append(done)
+            self.trouble.buried.append(done)
         else:
             slow = self._slow_store and kind == "write" and self.fault(f"{process.name}: {what} takes long", 8)
             self.seams.append(Seam(process, what, kind, done, self.loop.time(), about, slow))
@@ -155,6 +152,11 @@ class World:
         """Note that a task has been going on for most of its time."""
         if worker.alive and attempt.task is task and task.parts == parts and attempt.run.holder is attempt:
             self.late.append((worker, attempt, task, parts))
+
+    def next_name(self) -> int:
+        """Return a number that nothing of this schedule has yet."""
+        self._names += 1
+        return self._names
 
     # One schedule
 
@@ -176,7 +178,7 @@ class World:
         self.loop.settle()
         self.seams = [seam for seam in self.seams if not seam.done.done()]  # what was cancelled is not waited for
         if self.faulty:
-            self._go_wrong()
+            self.trouble.happens()
         if actions is None:
             actions = self._actions()
         only_calls = len(actions) == 1 and self.faulty and self._calls_left > 0
@@ -196,9 +198,7 @@ class World:
         """End all faults; every request must end, and every notification must leave, within HEALED_WITHIN."""
         self.note("everything is healed")
         self.faulty = False
-        if self.stale is not None:
-            self._restore_complete()
-        self.copies.clear()
+        self.trouble.ends()
         everything = self.choices.happens(0.5)  # callers that were answered may not know, and ask again
         for call in self.callers.calls:
             if everything or not (call.answers or call.refusals):
@@ -330,11 +330,12 @@ class World:
         if not worker.alive or attempt.task is not task or attempt.run.holder is not attempt:
             return
         if self.fault(f"{worker.name} says nothing about {attempt.run.run_id}", 3):
-            self.loop.call_later(TASK_TIMEOUT - self.patience, self._lose, attempt.run, attempt, task)
+            self.loop.call_later(TASK_TIMEOUT - self.patience, self.lose, attempt.run, attempt, task)
         else:
             worker.split(attempt)
 
-    def _lose(self, run: Run, holder: Any, task: Task) -> None:
+    def lose(self, run: Run, holder: Any, task: Task) -> None:
+        """Have the engine give up a task, unless another attempt has it by now."""
         if run.task is task and run.holder is holder:
             self.note(f"the engine gives up a task of {run.run_id}")
             self.engine.lose_task(run, cut_off=self.fault("its updates are cut off", 10))
@@ -345,8 +346,7 @@ class World:
         request_id = self.choices.one(requests)
         what = self.choices.number(12)
         if what < 7:
-            self._names += 1
-            event = clients.event_for(self, request_id, f"k{self._names}k")
+            event = clients.event_for(self, request_id, f"k{self.next_name()}k")
             about = getattr(event, "task_id", request_id)
             self.note(f"  {type(event).__name__} {about} {event.by.person} ({event.key})")
             call = self.callers.begin(request_id, event)
@@ -396,98 +396,11 @@ class World:
         self._looks += 1
         return min(LOOKS_AGAIN if self.faulty else SELDOM, 2.0**self._looks)
 
-    # What goes wrong
-
-    def _go_wrong(self) -> None:
-        if self.fault("a worker is killed", 0.6):
-            self._kill_worker(self.choices.number(len(self.workers)))
-        if self.fault("a courier is killed", 0.5):
-            self._kill_courier(self.choices.number(len(self.couriers)))
-        if self.fault("an instance leaves the cache"):
-            held = [(w, a) for w in self.workers for a in w.attempts.values() if a.task is None]
-            if held:
-                worker, attempt = self.choices.one(held)
-                worker.evict(attempt)
-        if self._tasks_fail and self.fault("a workflow task fails", 8):
-            self._fail_task()
-        if self.steps % 10 == 0 and self.stale is None:
-            self._copy()
-        if self.stale is not None:
-            if self.choices.happens(0.1):
-                self._restore_complete()
-        elif self.fault("an older copy of the store is restored"):
-            self._restore_older()
-
-    def _kill_worker(self, number: int) -> None:
-        worker = self.workers[number]
-        held = [(a.run, a, a.task) for a in worker.attempts.values() if a.task is not None]
-        self._end_seams(worker)
-        worker.kill()
-        for run, attempt, task in held:
-            if run.holder is attempt:
-                since = (self.loop.now - task.at).total_seconds()
-                self.loop.call_later(max(0.0, TASK_TIMEOUT - since), self._lose, run, attempt, task)
-        self._names += 1
-        self.workers[number] = Worker(self, f"worker {number + 1}")
-
-    def _fail_task(self) -> None:
-        """Have the worker that holds a task with local activities report it as failed; these go on nevertheless."""
-        held = [(w, a) for w in self.workers for a in w.attempts.values() if a.waiting and a.run.holder is a]
-        if held:
-            worker, attempt = self.choices.one(held)
-            self.note(f"{worker.name} reports a task of {attempt.run.run_id} as failed")
-            self.engine.fail_task(attempt.run)
-            worker.evict(attempt)
-
-    def _kill_courier(self, number: int) -> None:
-        courier = self.couriers[number]
-        self._end_seams(courier)
-        courier.alive = False
-        with self.loop.running():
-            self.couriers[number] = Courier(self, courier.name)
-
-    def _end_seams(self, process: Any) -> None:
-        """Leave what a process was waiting for undone, or have it done with nobody to be told."""
-        its = [seam for seam in self.seams if seam.process is process]
-        self.seams = [seam for seam in self.seams if seam.process is not process]
-        process.alive = False
-        self._buried += [seam.done for seam in its]
-        for seam in its:
-            if seam.kind in {"write", "send"} and self.fault(f"{seam.what} is done nevertheless", 8):
-                if seam.kind == "send":
-                    self.checker.sending(process, seam.about)
-                    self.checker.delivered(process, seam.about)
-                else:
-                    seam.done.set_result("done")
-                    self.loop.settle()
-
-    def _copy(self) -> None:
-        """Copy the store, for when an older copy takes its place."""
-        if self._copied != self.store.commits and self._anything_fails:
-            self._copied = self.store.commits
-            counted = self.store.raw("SELECT request_id, count(*) FROM audit_entry GROUP BY request_id")
-            self.copies.append((self.store.copy(), dict(counted)))
-
-    def _restore_older(self) -> None:
-        known = self.checker.known
-        if len(known) < len(self.engine.runs):
-            return
-        older = [rows for rows, lengths in self.copies if all(lengths.get(r, 0) < k.stored for r, k in known.items())]
-        if older:
-            self.stale = self.store.copy()
-            self.store.load(older[-1])
-
-    def _restore_complete(self) -> None:
-        assert self.stale is not None
-        self.note("the complete copy of the store is restored")
-        self.store.load(self.stale)
-        self.stale = None
-
     # After healing
 
     def _decide_everything(self, number: int) -> None:
         for run in self.engine.open_runs:
-            query = "SELECT id, assignee FROM approval_task WHERE request_id = ? AND status = 'open'"
+            query = "SELECT id, assignee FROM approval_task WHERE request_id = ? AND status = 'open' ORDER BY rowid"
             tasks = self.store.raw(query, run.workflow_id)
             if self.store.raw("SELECT 1 FROM approval_request WHERE id = ? AND claim_status = 'open'", run.workflow_id):
                 self.callers.begin(

@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy import Connection, create_engine, insert
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlmodel import SQLModel
 
 import storage.tables.actions
@@ -150,9 +151,13 @@ class _Database:
 def _database() -> _Database:
     given = {"isolation_level": None, "cached_statements": _STATEMENTS}
     engine = create_engine("sqlite://", poolclass=StaticPool, connect_args=given)
-    SQLModel.metadata.create_all(engine)
     connection = engine.connect()
     connection.begin()
+    for table in SQLModel.metadata.sorted_tables:
+        connection.execute(CreateTable(table))
+        # SQLite takes the first of two indexes that cost the same, and `create_all` has another order in each process.
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            connection.execute(CreateIndex(index))
     for person in scenario.people():
         people.put(connection, person)
     connection.execute(insert(DefinitionVersion), scenario.versions())
