@@ -10,6 +10,7 @@ from temporalio import activity
 
 from activities.workflow_tasks import WorkflowTask, task_of_activity
 from placet.engine.recording import Recording
+from placet.errors import Conflict
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
 from storage.recording.record import stored_seq, write_all
@@ -26,11 +27,15 @@ class Recorder:
     async def record(self, recording: Recording) -> bool:
         """Write one recording; once it is committed, return whether the engine suggests a new run.
 
-        Raises Conflict where it does not fit what is stored, and Unavailable without a database. Both may be retried.
+        Raises Conflict where it does not fit what is stored, or its workflow task is no longer with this worker, and
+        Unavailable without a database. All may be retried.
         """
         task = self._task()
-        await self._commits.submit(recording if task is None else replace(recording, task_began=task.began))
-        return task is not None and task.suggests_new_run
+        if task is None:
+            # The engine has given it to another one. When this one began is not known, so nothing else would refuse it.
+            raise Conflict(f"A recording of {recording.request_id} is of a workflow task that this worker has given up")
+        await self._commits.submit(replace(recording, task_began=task.began))
+        return task.suggests_new_run
 
 
 class StoredSequence:

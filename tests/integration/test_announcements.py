@@ -14,7 +14,6 @@ import pytest_asyncio
 from sqlalchemy import Connection
 from temporalio.testing import ActivityEnvironment
 
-from activities.audit import Recorder
 from service import requests as use_case
 from service.context import Context
 from service.engine import client as engine
@@ -28,7 +27,7 @@ from storage.recording import outbox
 from storage.recording.outbox import Confirmation
 from tests.api_desk import api_desk, context_of, no_engine
 from tests.databases import END_CONNECTIONS
-from tests.integration.recordings import Story
+from tests.integration.recordings import Story, recorder_of
 from tests.waiting import until
 from workflows.interface import Start
 
@@ -93,7 +92,7 @@ async def test_a_recording_announces_that_its_request_begins_and_that_notificati
     heard: Subscriptions, elsewhere: Database
 ) -> None:
     story = Story(request_id="r1").open("bob")
-    recorder = Recorder(elsewhere)
+    recorder = recorder_of(elsewhere)
     with heard.subscribe(request_topic("r1")) as begun, heard.subscribe(HELD) as held:
         await ActivityEnvironment().run(recorder.record, story.recording())
         await asyncio.wait_for(begun.wait(), 60)
@@ -131,7 +130,7 @@ async def _start_while_recorded_elsewhere(
     database: Database, subscriptions: Subscriptions, elsewhere: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def record(_context: Context, _start: Start) -> None:
-        tasks.append(asyncio.create_task(ActivityEnvironment().run(Recorder(elsewhere).record, story.recording())))
+        tasks.append(asyncio.create_task(ActivityEnvironment().run(recorder_of(elsewhere).record, story.recording())))
 
     tasks: list[asyncio.Task[None]] = []
     story = Story(request_id="r1").open("bob")

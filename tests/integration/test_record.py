@@ -15,7 +15,7 @@ from storage.database import Database
 from storage.queries.requests import requests
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import AuditEntry
-from tests.integration.recordings import Story
+from tests.integration.recordings import Story, recorder_of
 from tests.stored import reading, writing
 
 
@@ -28,7 +28,7 @@ async def _record(recorder: Recorder, story: Story) -> None:
 
 
 async def test_many_recordings_at_once_are_all_stored_whole(database: Database) -> None:
-    recorder = Recorder(database)
+    recorder = recorder_of(database)
     stories = _stories(40)
 
     async def live(story: Story) -> None:
@@ -45,7 +45,7 @@ async def test_many_recordings_at_once_are_all_stored_whole(database: Database) 
 
 
 async def test_recordings_of_one_request_keep_their_order(database: Database) -> None:
-    recorder = Recorder(database)
+    recorder = recorder_of(database)
     story = _stories(1)[0]
     steps = [story, story.comment("1"), story.comment("1").comment("2"), story.comment("1").comment("2").comment("3")]
     await asyncio.gather(*(_record(recorder, step) for step in steps))
@@ -54,7 +54,7 @@ async def test_recordings_of_one_request_keep_their_order(database: Database) ->
 
 
 async def test_one_that_does_not_fit_fails_alone(database: Database) -> None:
-    recorder = Recorder(database)
+    recorder = recorder_of(database)
     stories = _stories(8)
     stories[3] = stories[3].remind()  # its beginning was never recorded
     results = await asyncio.gather(*(_record(recorder, s) for s in stories), return_exceptions=True)
@@ -62,7 +62,7 @@ async def test_one_that_does_not_fit_fails_alone(database: Database) -> None:
 
 
 async def test_one_that_the_database_refuses_fails_alone(database: Database) -> None:
-    recorder = Recorder(database)
+    recorder = recorder_of(database)
     stories = _stories(8)
     broken = stories[3].recording(status=None)  # which the database takes from nobody
     recordings = [broken if n == 3 else s.recording() for n, s in enumerate(stories)]
@@ -75,7 +75,7 @@ async def test_one_that_the_database_refuses_fails_alone(database: Database) -> 
 
 async def test_recordings_by_two_processes_do_not_fail_each_other(database_url: str) -> None:
     databases = [Database(database_url) for _ in range(2)]
-    recorders = [Recorder(database) for database in databases]
+    recorders = [recorder_of(database) for database in databases]
     stories = _stories(16)
     # The same ones by both: an attempt that timed out is still being written while the next one is.
     await asyncio.gather(*(_until_stored(recorder, s) for s in stories for recorder in recorders))
@@ -94,7 +94,7 @@ async def _until_stored(recorder: Recorder, story: Story) -> None:
 
 
 async def test_what_failed_once_can_be_recorded_when_the_database_is_well_again(database: Database) -> None:
-    recorder = Recorder(database)
+    recorder = recorder_of(database)
     story = _stories(1)[0]
     with writing(database) as session:
         session.execute(text("ALTER TABLE audit_entry RENAME TO hidden"))
@@ -109,7 +109,15 @@ async def test_a_database_that_cannot_be_reached_is_unavailable() -> None:
     for url in ("postgresql://nobody@127.0.0.1:1/none", "sqlite:////dev/null/placet.db"):
         database = Database(url)
         with pytest.raises(Unavailable, match="does not answer"):
-            await _record(Recorder(database), _stories(1)[0])
+            await _record(recorder_of(database), _stories(1)[0])
         with pytest.raises(Unavailable, match="does not answer"):
             await database.check()
         await database.close()
+
+
+async def test_nothing_is_recorded_for_a_workflow_task_that_the_worker_has_given_up(database: Database) -> None:
+    story = _stories(1)[0]
+    with pytest.raises(Conflict, match="given up"):
+        await _record(Recorder(database, lambda: None), story)
+    with reading(database) as session:
+        assert not session.scalar(select(func.count()).select_from(AuditEntry))
