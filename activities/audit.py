@@ -7,12 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from activities.messages import OVERTAKEN
 from activities.workflow_tasks import WorkflowTask, task_of_activity
 from placet.engine.recording import Recording
-from placet.errors import Conflict
 from storage.database import Database
 from storage.recording.group_commit import GroupCommit
+from storage.recording.new_part import Overtaken
 from storage.recording.record import stored_seq, write_all
 
 
@@ -27,15 +29,24 @@ class Recorder:
     async def record(self, recording: Recording) -> bool:
         """Write one recording; once it is committed, return whether the engine suggests a new run.
 
-        Raises Conflict where it does not fit what is stored, or its workflow task is no longer with this worker, and
-        Unavailable without a database. All may be retried.
+        Raises Conflict where it does not fit what is stored, and Unavailable without a database; both may be retried.
+        Raises ApplicationError of the type OVERTAKEN, which is not retried, where the workflow task is lost.
         """
         task = self._task()
         if task is None:
             # The engine has given it to another one. When this one began is not known, so nothing else would refuse it.
-            raise Conflict(f"A recording of {recording.request_id} is of a workflow task that this worker has given up")
-        await self._commits.submit(replace(recording, task_began=task.began))
+            raise _overtaken(
+                f"A recording of {recording.request_id} is of a workflow task that its worker has given up"
+            )
+        try:
+            await self._commits.submit(replace(recording, task_began=task.began))
+        except Overtaken as error:
+            raise _overtaken(error.message) from error
         return task.suggests_new_run
+
+
+def _overtaken(message: str) -> ApplicationError:
+    return ApplicationError(message, type=OVERTAKEN, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
 
 
 class StoredSequence:

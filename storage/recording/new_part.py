@@ -5,6 +5,11 @@ a stored seq means that history wins: the worker that wrote the row died before 
 rows from there on are moved to `audit_superseded`. A recording that is older than the stored rows that it contradicts
 was written late by such a worker, and is refused. So is one that does not follow the stored entry before it, by hash,
 and one of a workflow task that began before another one which has recorded: the engine had given it up.
+
+Two tasks can have the same beginning. A worker that has to fetch the history of a run may find that its task was lost
+meanwhile, and another one given out in its place: the SDK's core then takes that one's beginning for its own. Which of
+the two the engine still waits for is not known here. So what contradicts a task of the same beginning is refused, and
+recorded again from a later task by the one that the engine waits for.
 """
 
 from __future__ import annotations
@@ -25,6 +30,10 @@ from storage.tables.approvals import AuditEntry
 
 # The times of two entries may differ by this much where hosts of the engine took turns, whose clocks differ.
 CLOCK_SKEW = timedelta(seconds=2)
+
+
+class Overtaken(Conflict):
+    """Another workflow task has recorded: this one is lost, or a later one has to record again."""
 
 
 class Stored(NamedTuple):
@@ -105,6 +114,10 @@ def new_part(connection: Connection, recording: Recording, stored: Stored) -> Ne
         raise Conflict(
             f"Entry {new.seq} of {recording.request_id} was recorded again; this recording is of a lost workflow task"
         )
+    if contradicted and begin_alike(recording.task_began, stored.task_at):
+        raise Overtaken(
+            f"Entry {new.seq} of {recording.request_id} was recorded by another workflow task with the same beginning"
+        )
     return NewPart(
         recording=recording,
         entries=entries[new.seq - first :],
@@ -117,9 +130,14 @@ def precedes(task: datetime | None, other: datetime | None) -> bool:
     """Tell whether a workflow task began before another one of the same request, as far as that is known.
 
     However close they are: a task that its worker reports as failed is given out again at once. Where the engine has
-    moved the run to a host whose clock is behind, a recording is refused and repeated until that has come so far.
+    moved the run to a host whose clock is behind, later tasks record again until that has come so far.
     """
     return task is not None and other is not None and task < other
+
+
+def begin_alike(task: datetime | None, other: datetime | None) -> bool:
+    """Tell whether two workflow tasks have the same beginning, so that either may be the one that is lost."""
+    return task is not None and task == other
 
 
 def _require_following(recording: Recording, previous: str) -> None:
@@ -140,11 +158,11 @@ def _require_following(recording: Recording, previous: str) -> None:
 
 
 def _require_not_lost(recording: Recording, stored: Stored) -> None:
-    """Raise Conflict where a later workflow task has recorded: this one, whose worker stood still, is given up.
+    """Raise Overtaken where a later workflow task has recorded: this one, whose worker stood still, is given up.
 
     What it has left to record may be later by the clock than what is stored and in history.
     """
     if precedes(recording.task_began, stored.task_at):
-        raise Conflict(
+        raise Overtaken(
             f"Entries of {recording.request_id} were recorded by a later workflow task; this recording is of a lost one"
         )

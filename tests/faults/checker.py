@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from temporalio.exceptions import ApplicationError
+
 from activities.notifications.channels.channel import Message
 from placet.audit.chain import Entry, first_bad, genesis, moment
 from placet.engine.recording import Recording
@@ -63,10 +65,16 @@ class Checker:
         return len(self.known[request_id].entries) if request_id in self.known else 0
 
     def completed(self, run: Run, task: Task) -> None:
-        """Take what a task has made history; its entries must follow those before it."""
+        """Take what a task has made history; its entries must follow those before it.
+
+        What an earlier task could not record, since a lost one had recorded, is recorded once more by this one.
+        """
         known = self.known.setdefault(run.workflow_id, Known())
         for activity, recording in task.recordings:
             assert isinstance(recording, Recording)
+            if recording.head in known.hashes:
+                known.recording[run.run_id, activity] = recording.seq
+                continue
             before = known.entries[-1].hash if known.entries else genesis(run.workflow_id)
             bad = first_bad(before, recording.entries, after=len(known.entries))
             if bad is not None:
@@ -78,9 +86,9 @@ class Checker:
             self._escalations(run.workflow_id, known.entries)
             self._standing(run.workflow_id, known.entries)
             self._claims(run.workflow_id, known.entries)
-        for activity, _, _ in task.results:
+        for activity, value, _ in task.results:
             seq = known.recording.pop((run.run_id, activity), None)
-            if seq is not None:
+            if seq is not None and not isinstance(value, ApplicationError):
                 known.stored = max(known.stored, seq)
 
     def replayed(self, run: Run, entries: tuple[Entry, ...]) -> None:

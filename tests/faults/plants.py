@@ -22,7 +22,7 @@ from placet.errors import ClaimFailure, Conflict
 from placet.plan.plan import Plan
 from placet.tasks import decisions
 from storage.queries.notifications import delivery_queue
-from storage.recording import outbox, record
+from storage.recording import new_part, outbox, record
 from storage.tables.approvals import Outbox
 from workflows import approval
 from workflows.approval import ApprovalWorkflow
@@ -256,6 +256,14 @@ def _leaves_tasks_as_they_were() -> list[Any]:
     return [patch.object(record, "_task", task)]
 
 
+def _lost_tasks_record() -> list[Any]:
+    return [patch.object(module, "precedes", lambda *_: False) for module in (new_part, record)]
+
+
+def _takes_either_of_two() -> list[Any]:
+    return [patch.object(new_part, "begin_alike", lambda *_: False)]
+
+
 PLANTS: dict[str, Plant] = {
     "answer-before-record": Plant(
         "driver", "an update is answered before it is recorded", _answers_before_recording, 2
@@ -266,7 +274,7 @@ PLANTS: dict[str, Plant] = {
     "first-write-wins": Plant(
         "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 9
     ),
-    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 12),
+    "gaps": Plant("recorder", "a recording that does not follow the stored one is written", _gaps_are_taken, 13),
     "no-notifications": Plant(
         "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
@@ -283,6 +291,15 @@ PLANTS: dict[str, Plant] = {
     "lost-update": Plant("core", "a decision or a comment is answered and not carried out", _loses_updates, 2),
     "broken-chain": Plant("recorder", "an entry is stored otherwise than it was hashed", _chains_are_broken, 2),
     "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 9),
+    "lost-tasks": Plant(
+        "recorder", "a workflow task that was given up records over a later one", _lost_tasks_record, 8330
+    ),
+    "alike": Plant(
+        "recorder",
+        "of two workflow tasks that begin alike the one that is lost records over the other",
+        _takes_either_of_two,
+        1132,
+    ),
     "tasks-stay": Plant("recorder", "a task that was closed stays open in the store", _leaves_tasks_as_they_were),
     "doubled-mail": Plant("notices", "a message is handed over twice", _sends_twice),
     "dropped-for-good": Plant(

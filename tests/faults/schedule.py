@@ -54,7 +54,12 @@ def play(seed: int, *, played: Sequence[int] | None = None, traced: bool = False
     trace: list[str] | None = [] if traced else None
     # In some seeds only, so that the others keep the schedules that they had before.
     world = World(
-        choices, for_machines=seed % 4 == 3, slow_store=seed % 16 == 5, tasks_fail=seed % 16 == 10, trace=trace
+        choices,
+        for_machines=seed % 4 == 3,
+        slow_store=seed % 16 == 5,
+        tasks_fail=seed % 16 == 10,
+        late_histories=seed % 16 == 12,
+        trace=trace,
     )
     violation = None
     log = _Notes(world)

@@ -60,10 +60,12 @@ class World:
         for_machines: bool = False,
         slow_store: bool = False,
         tasks_fail: bool = False,
+        late_histories: bool = False,
         trace: list[str] | None = None,
     ) -> None:
         """`slow_store` is a store in which some transactions take longer than a workflow task may.
 
+        Where `late_histories`, a worker may find that its task was lost while it fetched the history for it.
         `tasks_fail` is for Trouble.
         """
         self.choices = choices
@@ -81,6 +83,7 @@ class World:
         self.faults = 0
         self._for_machines = for_machines
         self._slow_store = slow_store
+        self._late_histories = late_histories
         self.trouble = Trouble(self, tasks_fail=tasks_fail)
         self.actions: dict[str, BoundAction] = {}  # by request, what each asks for where machines ask
         self.steps = 0
@@ -119,6 +122,10 @@ class World:
         self.faults += 1
         self.note(f"! {text}")
         return True
+
+    def fetches_late(self, worker: Worker, run: Run) -> bool:
+        """Tell whether a worker that has been given a task has to wait for the history of the run."""
+        return self._late_histories and self.fault(f"{worker.name} waits for the history of {run.run_id}", 15)
 
     def suggests(self, run: Run) -> bool:
         """Tell whether the engine suggests to continue as new."""
@@ -261,7 +268,9 @@ class World:
             for attempt in worker.attempts.values():
                 if attempt.task is None:
                     continue
-                if attempt.results:
+                if attempt.fetching is not None:
+                    actions += self._while_fetching(worker, attempt)
+                elif attempt.results:
                     actions.append((worker.resolve, attempt))
                 elif not attempt.waiting:
                     actions.append((worker.complete, attempt))
@@ -272,6 +281,14 @@ class World:
             actions.append((self._somebody_calls,))
         return actions
 
+    def _while_fetching(self, worker: Worker, attempt: Attempt) -> list[Action]:
+        """List what can happen to a task whose worker waits for the history: it comes, or the task is lost before."""
+        run = attempt.run
+        if run.holder is attempt:
+            return [(worker.fetched, attempt), *([(self._loses_unfetched, attempt)] * 2 if self.faulty else [])]
+        given_out_again = run.task is not None or run.end is not None or len(run.history) != attempt.fetching
+        return [(worker.fetched, attempt)] if given_out_again else []
+
     def _label(self, act: Callable[..., None], given: Sequence[Any]) -> str:
         """Say what happens now."""
         name = act.__name__
@@ -281,6 +298,8 @@ class World:
             "_resume": lambda: f"{about.process.name}: {about.what}",
             "_takes_long": lambda: f"a task of {given[1].run.run_id} takes long",
             "resolve": lambda: f"{who.name}: results for {about.run.run_id}",
+            "fetched": lambda: f"{who.name} has the history of {about.run.run_id}",
+            "_loses_unfetched": lambda: f"the engine loses a task of {about.run.run_id}",
             "complete": lambda: f"{who.name}: completes a task of {about.run.run_id}",
             "_begin": lambda: f"a task of {about.run_id} begins",
             "begin": lambda: f"{who.name} looks",
@@ -329,10 +348,14 @@ class World:
         self.late.remove((worker, attempt, task, parts))
         if not worker.alive or attempt.task is not task or attempt.run.holder is not attempt:
             return
-        if self.fault(f"{worker.name} says nothing about {attempt.run.run_id}", 3):
+        if attempt.fetching is not None or self.fault(f"{worker.name} says nothing about {attempt.run.run_id}", 3):
             self.loop.call_later(TASK_TIMEOUT - self.patience, self.lose, attempt.run, attempt, task)
         else:
             worker.split(attempt)
+
+    def _loses_unfetched(self, attempt: Attempt) -> None:
+        """Have the engine forget a task, as where its own database fails."""
+        self.engine.lose_task(attempt.run, cut_off=self.choices.happens(0.5))
 
     def lose(self, run: Run, holder: Any, task: Task) -> None:
         """Have the engine give up a task, unless another attempt has it by now."""

@@ -7,9 +7,11 @@ from contextlib import suppress
 
 import pytest
 from sqlalchemy import func, select, text
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.audit import Recorder
+from activities.messages import OVERTAKEN
 from placet.errors import Conflict, Unavailable
 from storage.database import Database
 from storage.queries.requests import requests
@@ -117,7 +119,9 @@ async def test_a_database_that_cannot_be_reached_is_unavailable() -> None:
 
 async def test_nothing_is_recorded_for_a_workflow_task_that_the_worker_has_given_up(database: Database) -> None:
     story = _stories(1)[0]
-    with pytest.raises(Conflict, match="given up"):
+    with pytest.raises(ApplicationError, match="given up") as refused:
         await _record(Recorder(database, lambda: None), story)
+    assert refused.value.type == OVERTAKEN
+    assert refused.value.non_retryable
     with reading(database) as session:
         assert not session.scalar(select(func.count()).select_from(AuditEntry))

@@ -15,6 +15,7 @@ from placet.errors import Conflict
 from storage.database import Database
 from storage.queries.requests import requests
 from storage.recording import record
+from storage.recording.new_part import Overtaken
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 from storage.tables.notifications import NotificationMessage
@@ -296,6 +297,23 @@ async def test_a_task_that_failed_records_nothing_over_the_next_one_however_soon
     assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
 
 
+async def test_of_two_tasks_with_the_same_beginning_the_second_records_nothing_over_the_first(
+    database: Database,
+) -> None:
+    opened = Story(request_id="r1").open("bob")
+    first, second = opened.comment("of the one"), opened.comment("of the other")
+    soon, later = NOW + timedelta(milliseconds=1), NOW + timedelta(seconds=1)
+    await _write(database, opened.recording(task_began=NOW), first.recording(task_began=soon))
+    before = await _everything(database)
+    with pytest.raises(Overtaken, match="with the same beginning"):
+        await _write(database, second.recording(task_began=soon))
+    assert await _everything(database) == before
+    await _write(database, first.recording(task_began=soon), first.comment("next").recording(task_began=soon))
+    await _write(database, second.recording(task_began=later))
+    assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in second.entries]
+    assert await _verify(database)
+
+
 async def test_a_host_of_the_engine_whose_clock_is_behind_stops_history_until_it_has_come_so_far(
     database: Database,
 ) -> None:
@@ -305,7 +323,7 @@ async def test_a_host_of_the_engine_whose_clock_is_behind_stops_history_until_it
     await _write(database, opened.recording(), lost.recording(task_began=ahead))
     with pytest.raises(Conflict, match="this recording is of a lost one"):
         await _write(database, held.recording(task_began=NOW))
-    await _write(database, held.recording(task_began=NOW + timedelta(seconds=8)))  # the next part of the same task
+    await _write(database, held.recording(task_began=NOW + timedelta(seconds=8)))  # of a later task
     assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
 
 

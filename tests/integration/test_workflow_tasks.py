@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Replayer
 
 from activities.audit import Recorder
+from activities.messages import OVERTAKEN
 from activities.workflow_tasks import TASKS
 from placet.engine.events import Comment, Decide
 from placet.engine.recording import Recording
@@ -19,8 +23,9 @@ from storage.recording import record
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.stored import reading
+from worker.converter import DATA_CONVERTER
 from workflows.approval import ApprovalWorkflow
-from workflows.registration import approval_worker, beside_recording
+from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
 
 
 async def test_a_recording_tells_when_its_workflow_task_began_by_the_engines_clock(
@@ -63,3 +68,42 @@ async def test_a_recording_tells_when_its_workflow_task_began_by_the_engines_clo
 
 def _at(event: HistoryEvent) -> datetime:
     return event.event_time.ToDatetime(tzinfo=UTC)
+
+
+class _Overtaken:
+    """Refuses what is recorded, as where another workflow task has recorded, a few times."""
+
+    def __init__(self, inner: Recorder) -> None:
+        self._inner = inner
+        self.times = 0
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> bool:
+        """Refuse, or record."""
+        if self.times:
+            self.times -= 1
+            raise ApplicationError("another one has recorded", type=OVERTAKEN, non_retryable=True)
+        return await self._inner.record(recording)
+
+
+async def test_what_is_refused_since_another_task_has_recorded_is_recorded_from_a_later_task(
+    client: Client, database: Database
+) -> None:
+    await store_people(database)
+    recorder, queue = _Overtaken(Recorder(database)), "tasks-overtaken"
+    activities = [recorder.record, *beside_recording(client, database, SECRET)]
+    async with approval_worker(client, task_queue=queue, activities=activities):
+        handle = await Desk(client=client, database=database, task_queue=queue).start(EXPENSE)
+        recorder.times = 2
+        told = await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by("ann"), text="once"))
+        with reading(database) as session:
+            row = session.get(ApprovalRequest, handle.id)
+        assert row is not None
+        assert (row.seq, row.head) == (told.seq, told.head), "an answer comes after the recording"
+        events = list((await handle.fetch_history()).events)
+        began = [_at(event) for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED]
+        assert row.workflow_task_at == began[-1]
+        assert sum(event.event_type == EventType.EVENT_TYPE_TIMER_FIRED for event in events) == 2
+        await handle.terminate()
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    await replayer.replay_workflow(await handle.fetch_history())

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.common.v1 import Payloads
 from temporalio.bridge.proto.activity_result import ActivityResolution, Success
+from temporalio.bridge.proto.activity_result import Failure as Failed
 from temporalio.bridge.proto.workflow_activation import (
     CancelWorkflow,
     DoUpdate,
@@ -33,6 +34,7 @@ from temporalio.bridge.proto.workflow_activation import (
     WorkflowActivationJob,
 )
 from temporalio.common import Priority, TypedSearchAttributes
+from temporalio.exceptions import ApplicationError
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 
 from activities.audit import Recorder, StoredSequence, time_marker
@@ -45,6 +47,7 @@ from tests.clocks import machine_time
 from tests.faults.engine import Came, Run, Task, Update
 from tests.faults.processes.by_reference import FAILURES
 from tests.faults.processes.database import ProcessDatabase
+from tests.faults.virtual_time import START
 from workflows.approval import ApprovalWorkflow
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ def _task_of_attempt() -> WorkflowTask | None:
     if task is None:
         return None
     return WorkflowTask(
-        length=8 * len(attempt.run.history), began=task.at, suggests_new_run=task.continue_as_new_suggested
+        length=8 * len(attempt.run.history), began=attempt.began, suggests_new_run=task.continue_as_new_suggested
     )
 
 
@@ -81,6 +84,8 @@ class Attempt:
     instance: WorkflowInstance
     applied: int = 0  # tasks of the history that the instance has seen
     task: Task | None = None  # that is going on
+    began: datetime = START  # of the latest task with which something came: others bring the worker no activation
+    fetching: int | None = None  # how long history was as the task was given out, while the worker still fetches it
     waiting: dict[int, tuple[str, Any]] = field(default_factory=dict)  # local activities that were scheduled
     results: list[tuple[int, Any]] = field(default_factory=list)  # that the instance has not been given
 
@@ -116,20 +121,58 @@ class Worker:
         """Take a task of a run, and give it to an instance."""
         attempt = self.attempts.get(run.run_id)
         if attempt is None or attempt.applied != len(run.history):
+            if self._world.fetches_late(self, run):
+                self._take_and_fetch(run)
+                return
             attempt = self.replay(run)
             self.attempts[run.run_id] = attempt
-            for seq, (name, value) in attempt.waiting.items():  # that were underway when a task was split
-                self._world.loop.create_task(self._execute(attempt, seq, name, value))
+            self._go_on(attempt)
         self._start(attempt)
+
+    def _go_on(self, attempt: Attempt) -> None:
+        """Begin again with the local activities that were underway when a task was split."""
+        for seq, (name, value) in attempt.waiting.items():
+            self._world.loop.create_task(self._execute(attempt, seq, name, value))
+
+    def _take_and_fetch(self, run: Run) -> None:
+        """Take a task whose history the worker has to fetch first, and may find it changed."""
+        attempt = Attempt(run=run, instance=self._instance(run, self._world.loop.now), fetching=len(run.history))
+        self.attempts[run.run_id] = attempt
+        attempt.task = self._world.engine.begin_task(run, attempt, suggest=self._world.suggests(run))
+        self._watch(attempt, attempt.task)
+
+    def fetched(self, attempt: Attempt) -> None:
+        """Carry out a task once its history has come.
+
+        Where it was lost meanwhile and another one given out in its place, history holds that one's beginning and what
+        came for it, and the updates are those of the lost one.
+        """
+        run, task, length = attempt.run, attempt.task, attempt.fetching
+        assert task is not None
+        there, attempt.fetching = run.task, None
+        if there is None or len(run.history) != length:
+            self.evict(attempt)
+            return
+        replayed = self.replay(run)
+        attempt.instance, attempt.applied, attempt.waiting = replayed.instance, replayed.applied, replayed.waiting
+        task.at, task.came = there.at, there.came
+        self._go_on(attempt)
+        self._carry_out(attempt, task)
 
     def _start(self, attempt: Attempt) -> None:
         attempt.task = task = self._world.engine.begin_task(
             attempt.run, attempt, suggest=self._world.suggests(attempt.run)
         )
+        self._watch(attempt, task)
+        self._carry_out(attempt, task)
+
+    def _carry_out(self, attempt: Attempt, task: Task) -> None:
         if task.first:
             attempt.instance = self._instance(attempt.run, task.at)
-        self._watch(attempt, task)
-        self._activate(attempt, task, self._jobs(attempt.run, task, task.updates), at=task.at)
+        jobs = self._jobs(attempt.run, task, task.updates)
+        if jobs:
+            attempt.began = task.at
+        self._activate(attempt, task, jobs, at=task.at)
 
     def replay(self, run: Run, attempt: Attempt | None = None) -> Attempt:
         """Build an instance from history, or give one the part that it has not seen, which comes to the same.
@@ -143,7 +186,10 @@ class Worker:
             again = Task(at=held.at, came=held.came, updates=held.accepted, first=held.first)
             again.continue_as_new_suggested = held.continue_as_new_suggested
             jobs = [WorkflowActivationJob(notify_has_patch=NotifyHasPatch(patch_id=p)) for p in held.patches]
-            jobs += self._jobs(run, held, held.accepted, replaying=True)
+            came = self._jobs(run, held, held.accepted, replaying=True)
+            if came:
+                attempt.began = held.at
+            jobs += came
             at, left = held.at, list(held.results)
             self._activate(attempt, again, jobs, at=at, replaying=True)
             while left and left[0][0] in attempt.waiting:
@@ -168,7 +214,7 @@ class Worker:
         """Add the next result that history holds to the jobs of a replay, and return the time of that."""
         seq, value, moment = left.pop(0)
         del attempt.waiting[seq]
-        jobs.append(_resolution(self._world.payload(value), seq))
+        jobs.append(self._resolution(value, seq))
         return max(at, moment)
 
     def resolve(self, attempt: Attempt) -> None:
@@ -180,9 +226,18 @@ class Worker:
         for seq, value in attempt.results:
             del attempt.waiting[seq]
             task.results.append((seq, value, now))
-            jobs.append(_resolution(self._world.payload(value), seq))
+            jobs.append(self._resolution(value, seq))
         attempt.results.clear()
         self._activate(attempt, task, jobs, at=now)
+
+    def _resolution(self, value: Any, seq: int) -> WorkflowActivationJob:
+        if isinstance(value, ApplicationError):
+            failed = Failed()
+            FAILURES().to_failure(value, self._world.converter, failed.failure)
+            result = ActivityResolution(failed=failed)
+        else:
+            result = ActivityResolution(completed=Success(result=self._world.payload(value)))
+        return WorkflowActivationJob(resolve_activity=ResolveActivity(seq=seq, result=result, is_local=True))
 
     def complete(self, attempt: Attempt) -> None:
         """Report a task as done; where the engine refuses that, the instance is dropped."""
@@ -416,19 +471,16 @@ class Worker:
                 self._world.note(f"{self.name}: {name} of {attempt.run.run_id} failed: {error.message[:90]}")
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
-            else:
-                if self.alive and seq in attempt.waiting:
-                    attempt.results.append((seq, result))
-                return
+                continue
+            except ApplicationError as error:  # which is not retried
+                result = error
+            if self.alive and seq in attempt.waiting:
+                attempt.results.append((seq, result))
+            return
 
 
 def _accepted_before(attempt: Attempt) -> set[str]:
     return {protocol for task in attempt.run.history for protocol, what, _ in task.responses if what == "accepted"}
-
-
-def _resolution(payload: Payload, seq: int) -> WorkflowActivationJob:
-    result = ActivityResolution(completed=Success(result=payload))
-    return WorkflowActivationJob(resolve_activity=ResolveActivity(seq=seq, result=result, is_local=True))
 
 
 @lru_cache(maxsize=64)
