@@ -64,7 +64,7 @@ from workflows import display
 from workflows.calls import Calls, result_to_sign, tell_parent
 from workflows.failures import as_failure
 from workflows.interface import TIMER_LEAD, Answer, Parent, Start, Timeline
-from workflows.lifecycle import as_taken, begin_time, due_moment, moment, record, wait_for_store
+from workflows.lifecycle import as_taken, begin_time, due_moment, moment, wait_for_store
 from workflows.local_activities import local
 from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
 from workflows.updates import Foreseen, update
@@ -453,7 +453,8 @@ class ApprovalWorkflow:
         recording = recording_of(self._plan, self._start.template_id, state, *new, stored=self._stored)
         self._unrecorded, self._notifications, self._stored = [], [], {task.id: task for task in state.tasks}
         kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
-        suggested: bool | None = await record(recording, kinds[:200])
+        # Histories of before have no result here.
+        suggested: bool | None = await local("record", recording, bool, summary=kinds[:200])
         self._new_run_suggested = self._new_run_suggested or bool(suggested)
         self._show()
 

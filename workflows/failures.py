@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ApplicationError
 
-from activities.messages import OVERTAKEN
 from placet import errors
 from placet.audit.chain import moment
 from placet.errors import (
@@ -39,15 +38,6 @@ def as_failure(error: PlacetError) -> ApplicationError:
     if isinstance(error, TooSoon) and error.again_at is not None:
         detail["again_at"] = moment(error.again_at)
     return ApplicationError(error.message, detail, type=type(error).__name__, non_retryable=True)
-
-
-def is_overtaken(error: FailureError) -> bool:
-    """Tell whether a recording was refused since another workflow task has recorded.
-
-    The SDK raises the failure of a local activity as it is, and that of another one as the cause of an ActivityError.
-    """
-    failure = error.cause if isinstance(error, ActivityError) else error
-    return isinstance(failure, ApplicationError) and failure.type == OVERTAKEN
 
 
 def as_error(failure: ApplicationError) -> PlacetError | None:

@@ -1,4 +1,4 @@
-"""How a run begins and records, the times that history holds, and what a run waits for before it is cancelled.
+"""How a run begins, the times that history holds, and what a run waits for before it is cancelled.
 
 On cancellation (docs/decisions/0017): the engine refuses a workflow task that ends the run when a cancellation arrives
 at the same time, although what the task recorded is stored. Signals and timers are delivered again together with the
@@ -15,19 +15,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
 
 from activities.messages import DueMoment
 from placet.directory import NEVER
 from placet.engine.events import Opening
 from placet.engine.machine import STARTED_LATE
-from placet.engine.recording import Recording
 from placet.engine.state import State
-from workflows.failures import is_overtaken
 from workflows.local_activities import local
 
 LOST_EVENT_WAIT = timedelta(seconds=10)  # longer than the API repeats an update that was cut off (8 s)
-_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=1), timedelta(seconds=30)  # before recording once more
 
 
 def begin_time(opening: Opening) -> datetime:
@@ -66,26 +62,6 @@ async def wait_for_store(state: Callable[[], State], turn: AbstractAsyncContextM
         await workflow.wait_condition(lambda: not state().runs or state().seq >= stored, timeout=LOST_EVENT_WAIT)
     except TimeoutError:
         workflow.logger.warning("entries up to %d are stored, but their events were not repeated", stored)
-
-
-async def record(recording: Recording, kinds: str) -> bool | None:
-    """Record, and return whether the engine suggests a new run, None in older histories.
-
-    Where another workflow task has recorded, it is done once more from a later one: a worker does not know when a task
-    began that brings nothing new, and may not know whether it still has it. A lost task ends with the timer here. When
-    that fires, the engine gives out one that tells its beginning.
-    """
-    pause = _FIRST_PAUSE
-    while True:
-        try:
-            suggested: bool | None = await local("record", recording, bool, summary=kinds)
-        except FailureError as error:
-            if not is_overtaken(error):
-                raise
-        else:
-            return suggested
-        await workflow.sleep(pause)
-        pause = min(2 * pause, _LONGEST_PAUSE)
 
 
 async def moment() -> datetime:

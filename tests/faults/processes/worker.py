@@ -49,6 +49,7 @@ from tests.faults.processes.by_reference import FAILURES
 from tests.faults.processes.database import ProcessDatabase
 from tests.faults.virtual_time import START
 from workflows.approval import ApprovalWorkflow
+from workflows.local_activities import LOCAL_RETRIES
 
 if TYPE_CHECKING:
     from tests.faults.world import World
@@ -461,17 +462,20 @@ class Worker:
                 raise Violation(f"{attempt.run.run_id} emits {what}: {given}")
 
     async def _execute(self, attempt: Attempt, seq: int, name: str, value: Any) -> None:
-        """Run a local activity until it succeeds, as `workflows.local_activities` asks for."""
+        """Run a local activity until it succeeds or its attempts are over, as `workflows.local_activities` asks for."""
         _ATTEMPT.set(attempt)
-        pause = _FIRST_PAUSE
+        pause, left = _FIRST_PAUSE, LOCAL_RETRIES.maximum_attempts
         while self.alive and attempt.waiting.get(seq, (None, None))[1] is value:
             try:
                 result = await self._activities[name](value)
             except PlacetError as error:
                 self._world.note(f"{self.name}: {name} of {attempt.run.run_id} failed: {error.message[:90]}")
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-                continue
+                left -= 1
+                if left:
+                    await asyncio.sleep(pause)
+                    pause = min(2 * pause, _LONGEST_PAUSE)
+                    continue
+                result = ApplicationError(error.message, type=type(error).__name__)
             except ApplicationError as error:  # which is not retried
                 result = error
             if self.alive and seq in attempt.waiting:

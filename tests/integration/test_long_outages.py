@@ -1,0 +1,87 @@
+"""A database that is away for longer than a workflow task is to wait: a timer, answers to questions, and no loss."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from temporalio import activity
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHandle
+from temporalio.worker import Replayer
+
+from activities.audit import Recorder
+from placet.engine.events import Comment
+from placet.engine.recording import Recording
+from placet.errors import Unavailable
+from storage.database import Database
+from storage.tables.approvals import ApprovalRequest
+from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
+from tests.stored import reading
+from tests.waiting import until
+from worker.converter import DATA_CONVERTER
+from workflows import local_activities
+from workflows.approval import ApprovalWorkflow
+from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
+
+
+class _Away:
+    """Records, but for the time in which the database is away."""
+
+    def __init__(self, inner: Recorder) -> None:
+        self._inner = inner
+        self.away = False
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> bool:
+        """Refuse, or record."""
+        if self.away:
+            raise Unavailable("The database does not answer.")
+        return await self._inner.record(recording)
+
+
+async def test_a_request_waits_for_the_database_with_a_timer_and_answers_questions_meanwhile(
+    client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_activities, "LOCAL_RETRIES", replace(local_activities.LOCAL_RETRIES, maximum_attempts=3))
+    monkeypatch.setattr(local_activities, "LONGEST_PAUSE", timedelta(seconds=2))
+    await store_people(database)
+    recorder, queue = _Away(Recorder(database)), "long-outage"
+    activities = [recorder.record, *beside_recording(client, database, SECRET)]
+    async with approval_worker(client, task_queue=queue, activities=activities):
+        handle = await Desk(client=client, database=database, task_queue=queue).start(EXPENSE)
+        await until(lambda: _is_stored(database, handle.id), what="the start")
+        recorder.away = True
+        comment = Comment(by=by("ann"), text="once")
+        update = asyncio.create_task(handle.execute_update(ApprovalWorkflow.comment, comment))
+
+        async def has_waited_twice() -> bool:
+            return await _timers(handle) >= 2
+
+        try:
+            await until(has_waited_twice, what="two timers")
+            asked = await handle.query(ApprovalWorkflow.recorded)
+            assert not update.done()
+        finally:
+            recorder.away = False
+        told = await update
+        assert told.seq == asked.seq
+        with reading(database) as session:
+            row = session.get(ApprovalRequest, handle.id)
+        assert row is not None
+        assert (row.seq, row.head) == (told.seq, told.head)
+        await handle.terminate()
+    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    await replayer.replay_workflow(await handle.fetch_history())
+
+
+async def _is_stored(database: Database, request_id: str) -> bool:
+    with reading(database) as session:
+        return session.get(ApprovalRequest, request_id) is not None
+
+
+async def _timers(handle: WorkflowHandle[ApprovalWorkflow, object]) -> int:
+    kinds = [event.event_type async for event in handle.fetch_history_events()]
+    return kinds.count(EventType.EVENT_TYPE_TIMER_FIRED)
