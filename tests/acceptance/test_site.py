@@ -56,6 +56,8 @@ def test_search_finds_a_setting_by_keyboard_without_a_server(page: Page) -> None
     page.keyboard.press("Control+k")
     page.keyboard.type("PLACET_LOG_WITNESSES")
     expect(page.get_by_text(re.compile(r"^\d+ results$"))).to_be_visible()
+    found = page.locator("a[href*='h=PLACET_LOG_WITNESSES']").first  # until then they are those of a word half typed
+    expect(found).to_have_attribute("href", re.compile(r"(settings|operations|trust)\.html"))
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"(settings|operations|trust)\.html"))
 

@@ -70,7 +70,8 @@ def test_a_local_activity_is_run_in_the_one_way_that_never_gives_up() -> None:
         source = path.read_text()
         assert ("local_activity" in source.replace("local activit", "")) == (path.name == "local_activities.py"), path
         assert "schedule_to_close" not in source, path
-    assert LOCAL_RETRIES.maximum_attempts == 0
+    # After ten attempts a timer is set, and ten more follow: tests/integration/test_long_outages.py.
+    assert LOCAL_RETRIES.maximum_attempts == 10
     assert not LOCAL_RETRIES.non_retryable_error_types
 
 
