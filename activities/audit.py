@@ -9,7 +9,6 @@ from datetime import datetime
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from activities.messages import OVERTAKEN
 from activities.workflow_tasks import WorkflowTask, task_of_activity
 from placet.engine.recording import Recording
 from storage.database import Database
@@ -30,23 +29,24 @@ class Recorder:
         """Write one recording; once it is committed, return whether the engine suggests a new run.
 
         Raises Conflict where it does not fit what is stored, and Unavailable without a database; both may be retried.
-        Raises ApplicationError of the type OVERTAKEN, which is not retried, where the workflow task is lost.
+        Raises ApplicationError, which is not retried, where the workflow task is lost (Overtaken).
         """
+        try:
+            return await self._write(recording)
+        except Overtaken as error:
+            benign = ApplicationErrorCategory.BENIGN
+            raise ApplicationError(
+                error.message, type=Overtaken.__name__, non_retryable=True, category=benign
+            ) from error
+
+    async def _write(self, recording: Recording) -> bool:
         task = self._task()
         if task is None:
             # The engine has given it to another one. When this one began is not known, so nothing else would refuse it.
-            raise _overtaken(
-                f"A recording of {recording.request_id} is of a workflow task that its worker has given up"
-            )
-        try:
-            await self._commits.submit(replace(recording, task_began=task.began))
-        except Overtaken as error:
-            raise _overtaken(error.message) from error
+            request_id = recording.request_id
+            raise Overtaken(f"A recording of {request_id} is of a workflow task that its worker has given up")
+        await self._commits.submit(replace(recording, task_began=task.began))
         return task.suggests_new_run
-
-
-def _overtaken(message: str) -> ApplicationError:
-    return ApplicationError(message, type=OVERTAKEN, non_retryable=True, category=ApplicationErrorCategory.BENIGN)
 
 
 class StoredSequence:

@@ -14,9 +14,6 @@ from placet.directory import Directory
 from placet.engine.events import ActorType
 from placet.frozen import stored_as
 
-OVERTAKEN = "Overtaken"
-"""The type of the failure of `record` where another workflow task has recorded, so that this one must not go on."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryQuery:

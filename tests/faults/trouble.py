@@ -63,7 +63,6 @@ class Trouble:
             if run.holder is attempt:
                 since = (world.loop.now - task.at).total_seconds()
                 world.loop.call_later(max(0.0, TASK_TIMEOUT - since), world.lose, run, attempt, task)
-        world.next_name()
         world.workers[number] = Worker(world, f"worker {number + 1}")
 
     def _fail_task(self) -> None:

@@ -160,11 +160,6 @@ class World:
         if worker.alive and attempt.task is task and task.parts == parts and attempt.run.holder is attempt:
             self.late.append((worker, attempt, task, parts))
 
-    def next_name(self) -> int:
-        """Return a number that nothing of this schedule has yet."""
-        self._names += 1
-        return self._names
-
     # One schedule
 
     def run(self) -> None:
@@ -369,7 +364,8 @@ class World:
         request_id = self.choices.one(requests)
         what = self.choices.number(12)
         if what < 7:
-            event = clients.event_for(self, request_id, f"k{self.next_name()}k")
+            self._names += 1
+            event = clients.event_for(self, request_id, f"k{self._names}k")
             about = getattr(event, "task_id", request_id)
             self.note(f"  {type(event).__name__} {about} {event.by.person} ({event.key})")
             call = self.callers.begin(request_id, event)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
+from temporalio import activity
 
 from activities.audit import Recorder
 from activities.workflow_tasks import WorkflowTask
@@ -167,3 +168,20 @@ HELD = WorkflowTask(length=3, began=NOW, suggests_new_run=False)
 def recorder_of(database: Database) -> Recorder:
     """Return a recorder whose worker has the workflow task of every request, for use without an engine."""
     return Recorder(database, lambda: HELD)
+
+
+class RefusingRecorder:
+    """Records, but for so many `times` in which it raises an error."""
+
+    def __init__(self, inner: Recorder, error: Exception) -> None:
+        self.times: float = 0
+        self._inner = inner
+        self._error = error
+
+    @activity.defn(name="record")
+    async def record(self, recording: Recording) -> bool:
+        """Refuse, or record."""
+        if self.times > 0:
+            self.times -= 1
+            raise self._error
+        return await self._inner.record(recording)

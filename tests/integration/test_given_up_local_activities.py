@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowHandle
+from temporalio.client import Client
 
 from tests.waiting import PATIENCE, until
 from workflows.local_activities import local
@@ -72,13 +71,6 @@ class _Work:
         return number
 
 
-def _task_has_failed(handle: WorkflowHandle[Any, Any]) -> Callable[[], Awaitable[bool]]:
-    async def ask() -> bool:
-        return handle.first_execution_run_id in _FailsOnce.failed
-
-    return ask
-
-
 @pytest.mark.parametrize("lingers", [True, False])
 async def test_the_task_that_is_given_out_again_has_the_answer_of_its_own_local_activity(
     client: Client, *, lingers: bool
@@ -89,10 +81,14 @@ async def test_the_task_that_is_given_out_again_has_the_answer_of_its_own_local_
         handle = await client.start_workflow(
             _FailsOnce.run, id=queue, task_queue=queue, task_timeout=timedelta(seconds=2)
         )
+
+        async def task_has_failed() -> bool:
+            return handle.first_execution_run_id in _FailsOnce.failed
+
         try:
             await work.began.wait()
             await handle.signal(_FailsOnce.fail)
-            await until(_task_has_failed(handle), what="the failure of the workflow task")
+            await until(task_has_failed, what="the failure of the workflow task")
             before = work.calls
             work.task_has_failed.set()
             assert await asyncio.wait_for(handle.result(), PATIENCE) > before

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from math import inf
 
 import pytest
-from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.worker import Replayer
 
 from activities.audit import Recorder
 from placet.engine.events import Comment
-from placet.engine.recording import Recording
 from placet.errors import Unavailable
 from storage.database import Database
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
+from tests.integration.recordings import RefusingRecorder
 from tests.stored import reading
 from tests.waiting import until
 from worker.converter import DATA_CONVERTER
@@ -27,33 +27,19 @@ from workflows.approval import ApprovalWorkflow
 from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
 
 
-class _Away:
-    """Records, but for the time in which the database is away."""
-
-    def __init__(self, inner: Recorder) -> None:
-        self._inner = inner
-        self.away = False
-
-    @activity.defn(name="record")
-    async def record(self, recording: Recording) -> bool:
-        """Refuse, or record."""
-        if self.away:
-            raise Unavailable("The database does not answer.")
-        return await self._inner.record(recording)
-
-
 async def test_a_request_waits_for_the_database_with_a_timer_and_answers_questions_meanwhile(
     client: Client, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local_activities, "LOCAL_RETRIES", replace(local_activities.LOCAL_RETRIES, maximum_attempts=3))
     monkeypatch.setattr(local_activities, "LONGEST_PAUSE", timedelta(seconds=2))
     await store_people(database)
-    recorder, queue = _Away(Recorder(database)), "long-outage"
+    recorder = RefusingRecorder(Recorder(database), Unavailable("The database does not answer."))
+    queue = "long-outage"
     activities = [recorder.record, *beside_recording(client, database, SECRET)]
     async with approval_worker(client, task_queue=queue, activities=activities):
         handle = await Desk(client=client, database=database, task_queue=queue).start(EXPENSE)
         await until(lambda: _is_stored(database, handle.id), what="the start")
-        recorder.away = True
+        recorder.times = inf
         comment = Comment(by=by("ann"), text="once")
         update = asyncio.create_task(handle.execute_update(ApprovalWorkflow.comment, comment))
 
@@ -65,7 +51,7 @@ async def test_a_request_waits_for_the_database_with_a_timer_and_answers_questio
             asked = await handle.query(ApprovalWorkflow.recorded)
             assert not update.done()
         finally:
-            recorder.away = False
+            recorder.times = 0
         told = await update
         assert told.seq == asked.seq
         with reading(database) as session:

@@ -11,10 +11,10 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.audit import Recorder
-from activities.messages import OVERTAKEN
 from placet.errors import Conflict, Unavailable
 from storage.database import Database
 from storage.queries.requests import requests
+from storage.recording.new_part import Overtaken
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import AuditEntry
 from tests.integration.recordings import Story, recorder_of
@@ -121,7 +121,7 @@ async def test_nothing_is_recorded_for_a_workflow_task_that_the_worker_has_given
     story = _stories(1)[0]
     with pytest.raises(ApplicationError, match="given up") as refused:
         await _record(Recorder(database, lambda: None), story)
-    assert refused.value.type == OVERTAKEN
+    assert refused.value.type == Overtaken.__name__
     assert refused.value.non_retryable
     with reading(database) as session:
         assert not session.scalar(select(func.count()).select_from(AuditEntry))

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from temporalio import activity
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
@@ -14,14 +13,15 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import Replayer
 
 from activities.audit import Recorder
-from activities.messages import OVERTAKEN
 from activities.workflow_tasks import TASKS
 from placet.engine.events import Comment, Decide
 from placet.engine.recording import Recording
 from storage.database import Database
 from storage.recording import record
+from storage.recording.new_part import Overtaken
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
+from tests.integration.recordings import RefusingRecorder
 from tests.stored import reading
 from worker.converter import DATA_CONVERTER
 from workflows.approval import ApprovalWorkflow
@@ -70,27 +70,12 @@ def _at(event: HistoryEvent) -> datetime:
     return event.event_time.ToDatetime(tzinfo=UTC)
 
 
-class _Overtaken:
-    """Refuses what is recorded, as where another workflow task has recorded, a few times."""
-
-    def __init__(self, inner: Recorder) -> None:
-        self._inner = inner
-        self.times = 0
-
-    @activity.defn(name="record")
-    async def record(self, recording: Recording) -> bool:
-        """Refuse, or record."""
-        if self.times:
-            self.times -= 1
-            raise ApplicationError("another one has recorded", type=OVERTAKEN, non_retryable=True)
-        return await self._inner.record(recording)
-
-
 async def test_what_is_refused_since_another_task_has_recorded_is_recorded_from_a_later_task(
     client: Client, database: Database
 ) -> None:
     await store_people(database)
-    recorder, queue = _Overtaken(Recorder(database)), "tasks-overtaken"
+    refusal = ApplicationError("another one has recorded", type=Overtaken.__name__, non_retryable=True)
+    recorder, queue = RefusingRecorder(Recorder(database), refusal), "tasks-overtaken"
     activities = [recorder.record, *beside_recording(client, database, SECRET)]
     async with approval_worker(client, task_queue=queue, activities=activities):
         handle = await Desk(client=client, database=database, task_queue=queue).start(EXPENSE)

@@ -137,8 +137,8 @@ class Worker:
 
     def _take_and_fetch(self, run: Run) -> None:
         """Take a task whose history the worker has to fetch first, and may find it changed."""
-        attempt = Attempt(run=run, instance=self._instance(run, self._world.loop.now), fetching=len(run.history))
-        self.attempts[run.run_id] = attempt
+        self.attempts[run.run_id] = attempt = self._new_attempt(run)
+        attempt.fetching = len(run.history)
         attempt.task = self._world.engine.begin_task(run, attempt, suggest=self._world.suggests(run))
         self._watch(attempt, attempt.task)
 
@@ -154,8 +154,7 @@ class Worker:
         if there is None or len(run.history) != length:
             self.evict(attempt)
             return
-        replayed = self.replay(run)
-        attempt.instance, attempt.applied, attempt.waiting = replayed.instance, replayed.applied, replayed.waiting
+        self.replay(run, attempt)
         task.at, task.came = there.at, there.came
         self._go_on(attempt)
         self._carry_out(attempt, task)
@@ -180,9 +179,7 @@ class Worker:
 
         Raises Violation where it does something else than history says.
         """
-        if attempt is None:
-            started = run.history[0].at if run.history else self._world.loop.now
-            attempt = Attempt(run=run, instance=self._instance(run, started))
+        attempt = attempt or self._new_attempt(run)
         for number, held in enumerate(run.history[attempt.applied :], attempt.applied):
             again = Task(at=held.at, came=held.came, updates=held.accepted, first=held.first)
             again.continue_as_new_suggested = held.continue_as_new_suggested
@@ -208,6 +205,10 @@ class Worker:
             timeline = self._ask(attempt, "timeline")
             self._world.checker.replayed(run, timeline.entries)
         return attempt
+
+    def _new_attempt(self, run: Run) -> Attempt:
+        started = run.history[0].at if run.history else self._world.loop.now
+        return Attempt(run=run, instance=self._instance(run, started))
 
     def _again(
         self, attempt: Attempt, jobs: list[WorkflowActivationJob], left: list[tuple[int, Any, datetime]], at: datetime
