@@ -22,5 +22,7 @@ class DirectoryReader:
         """Return everyone whom the named approvers can refer to; raises Unavailable without a database."""
         at = question.at if question.due is None else await wait_until(DueMoment(at=question.at, due=question.due))
         names = [parse_assignee(name) for name in question.names]
-        directory = await self._database.read(read_directory, names, also=question.people, given=question.given)
+        directory = await self._database.read(
+            read_directory, names, also=question.people, given=question.given, loads=question.loads
+        )
         return DirectoryResult(directory=directory, at=at)

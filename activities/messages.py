@@ -19,7 +19,8 @@ from placet.frozen import stored_as
 class DirectoryQuery:
     """Ask for the directory as it is now, as far as these names (placet.definition.assignees) and people need it.
 
-    `at` is the time of the question, and `given` the request's input. `due` is a moment that comes within
+    `at` is the time of the question, and `given` the request's input. `loads` asks how many tasks everyone has open,
+    which is 0 for all without it. `due` is a moment that comes within
     `activities.due_moment.LONGEST_WAIT`, at which the directory is to be read.
     """
 
@@ -28,6 +29,7 @@ class DirectoryQuery:
     given: dict[str, Any]
     at: datetime
     due: datetime | None = None
+    loads: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

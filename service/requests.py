@@ -233,7 +233,9 @@ def _at_once(
 
 def _filled(connection: Connection, draft: RequestDraft, chosen: _Chosen, plan: Plan) -> _Ready:
     given = accept_input(plan, draft.input)
-    directory = people.read_directory(connection, plan.names, also=_concerned(chosen.origin), given=given)
+    directory = people.read_directory(
+        connection, plan.names, also=_concerned(chosen.origin), given=given, loads=plan.compares_loads
+    )
     require_known(plan.asked(given), lambda person: directory.get(person) is not None)
     return _Ready(
         template_id=chosen.template_id,

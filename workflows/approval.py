@@ -333,10 +333,16 @@ class ApprovalWorkflow:
         async with self._turn:
             if (stranger := self._stranger(event)) is not None:
                 at = await self._read_directory(stranger)
+            before = self._plan
             await self._apply(event, at or await moment())
-            if isinstance(event, Migrate) and self._state.directory_at == NEVER:
-                await self._read_directory()  # the new version names other people
+            if isinstance(event, Migrate) and (self._state.directory_at == NEVER or self._lacks_loads(before)):
+                await self._read_directory()  # the new version names other people, or chooses them otherwise
                 await self._record()
+
+    def _lacks_loads(self, before: Plan) -> bool:
+        """Tell whether another version compares loads, which were not read for this one."""
+        unread = self._plan.compares_loads and not before.compares_loads
+        return unread and workflow.patched("loads-where-compared")  # a directory had them always, until then
 
     async def _apply(self, event: Event, at: datetime) -> None:
         await self._step(lambda now: self._transition(event, now), at)
@@ -423,6 +429,7 @@ class ApprovalWorkflow:
             given=given,
             at=workflow.now(),
             due=due,
+            loads=self._plan.compares_loads,
         )
         found: DirectoryResult = await local("look_up", question, DirectoryResult, summary="who can be asked now")
         now = self._now(found.at or workflow.now())

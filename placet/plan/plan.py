@@ -79,6 +79,11 @@ class Plan:
         return {name: given[name] for name in self.people_variables if name in given}
 
     @cached_property
+    def compares_loads(self) -> bool:
+        """Tell whether a task goes to whom has the fewest open ones."""
+        return any(stage.least_loaded for stage in self.stages)
+
+    @cached_property
     def reads(self) -> frozenset[str]:
         """Return the variables that a condition, a computed value or the choice of an approver depends on."""
         return frozenset({*self.people_variables, *(name for one in self.expressions for name in one.names)})

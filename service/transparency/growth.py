@@ -49,12 +49,13 @@ async def _add_moved(database: Database, now: datetime, until: datetime) -> tupl
     progress = await database.read(log.progress)
     complete = None if progress is None else progress.complete_until
     swept = "" if progress is None else progress.swept
+    # A clock that was ahead for a while leaves a moment that has not come yet. Once is enough to look back: each batch
+    # would go through the same entries again, which costs more than all that is new where requests are many.
+    since = None if complete is None else min(complete, until) - OVERLAP
     for _ in range(MOST_BATCHES):
-        # A clock that was ahead for a while leaves a moment that has not come yet.
-        since = None if complete is None else min(complete, until) - OVERLAP
         found = await database.read(log.moved, since=since, until=until, most=BATCH)
         await database.write(append, found.leaves, now)
-        complete = found.until
+        since = complete = found.until
         if complete == until:
             break
     missed, swept = await database.read(log.missed, after=swept, until=until, most=SWEPT)

@@ -68,7 +68,7 @@ async def situation_of(context: Context, stored: RequestWithTasks, *, patience: 
     def read(connection: Connection) -> tuple[DefinitionVersion, Directory, list[NotificationMessage]]:
         return (
             definitions.get(connection, stored.request.template_id),
-            read_directory(connection, (), also=people, given=None),
+            read_directory(connection, (), also=people, given=None, loads=False),
             delivery_queue.messages(connection, stored.request.id),
         )
 

@@ -166,6 +166,32 @@ async def test_what_maps_moves_and_ends_by_the_rules_of_the_other_version(office
     await replayer.replay_workflow(await handle.fetch_history())
 
 
+async def test_a_version_that_asks_the_least_loaded_counts_the_tasks_of_those_who_were_named_before(
+    office: Office,
+) -> None:
+    pool = {"stage_name": "Pool", "approvers": ["group:finance"], "ad_hoc": False}
+    least = {**pool, "assign": "least_loaded"}
+    busy = await office.desk.publish(
+        {**ORDER, "name": "Busy", "process_steps": [{**MANAGER, "approvers": ["user:gus"]}]}
+    )
+    await office.desk.start(busy, amount="5")
+    name = await office.desk.publish({**ORDER, "name": "Pooled", "process_steps": [MANAGER, pool]})
+    moved = await office.desk.start(name, amount="5")
+    path = await office.publish(name, "2.0.0", MANAGER, least)
+    fresh = await office.desk.start(name, amount="5")
+    assert results(await office.migrate(path)) == {moved["id"]: "moved"}
+    for number, request in enumerate((moved, fresh)):
+        assert await office.decide(request["tasks"][0], "bob") == 200
+        chosen = (await office.read(request["id"]))["tasks"][1]
+        assert chosen["assignee"] == "user:gwen", number  # the first by name has a task already
+        assert await office.decide(chosen, "gwen") == 200
+        assert await office.holds(request["id"])
+    replayer = Replayer(
+        workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=office.client.data_converter
+    )
+    await replayer.replay_workflow(await office.client.get_workflow_handle(moved["id"]).fetch_history())
+
+
 async def test_what_would_have_gone_another_way_moves_only_where_that_is_asked_for(office: Office) -> None:
     name = await office.desk.publish(ORDER)
     request = await office.desk.start(name, amount="500")

@@ -388,6 +388,25 @@ async def test_tasks_of_a_process_are_found_by_it_where_it_has_few(
     assert await inboxes.read(ask, of="Rare") == theirs
 
 
+@pytest.mark.parametrize("filled", ["postgresql"], indirect=True)
+async def test_statistics_take_few_titles_apart_for_their_index(filled: Database) -> None:
+    def analyzed(connection: Connection) -> tuple[int, int]:
+        connection.execute(text("SET LOCAL track_functions = 'all'"))
+        of = text("SELECT coalesce(sum(calls), 0) FROM pg_stat_xact_user_functions WHERE funcname = 'placet_parts'")
+        with connection.begin_nested() as titles:  # others read these tables without them
+            made = "INSERT INTO request_title (request_id, folded) SELECT id, 'order ' || id FROM approval_request"
+            rows = connection.execute(text(made)).rowcount
+            before = connection.scalar(of) or 0
+            connection.execute(text("ANALYZE request_title"))
+            calls = (connection.scalar(of) or 0) - before
+            titles.rollback()
+        return rows, int(calls)
+
+    rows, calls = await filled.write(analyzed)
+    assert rows > 3000
+    assert 0 < calls <= 1500
+
+
 @pytest.mark.parametrize("inboxes", ["postgresql"], indirect=True)
 async def test_what_waits_is_counted_by_an_index_however_many_the_statistics_expect(inboxes: Database) -> None:
     asked: dict[str, Ask] = {

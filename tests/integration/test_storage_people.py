@@ -104,6 +104,11 @@ async def test_load_counts_open_tasks(database: Database) -> None:
             write(session, story.decide(2, end=False).recording(), NOW)
     found = await _read(database, also=("bob", "carol"))
     assert {p.id: p.load for p in found.people.values()} == {"bob": 3, "carol": 0}
+    reader = DirectoryReader(database)
+    for loads, expected in ((True, 3), (False, 0)):  # nothing is counted where nobody compares it
+        question = DirectoryQuery(names=(), people=("bob",), given={}, at=NOW, loads=loads)
+        told = await ActivityEnvironment().run(reader.look_up, question)
+        assert told.directory.people["bob"].load == expected
 
 
 async def test_an_edit_by_another_process_is_seen_by_the_next_look_up(database_url: str) -> None:

@@ -128,6 +128,36 @@ async def test_batches_end_and_go_on(database: Database, monkeypatch: pytest.Mon
     assert (await verified(database, at=NOW + timedelta(hours=3)))["ok"]
 
 
+async def test_each_entry_is_looked_at_once_more_and_not_again_for_each_batch(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "BATCH", 3)
+    asked: list[tuple[datetime | None, datetime]] = []
+
+    def moved(connection: Connection, *, since: datetime | None, **more: Any) -> log.Moved:
+        found = real(connection, since=since, **more)
+        asked.append((since, found.until))
+        return found
+
+    real = log.moved
+    monkeypatch.setattr(log, "moved", moved)
+    for n in range(20):
+        store(database, Story(request_id=f"r{n:02}").open("bob"), at=NOW + timedelta(seconds=n))
+    await grown(database, NOW + timedelta(seconds=20))
+    for n in range(20, 40):
+        store(database, Story(request_id=f"r{n:02}").open("bob"), at=NOW + timedelta(seconds=n))
+    asked.clear()
+    await grown(database, NOW + timedelta(seconds=40))
+    since, ends = [since for since, _ in asked], [until for _, until in asked]
+    assert since == [NOW + timedelta(seconds=20) - log.OVERLAP, *ends[:-1]], "only the first batch looks back"
+    assert len(since) == len(set(since)) >= 7
+    store(database, Story(request_id="late").open("bob"), at=NOW + timedelta(seconds=30))
+    monkeypatch.setattr(log, "missed", lambda *_args, **_more: ([], ""))  # which finds it too, in its turn
+    await grown(database, NOW + timedelta(seconds=50))
+    assert len(leaves(database)) == 41
+    assert (await verified(database, at=NOW + timedelta(hours=1)))["ok"]
+
+
 async def test_what_a_clock_that_was_behind_has_recorded_is_found_by_sweeping(database: Database) -> None:
     store(database, Story(request_id="r1").open("bob"), at=LATER)
     await grown(database, LATER + timedelta(minutes=1))

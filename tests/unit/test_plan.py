@@ -89,6 +89,12 @@ def test_a_plan_names_everybody_whom_it_may_need() -> None:
     assert names == {"manager_of(requester)", "role:department_head", "role:cfo", "user:olivia"}
 
 
+def test_a_plan_compares_loads_where_one_stage_goes_to_the_least_loaded() -> None:
+    steps: list[dict[str, Any]] = [{}, {"approvers": ["group:finance"], "assign": "each"}]
+    assert not plan_of(blueprint(*steps)).compares_loads
+    assert plan_of(blueprint(*steps, {"approvers": ["group:finance"], "assign": "least_loaded"})).compares_loads
+
+
 NODES = [
     {"id": "start", "type": "trigger"},
     {"id": "one", "type": "approval", "step": "Stage 1"},

@@ -147,12 +147,18 @@ def actor_type(connection: Connection, person: str) -> str:
 
 
 def read_directory(
-    connection: Connection, names: Iterable[AssigneeName], *, also: Iterable[str], given: Mapping[str, object] | None
+    connection: Connection,
+    names: Iterable[AssigneeName],
+    *,
+    also: Iterable[str],
+    given: Mapping[str, object] | None,
+    loads: bool = True,
 ) -> directory.Directory:
     """Read everyone whom these names can refer to: the people, the managers above them, and substitutes.
 
     `also` names people by id; `given` is the request's input. Takes one query for people and managers together, one
-    more for each chain of substitutes, and one for how many tasks everyone has open.
+    more for each chain of substitutes, and with `loads` one for how many tasks everyone has open, which takes the
+    longer the more these are; everybody's load is 0 without it.
     """
     names, also = tuple(names), tuple(also)
     people = _reach(connection, *_seeds(names, also, given or {}))
@@ -169,8 +175,9 @@ def read_directory(
         also=also,
         given=given,
     )
-    loads = {row.assignee: row.open for row in LOADS.rows(connection, people=sorted(chosen.people))}
-    return directory.Directory(people={i: _with_load(p, loads.get(i, 0)) for i, p in chosen.people.items()})
+    rows = LOADS.rows(connection, people=sorted(chosen.people)) if loads else ()
+    load = {row.assignee: row.open for row in rows}
+    return directory.Directory(people={i: _with_load(p, load.get(i, 0)) for i, p in chosen.people.items()})
 
 
 def everyone(connection: Connection) -> directory.Directory:
