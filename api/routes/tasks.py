@@ -16,18 +16,15 @@ from api.http.calls import PersonalRoute, record_error
 from api.http.problems import problem_of, status_of
 from api.schemas.common import Listed
 from api.schemas.consequences import ConsequencesView
-from api.schemas.requests import (
+from api.schemas.requests import BulkResult, BulkResults, Nothing, RequestView
+from api.schemas.tasks import (
     BulkDecision,
     BulkDelegate,
-    BulkResult,
-    BulkResults,
     DecisionToken,
     HandOver,
     NewApprover,
     NewDecision,
     NewDelegate,
-    Nothing,
-    RequestView,
     TaskItem,
     TaskView,
 )

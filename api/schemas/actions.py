@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StrictBool
 
-from api.schemas.common import Body, Shown, View
+from api.schemas.common import Body, Shown, View, with_examples
 from placet.json_text import with_floats
 from service.administration.catalog import LONGEST_DESCRIPTION
 from storage.queries.actions import Statistics
@@ -86,7 +86,7 @@ class ActionFacts(Body):
 class ActionBody(ActionFacts):
     """A new action."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = with_examples(_EXAMPLE)
 
     name: Name
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from api.schemas.common import Body, Shown, View
+from api.schemas.common import Body, Shown, View, with_examples
 from placet.engine.events import ActorType
 from service.documents import Moment
 from service.principal import SCOPES, Principal
@@ -48,7 +48,7 @@ class Me(View):
 class TokenBody(Body):
     """A token to make. Without `scopes` it may do whatever you may, without `expires_at` it does not expire."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_TOKEN]})
+    model_config = with_examples(_TOKEN)
 
     name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(SCOPES))] | None = None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from api.schemas.common import Body, Shown, View, shown
+from api.schemas.common import Body, Shown, View, shown, with_examples
 from insight.canary.comparison import ALPHA, Verdict
 from service.canaries.reading import CanaryFound
 from service.canaries.terms import HORIZON_SECONDS, LONGEST_HORIZON, Margins, Terms, margins_of
@@ -43,7 +43,7 @@ class MarginsBody(Body):
     the mean.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_MARGINS_EXAMPLE]})
+    model_config = with_examples(_MARGINS_EXAMPLE)
 
     duration_seconds: Positive | None = None
     outcome: Part | None = None
@@ -59,7 +59,7 @@ class CanaryBody(Body):
     ends, or for `horizon_seconds`. `alpha` is the chance, at most, that a version which does no harm is reverted.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_CANARY]})
+    model_config = with_examples(_CANARY)
 
     template: Name
     version: Name
@@ -82,9 +82,7 @@ class CanaryBody(Body):
 class EndBody(Body):
     """Why a canary is promoted or reverted."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"notes": "Two weeks without a difference."}]}
-    )
+    model_config = with_examples({"notes": "Two weeks without a difference."})
 
     notes: Notes | None = None
 

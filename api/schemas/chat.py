@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from api.schemas.common import Body, Shown, View, shown
+from api.schemas.common import Body, Shown, View, shown, with_examples
 from service.chat.deciding import Answer
 from service.documents import PersonRef
 from storage.tables.chat import ChatLink
@@ -48,7 +48,7 @@ class NewChatLink(Body):
     person's object id in Entra.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_LINK]})
+    model_config = with_examples(_LINK)
 
     service: Literal["slack", "teams"]
     workspace: Id

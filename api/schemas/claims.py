@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from api.schemas.common import Body, Shown, View
+from api.schemas.common import Body, Shown, View, with_examples
 from placet.engine.bound_action import BoundAction, bound_action
 from service.documents import Moment
 
@@ -26,7 +26,7 @@ class BoundActionBody(Body):
     exactly is refused: write it as text.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [EXAMPLE_ACTION]})
+    model_config = with_examples(EXAMPLE_ACTION)
 
     type: Annotated[str, Field(min_length=1, max_length=500)]
     target: Annotated[str, Field(min_length=1, max_length=500)]
@@ -44,7 +44,7 @@ class BoundActionBody(Body):
 class NewClaim(Body):
     """The claim of the action that a request was approved for; it has to be exactly that action."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"action": EXAMPLE_ACTION}]})
+    model_config = with_examples({"action": EXAMPLE_ACTION})
 
     action: BoundActionBody
 

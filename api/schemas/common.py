@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, ClassVar, Generic, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, TypeVar
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, GetJsonSchemaHandler, PlainSerializer
 from pydantic.fields import FieldInfo
@@ -15,6 +15,11 @@ from placet.json_pointer import parts_of, pointer_of
 from service.documents import Document
 
 Item = TypeVar("Item")
+
+
+def with_examples(*examples: Any) -> ConfigDict:
+    """Return the configuration of a body whose schema shows these examples."""
+    return ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": list(examples)})
 
 
 class Body(Document):

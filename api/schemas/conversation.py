@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from api.schemas.common import Body, Shown, View, shown
+from api.schemas.common import Body, Shown, View, shown, with_examples
 from service.documents import Words
 
 _EXAMPLE_QUESTION: dict[str, Any] = {
@@ -24,7 +24,7 @@ _EXAMPLE_QUESTION: dict[str, Any] = {
 class NewQuestion(Body):
     """A question to the requester. Without `task_id`, it is about the task that the caller has."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"text": "Which hotel?"}]})
+    model_config = with_examples({"text": "Which hotel?"})
 
     text: Annotated[Words, Field(validation_alias=AliasChoices("text", "question", "comment", "message"))]
     task_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -33,9 +33,7 @@ class NewQuestion(Body):
 class NewAnswer(Body):
     """The requester's answer to a question."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"text": "The one at the fair."}]}
-    )
+    model_config = with_examples({"text": "The one at the fair."})
 
     text: Annotated[Words, Field(validation_alias=AliasChoices("text", "answer", "comment", "message"))]
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from activities.notifications.preferences import Preferences
 from activities.notifications.templates.template_set import TemplateSource
-from api.schemas.common import Body, Shown, View, shown
+from api.schemas.common import Body, Shown, View, shown, with_examples
 from languages.catalogues import Language
 from storage.tables.notifications import NotificationMessage, NotificationTemplate
 
@@ -36,7 +36,7 @@ Part = Annotated[str, Field(max_length=_LONGEST)]
 class TemplateEdit(Body):
     """A new text of a template (subject, text and html together), or an earlier version to restore."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EDIT, {"restore": 0}]})
+    model_config = with_examples(_EDIT, {"restore": 0})
 
     subject: Annotated[str, Field(max_length=2000)] | None = None
     text: Part | None = None
@@ -70,9 +70,7 @@ class TemplateEdit(Body):
 class Preview(Body):
     """A text to preview in place of the current one, with the newest one of a request or a sample."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [_WORDS | {"request_id": None}, {}]}
-    )
+    model_config = with_examples(_WORDS | {"request_id": None}, {})
 
     subject: Annotated[str, Field(max_length=2000)] | None = None
     text: Part | None = None
@@ -185,7 +183,7 @@ def of_message(row: NotificationMessage, *, with_error: bool) -> dict[str, Any]:
 class Resend(Body):
     """The channel to send a notification again on; without it, all channels that failed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"channel": "mail"}, {}]})
+    model_config = with_examples({"channel": "mail"}, {})
 
     channel: Annotated[str, Field(min_length=1, max_length=100)] | None = None
 

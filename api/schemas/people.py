@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ConfigDict
 
-from api.schemas.common import Shown, View
+from api.schemas.common import Shown, View, with_examples
 from service.administration.person_document import PersonDocument, PersonFacts
 from service.documents import PersonRef
 from service.principal import Principal
@@ -33,7 +33,7 @@ _EXAMPLE: dict[str, Any] = {
 class PersonBody(PersonDocument):
     """A person of the organisation. `roles` are roles of the organisation; `access` is what they may do in Placet."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = with_examples(_EXAMPLE)
 
 
 class PersonPut(PersonFacts):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, Field, StrictBool
 
-from api.schemas.common import Body, Shown, View, shown
+from api.schemas.common import Body, Shown, View, shown, with_examples
 from insight.slas.window import LEAST_EXECUTIONS
 from service.documents import Words
 from service.slas.definitions import SlaFacts
@@ -59,7 +59,7 @@ class SlaBody(Body):
     working time counts, by the calendar of the process.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_SLA]})
+    model_config = with_examples(_SLA)
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     template: Annotated[str, Field(min_length=1, max_length=200)]
@@ -209,8 +209,6 @@ class BreachView(View):
 class Acknowledgement(Body):
     """What somebody says when they acknowledge a breach."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"notes": "Two approvers were ill."}]}
-    )
+    model_config = with_examples({"notes": "Two approvers were ill."})
 
     notes: Words | None = None

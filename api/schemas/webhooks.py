@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, StrictBool
 
-from api.schemas.common import Body, Shown, View, shown
+from api.schemas.common import Body, Shown, View, shown, with_examples
 from api.schemas.notifications import MessageView, of_message
 from placet.audit.chain import KINDS
 from service.documents import Moment
@@ -33,7 +33,7 @@ Kind = Annotated[str, AfterValidator(_known), Field(json_schema_extra={"enum": s
 class WebhookBody(Body):
     """An endpoint that receives future events, signed by Standard Webhooks. Without `events` it receives all."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_WEBHOOK]})
+    model_config = with_examples(_WEBHOOK)
 
     url: Annotated[str, Field(min_length=1, max_length=2000)]
     events: Annotated[list[Kind], Field(max_length=100)] = Field(default_factory=list)
@@ -91,9 +91,7 @@ class WebhookMade(WebhookView):
 class WebhookSecret(Body):
     """Which secret signs from now on: as `secret_ref` of a new endpoint. Without it, Placet makes one."""
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, json_schema_extra={"examples": [{"secret_ref": "derived:2"}]}
-    )
+    model_config = with_examples({"secret_ref": "derived:2"})
 
     secret_ref: Annotated[str, Field(max_length=200)] | None = None
 
@@ -101,7 +99,7 @@ class WebhookSecret(Body):
 class WebhookSwitch(Body):
     """Whether an endpoint shall get events."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [{"active": True}]})
+    model_config = with_examples({"active": True})
 
     active: StrictBool
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from placet.expressions import moments
-from placet.expressions.expression import Expression, Node
+from placet.expressions.checked import Checked, alike, holds_object, optional, said, typed, widened
+from placet.expressions.choice import choice
+from placet.expressions.expression import Expression
 from placet.expressions.functions import ARITHMETIC, FUNCTIONS, MOST_DIGITS, overload
 from placet.expressions.number import write_decimal
 from placet.expressions.patterns import PatternInvalid, compile_pattern
@@ -53,13 +53,13 @@ def compile_condition(text: str, scope: Scope, *, expect: Type = BOOL) -> Expres
     checked = _Checker(text, scope).checked(parse(text))
     wanted = expect.present
     if wanted.kind == "decimal" and checked.type.kind == "int":
-        checked = _widened(checked)
+        checked = widened(checked)
     if checked.type != wanted:
         refuse(
             text,
             0,
             sentence(
-                "the expression gives {found}; {wanted} is needed here", found=_a(checked.type), wanted=_a(wanted)
+                "the expression gives {found}; {wanted} is needed here", found=said(checked.type), wanted=said(wanted)
             ),
         )
     return Expression(source=text, ast=checked.node)
@@ -74,54 +74,13 @@ def compile_expression(text: str, scope: Scope, *, kinds: Sequence[Kind] = ()) -
     if checked.type == NULL:
         refuse(text, 0, "null alone is no value; leave it out instead")
     if kinds and checked.type.kind not in kinds:
-        wanted = either([_a(Type(kind=kind)) for kind in kinds])
+        wanted = either([said(Type(kind=kind)) for kind in kinds])
         refuse(
             text,
             0,
-            sentence("the expression gives {found}; {wanted} is needed here", found=_a(checked.type), wanted=wanted),
+            sentence("the expression gives {found}; {wanted} is needed here", found=said(checked.type), wanted=wanted),
         )
     return Expression(source=text, ast=checked.node)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Checked:
-    node: Node
-    type: Type
-    path: bool = False  # whether it may be absent at run time
-
-
-def _node(op: str, of: Type, at: int, args: Iterable[_Checked] = (), **more: Any) -> _Checked:
-    node = {"op": op, "type": of.present.described(), "at": at, "args": [arg.node for arg in args], **more}
-    return _Checked(node=node, type=of.present)
-
-
-def _path(checked: _Checked) -> _Checked:
-    return _Checked(node=checked.node, type=checked.type, path=True)
-
-
-def _widened(checked: _Checked) -> _Checked:
-    """Turn an int into the equal decimal, a list of ints into the list of equal decimals."""
-    node = checked.node
-    if checked.type.kind == "int" and node["op"] == "literal":
-        return _node("literal", DECIMAL, node["at"], value=str(node["value"]))
-    of = DECIMAL if checked.type.kind == "int" else list_of(DECIMAL)
-    return _node("decimal", of, node["at"], [checked])
-
-
-def _alike(left: _Checked, right: _Checked) -> tuple[_Checked, _Checked] | None:
-    """Bring two operands to one type, None where they have none in common."""
-    if left.type == right.type:
-        return left, right
-    decimals = (DECIMAL, list_of(DECIMAL))
-    for of, narrow in zip(decimals, (INT, list_of(INT)), strict=True):
-        if {left.type, right.type} == {of, narrow}:
-            return (left, _widened(right)) if left.type == of else (_widened(left), right)
-    return None
-
-
-def _a(of: Type) -> str:
-    text = str(of)
-    return sentence("an {type}", type=text) if text[0] in "aeiou" else sentence("a {type}", type=text)
 
 
 class _Checker:
@@ -135,75 +94,78 @@ class _Checker:
     def refuse(self, at: int, message: str) -> NoReturn:
         refuse(self.source, at, message)
 
-    def checked(self, syntax: Syntax) -> _Checked:
+    def checked(self, syntax: Syntax) -> Checked:
         return _BY_KIND[syntax.kind](self, syntax)
 
-    def value(self, syntax: Syntax) -> _Checked:
+    def value(self, syntax: Syntax) -> Checked:
         """Check a node that must not be the word null."""
         checked = self.checked(syntax)
         if checked.type == NULL:
             self.refuse(syntax.at, "null can only be compared with == or !=")
         return checked
 
-    def of_type(self, syntax: Syntax, wanted: Type, where: str) -> _Checked:
+    def of_type(self, syntax: Syntax, wanted: Type, where: str) -> Checked:
         checked = self.value(syntax)
         if checked.type != wanted:
             self.refuse(
                 syntax.at,
                 sentence(
-                    "{where} needs {wanted}, this is {found}", where=where, wanted=_a(wanted), found=_a(checked.type)
+                    "{where} needs {wanted}, this is {found}",
+                    where=where,
+                    wanted=said(wanted),
+                    found=said(checked.type),
                 ),
             )
         return checked
 
     # Leaves
 
-    def literal(self, syntax: Syntax) -> _Checked:
+    def literal(self, syntax: Syntax) -> Checked:
         if syntax.kind == "decimal":
-            return _node("literal", DECIMAL, syntax.at, value=write_decimal(syntax.value))
+            return typed("literal", DECIMAL, syntax.at, value=write_decimal(syntax.value))
         of = {"null": NULL, "bool": BOOL, "int": INT, "string": STRING}[syntax.kind]
-        return _node("literal", of, syntax.at, value=syntax.value)
+        return typed("literal", of, syntax.at, value=syntax.value)
 
-    def named(self, syntax: Syntax) -> _Checked:
+    def named(self, syntax: Syntax) -> Checked:
         name = syntax.name
         if name in self.items:
-            return _path(_node("item", self.items[name], syntax.at, name=name))
+            return optional(typed("item", self.items[name], syntax.at, name=name))
         if name in self.scope:
-            return _path(_node("name", self.scope[name], syntax.at, name=name))
+            return optional(typed("name", self.scope[name], syntax.at, name=name))
         if name == REQUESTER_WORD:
-            return _node("requester", REQUESTER_TYPE, syntax.at)
+            return typed("requester", REQUESTER_TYPE, syntax.at)
         return self.refuse(
             syntax.at,
             sentence(
                 "unknown name {name!r}; {choice}",
                 name=name,
-                choice=_choice(name, [*self.scope, *self.items], sentence("names")),
+                choice=choice(name, [*self.scope, *self.items], sentence("names")),
             ),
         )
 
-    def listed(self, syntax: Syntax) -> _Checked:
+    def listed(self, syntax: Syntax) -> Checked:
         if not syntax.args:
             self.refuse(syntax.at, "an empty list has no type; compare size(...) with 0 instead")
         items = [self.value(item) for item in syntax.args]
         if {item.type for item in items} == {INT, DECIMAL}:
-            items = [_widened(item) if item.type == INT else item for item in items]
+            items = [widened(item) if item.type == INT else item for item in items]
         for item in items:
             if item.type != items[0].type:
                 self.refuse(
                     item.node["at"],
                     sentence(
                         "a list holds one type: this is {found}, the first {other}",
-                        found=_a(item.type),
-                        other=_a(items[0].type),
+                        found=said(item.type),
+                        other=said(items[0].type),
                     ),
                 )
-        return _node("list", list_of(items[0].type), syntax.at, items)
+        return typed("list", list_of(items[0].type), syntax.at, items)
 
-    def selected(self, syntax: Syntax) -> _Checked:
+    def selected(self, syntax: Syntax) -> Checked:
         target, of = self.field_of(syntax)
-        return _path(_node("field", of, syntax.at, [target], field=syntax.name))
+        return optional(typed("field", of, syntax.at, [target], field=syntax.name))
 
-    def field_of(self, syntax: Syntax) -> tuple[_Checked, Type]:
+    def field_of(self, syntax: Syntax) -> tuple[Checked, Type]:
         if syntax.target is None:
             self.refuse(syntax.at, "this field belongs to nothing; write object.field")
         target = self.value(syntax.target)
@@ -211,9 +173,7 @@ class _Checker:
             self.refuse(
                 syntax.at,
                 sentence(
-                    "{found} has no fields, so no {name!r}; only objects do",
-                    found=_a(target.type),
-                    name=syntax.name,
+                    "{found} has no fields, so no {name!r}; only objects do", found=said(target.type), name=syntax.name
                 ),
             )
         of = target.type.field(syntax.name)
@@ -224,14 +184,14 @@ class _Checker:
                 sentence(
                     "unknown field {name!r}; {choice}",
                     name=syntax.name,
-                    choice=_choice(syntax.name, fields, sentence("fields")),
+                    choice=choice(syntax.name, fields, sentence("fields")),
                 ),
             )
         return target, of
 
     # Calls
 
-    def called(self, syntax: Syntax) -> _Checked:
+    def called(self, syntax: Syntax) -> Checked:
         name, args = syntax.name, syntax.args
         if name in _EQUALITY:
             return self.equality(syntax)
@@ -241,14 +201,14 @@ class _Checker:
             return self.arithmetic(syntax)
         if name in _LOGIC:
             sides = [self.of_type(arg, BOOL, name.strip("_")) for arg in args]
-            return _node(_LOGIC[name], BOOL, syntax.at, sides)
+            return typed(_LOGIC[name], BOOL, syntax.at, sides)
         if name == "!_":
-            return _node("not", BOOL, syntax.at, [self.of_type(args[0], BOOL, "!")])
+            return typed("not", BOOL, syntax.at, [self.of_type(args[0], BOOL, "!")])
         if name == "-_":
             number = self.value(args[0])
             if not number.type.number:
-                self.refuse(syntax.at, sentence("- needs a number, this is {found}", found=_a(number.type)))
-            return _node("neg", number.type, syntax.at, [number])
+                self.refuse(syntax.at, sentence("- needs a number, this is {found}", found=said(number.type)))
+            return typed("neg", number.type, syntax.at, [number])
         if name == "_?_:_":
             return self.conditional(syntax)
         if name == "@in":
@@ -257,15 +217,15 @@ class _Checker:
             return self.indexed(syntax)
         return self.function(syntax)
 
-    def both(self, syntax: Syntax, sides: Sequence[_Checked] | None = None) -> tuple[_Checked, _Checked]:
+    def both(self, syntax: Syntax, sides: Sequence[Checked] | None = None) -> tuple[Checked, Checked]:
         """Bring the two operands of an operator to one type; they are checked where they have not been."""
         left, right = sides or [self.value(arg) for arg in syntax.args]
-        pair = _alike(left, right)
+        pair = alike(left, right)
         if pair is None:
             kinds = sorted({left.type.kind, right.type.kind} & _HINTS.keys())
             operator = syntax.name.strip("_").removeprefix("@")
             message = sentence(
-                "{operator} mixes {left} and {right}", operator=operator, left=_a(left.type), right=_a(right.type)
+                "{operator} mixes {left} and {right}", operator=operator, left=said(left.type), right=said(right.type)
             )
             if kinds:
                 hints = joined(", ", [_HINTS[kind] for kind in kinds])
@@ -273,7 +233,7 @@ class _Checker:
             self.refuse(syntax.at, message)
         return pair
 
-    def equality(self, syntax: Syntax) -> _Checked:
+    def equality(self, syntax: Syntax) -> Checked:
         op = _EQUALITY[syntax.name]
         nulls = [arg.kind == "null" for arg in syntax.args]
         if any(nulls):
@@ -282,28 +242,28 @@ class _Checker:
                 self.refuse(
                     syntax.at, "only a variable, a field or an item can be null; compare one of these with null"
                 )
-            absent = _node("is_null", BOOL, syntax.at, [subject])
-            return absent if op == "eq" else _node("not", BOOL, syntax.at, [absent])
+            absent = typed("is_null", BOOL, syntax.at, [subject])
+            return absent if op == "eq" else typed("not", BOOL, syntax.at, [absent])
         left, right = self.both(syntax)
-        if _holds_object(left.type):
+        if holds_object(left.type):
             self.refuse(syntax.at, "objects cannot be compared as a whole; compare their fields")
-        return _node(op, BOOL, syntax.at, [left, right])
+        return typed(op, BOOL, syntax.at, [left, right])
 
-    def order(self, syntax: Syntax) -> _Checked:
+    def order(self, syntax: Syntax) -> Checked:
         left, right = self.both(syntax)
         if left.type.kind not in _ORDERED:
-            self.refuse(syntax.at, sentence("{found} has no order; use == or !=", found=_a(left.type)))
-        return _node(_ORDER[syntax.name], BOOL, syntax.at, [left, right])
+            self.refuse(syntax.at, sentence("{found} has no order; use == or !=", found=said(left.type)))
+        return typed(_ORDER[syntax.name], BOOL, syntax.at, [left, right])
 
-    def arithmetic(self, syntax: Syntax) -> _Checked:
+    def arithmetic(self, syntax: Syntax) -> Checked:
         op = _ARITHMETIC[syntax.name]
         sides = [self.value(arg) for arg in syntax.args]
         if sides[0].type == TIMESTAMP and sides[1].type == INT:  # hours
-            sides[1] = _widened(sides[1])
+            sides[1] = widened(sides[1])
         # Each side is checked once: twice would double the work with each level.
         timed = ARITHMETIC.get((op, sides[0].type.kind, sides[1].type.kind))
         if timed is not None:
-            return _node("call", timed[1], syntax.at, sides, function=timed[0])
+            return typed("call", timed[1], syntax.at, sides, function=timed[0])
         left, right = self.both(syntax, sides)
         kind = left.type.kind
         if op == "mod" and kind == "decimal":
@@ -315,28 +275,28 @@ class _Checker:
                 sentence(
                     "{name} is not defined for {found}{hint}",
                     name=syntax.name.strip("_"),
-                    found=_a(left.type),
+                    found=said(left.type),
                     hint=hint,
                 ),
             )
-        return _node(op, left.type, syntax.at, [left, right])
+        return typed(op, left.type, syntax.at, [left, right])
 
-    def conditional(self, syntax: Syntax) -> _Checked:
+    def conditional(self, syntax: Syntax) -> Checked:
         test = self.of_type(syntax.args[0], BOOL, sentence("the test before ?"))
         left, right = (self.value(arg) for arg in syntax.args[1:])
-        pair = _alike(left, right)
+        pair = alike(left, right)
         if pair is None:
             self.refuse(
                 syntax.at,
                 sentence(
                     "both sides of : need one type; these are {found} and {other}",
-                    found=_a(left.type),
-                    other=_a(right.type),
+                    found=said(left.type),
+                    other=said(right.type),
                 ),
             )
-        return _node("if", pair[0].type, syntax.at, [test, *pair])
+        return typed("if", pair[0].type, syntax.at, [test, *pair])
 
-    def membership(self, syntax: Syntax) -> _Checked:
+    def membership(self, syntax: Syntax) -> Checked:
         needle, hay = (self.value(arg) for arg in syntax.args)
         if hay.type.kind != "list" or hay.type.item is None:
             hint = {
@@ -345,33 +305,35 @@ class _Checker:
             }.get(hay.type.kind, "")
             self.refuse(
                 syntax.at,
-                sentence("in needs a list on its right, this is {found}{hint}", found=_a(hay.type), hint=hint),
+                sentence("in needs a list on its right, this is {found}{hint}", found=said(hay.type), hint=hint),
             )
-        if _holds_object(needle.type):
+        if holds_object(needle.type):
             self.refuse(syntax.at, "objects cannot be compared as a whole; use list.exists(x, x.field == ...)")
         if needle.type == INT and hay.type.item == DECIMAL:
-            needle = _widened(needle)
+            needle = widened(needle)
         elif needle.type == DECIMAL and hay.type.item == INT:
-            hay = _widened(hay)
+            hay = widened(hay)
         elif needle.type != hay.type.item:
             self.refuse(
                 syntax.at,
-                sentence("in mixes {found} and {other}; both need one type", found=_a(needle.type), other=_a(hay.type)),
+                sentence(
+                    "in mixes {found} and {other}; both need one type", found=said(needle.type), other=said(hay.type)
+                ),
             )
-        return _node("in", BOOL, syntax.at, [needle, hay])
+        return typed("in", BOOL, syntax.at, [needle, hay])
 
-    def indexed(self, syntax: Syntax) -> _Checked:
+    def indexed(self, syntax: Syntax) -> Checked:
         target = self.value(syntax.args[0])
         if target.type.kind != "list" or target.type.item is None:
             hint = sentence("; write object.field") if target.type.kind == "object" else ""
             self.refuse(
                 syntax.at,
-                sentence("only a list has items by number, this is {found}{hint}", found=_a(target.type), hint=hint),
+                sentence("only a list has items by number, this is {found}{hint}", found=said(target.type), hint=hint),
             )
         index = self.of_type(syntax.args[1], INT, sentence("an index"))
-        return _path(_node("index", target.type.item, syntax.at, [target, index]))
+        return optional(typed("index", target.type.item, syntax.at, [target, index]))
 
-    def function(self, syntax: Syntax) -> _Checked:
+    def function(self, syntax: Syntax) -> Checked:
         name, target = syntax.name, syntax.target
         if name in _MACROS and target is not None:
             return self.macro(syntax, target)
@@ -384,7 +346,7 @@ class _Checker:
                 if name == "now":
                     self.refuse(syntax.at, "now() takes no arguments; it is the time at which the node was entered")
                 self.refuse(syntax.at, "today() takes no arguments; it is the date on which the node was entered")
-            return _node(name, TIMESTAMP if name == "now" else DATE, syntax.at)
+            return typed(name, TIMESTAMP if name == "now" else DATE, syntax.at)
         if target is None and name == "has":
             if len(syntax.args) != 1:
                 self.refuse(syntax.at, "has() takes one argument")
@@ -399,22 +361,22 @@ class _Checker:
         return self.refuse(
             syntax.at,
             sentence(
-                "unknown function {name!r}; {choice}", name=name, choice=_choice(name, _KNOWN, sentence("functions"))
+                "unknown function {name!r}; {choice}", name=name, choice=choice(name, _KNOWN, sentence("functions"))
             ),
         )
 
-    def call(self, syntax: Syntax) -> _Checked:
+    def call(self, syntax: Syntax) -> Checked:
         name = syntax.name
         args = [self.value(arg) for arg in (*([syntax.target] if syntax.target is not None else []), *syntax.args)]
         if name in {"min", "max"} and {arg.type for arg in args} == {INT, DECIMAL}:
-            args = [_widened(arg) if arg.type == INT else arg for arg in args]
+            args = [widened(arg) if arg.type == INT else arg for arg in args]
         if name in {"round", "decimal"} and args and args[0].type == INT:
-            args[0] = _widened(args[0])
+            args[0] = widened(args[0])
         if name == "decimal" and len(args) == 1 and args[0].type == DECIMAL:
             return args[0]
         return self._call(syntax, args)
 
-    def _call(self, syntax: Syntax, args: list[_Checked]) -> _Checked:
+    def _call(self, syntax: Syntax, args: list[Checked]) -> Checked:
         name = syntax.name
         found = overload(name, [arg.type for arg in args])
         if found is None and name in {"date", "timestamp"} and [arg.type for arg in args] == [STRING]:
@@ -444,16 +406,16 @@ class _Checker:
                         most_digits=MOST_DIGITS,
                     ),
                 )
-        return _node("call", found.gives, syntax.at, args, function=name)
+        return typed("call", found.gives, syntax.at, args, function=name)
 
-    def macro(self, syntax: Syntax, target: Syntax) -> _Checked:
+    def macro(self, syntax: Syntax, target: Syntax) -> Checked:
         name, args = syntax.name, syntax.args
         if len(args) != 2 and not (name == "map" and len(args) == 3):
             self.refuse(syntax.at, sentence("write list.{name}(x, expression over x)", name=name))
         over = self.value(target)
         if over.type.kind != "list" or over.type.item is None:
             self.refuse(
-                syntax.at, sentence("{name}() goes over a list, this is {found}", name=name, found=_a(over.type))
+                syntax.at, sentence("{name}() goes over a list, this is {found}", name=name, found=said(over.type))
             )
         if args[0].kind != "name" or not args[0].name.isidentifier():
             self.refuse(args[0].at, sentence("the first argument of {name}() is a new name, such as x", name=name))
@@ -464,17 +426,19 @@ class _Checker:
         try:
             if len(args) == 3:
                 kept = self.of_type(args[1], BOOL, "the test in map()")
-                over = _node("filter", over.type, syntax.at, [over, kept], item=item)
+                over = typed("filter", over.type, syntax.at, [over, kept], item=item)
             body = self.value(args[-1])
         finally:
             del self.items[item]
         if name == "map":
-            return _node(name, list_of(body.type), syntax.at, [over, body], item=item)
+            return typed(name, list_of(body.type), syntax.at, [over, body], item=item)
         if body.type != BOOL:
-            self.refuse(args[1].at, sentence("{name}() needs a bool, this is {found}", name=name, found=_a(body.type)))
-        return _node(name, over.type if name == "filter" else BOOL, syntax.at, [over, body], item=item)
+            self.refuse(
+                args[1].at, sentence("{name}() needs a bool, this is {found}", name=name, found=said(body.type))
+            )
+        return typed(name, over.type if name == "filter" else BOOL, syntax.at, [over, body], item=item)
 
-    def text(self, syntax: Syntax, target: Syntax) -> _Checked:
+    def text(self, syntax: Syntax, target: Syntax) -> Checked:
         name = syntax.name
         if len(syntax.args) != 1:
             self.refuse(syntax.at, sentence("{name}() takes one argument", name=name))
@@ -486,37 +450,37 @@ class _Checker:
                 compile_pattern(syntax.args[0].value)
             except PatternInvalid as error:
                 self.refuse(syntax.args[0].at, error.args[0])
-        return _node(name, BOOL, syntax.at, sides)
+        return typed(name, BOOL, syntax.at, sides)
 
-    def sized(self, syntax: Syntax) -> _Checked:
+    def sized(self, syntax: Syntax) -> Checked:
         subjects = [*([syntax.target] if syntax.target is not None else []), *syntax.args]
         if len(subjects) != 1:
             self.refuse(syntax.at, "size() takes one argument")
         subject = self.value(subjects[0])
         if subject.type.kind not in {"string", "list"}:
             self.refuse(
-                syntax.at, sentence("size() is for a string or a list, this is {found}", found=_a(subject.type))
+                syntax.at, sentence("size() is for a string or a list, this is {found}", found=said(subject.type))
             )
-        return _node("size", INT, syntax.at, [subject])
+        return typed("size", INT, syntax.at, [subject])
 
-    def has(self, syntax: Syntax) -> _Checked:
+    def has(self, syntax: Syntax) -> Checked:
         [argument] = syntax.args
         if argument.kind != "select":
             self.refuse(argument.at, "has() takes object.field; for a variable write name != null")
         target, _ = self.field_of(argument)
-        return _node("has", BOOL, syntax.at, [target], field=argument.name)
+        return typed("has", BOOL, syntax.at, [target], field=argument.name)
 
-    def moment(self, syntax: Syntax) -> _Checked:
+    def moment(self, syntax: Syntax) -> Checked:
         [argument] = syntax.args
         of, read = (DATE, moments.read_date) if syntax.name == "date" else (TIMESTAMP, moments.read_timestamp)
         try:
             value = moments.write(read(argument.value))
         except ValueError as error:
             self.refuse(argument.at, error.args[0])
-        return _node("literal", of, syntax.at, value=value)
+        return typed("literal", of, syntax.at, value=value)
 
 
-_BY_KIND: dict[str, Callable[[_Checker, Syntax], _Checked]] = {
+_BY_KIND: dict[str, Callable[[_Checker, Syntax], Checked]] = {
     "null": _Checker.literal,
     "bool": _Checker.literal,
     "int": _Checker.literal,
@@ -527,21 +491,3 @@ _BY_KIND: dict[str, Callable[[_Checker, Syntax], _Checked]] = {
     "select": _Checker.selected,
     "call": _Checker.called,
 }
-
-
-def _holds_object(of: Type) -> bool:
-    return of.kind == "object" or (of.item is not None and _holds_object(of.item))
-
-
-def _choice(wrong: str, names: Iterable[str], what: str) -> str:
-    """Say which names there are, the likeliest first."""
-    known = sorted(set(names))
-    if not known:
-        return sentence("there are no {what} here", what=what)
-    close = difflib.get_close_matches(wrong, known, n=1, cutoff=0.6)
-    meant = sentence("did you mean {close!r}? ", close=close[0]) if close else ""
-    most = 20 if what != "functions" else len(known)
-    listed = ", ".join(known[:most])
-    if len(known) > most:
-        listed = sentence("{listed} and {count} more", listed=listed, count=len(known) - most)
-    return sentence("{meant}{what}: {listed}", meant=meant, what=what, listed=listed)

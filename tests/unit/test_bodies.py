@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from api.schemas.common import Body
 from api.schemas.people import PersonBody
-from api.schemas.requests import BulkDecision, BulkItem, HandOver, NewComment, NewDeadline, NewDelegate, ReasonBody
+from api.schemas.requests import NewComment, NewDeadline, ReasonBody
+from api.schemas.tasks import BulkDecision, BulkItem, HandOver, NewDelegate
 
 NIGHT, LATER = "2026-08-03T00:00:00Z", "2026-08-17T00:00:00Z"
 
