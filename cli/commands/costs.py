@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,8 +52,8 @@ def costs_command(  # noqa: PLR0917 - typer passes them by name
         given = {} if prices is None else read(prices)
         if not isinstance(given, dict):
             raise InputInvalid("The file of prices holds no JSON object; see docs/costs.md.")
-        order = order_of(
-            datetime.now(UTC),
+        asked = partial(
+            order_of,
             since=since,
             until=until,
             zone=timezone,
@@ -59,16 +61,16 @@ def costs_command(  # noqa: PLR0917 - typer passes them by name
             template=template,
             prices=given,
         )
-        report = run(_report(settings, order))
+        report = run(_report(settings, asked))
     if as_json:
         print_json(document(report))
         return
     _show(report)
 
 
-async def _report(settings: Settings, order: CostOrder) -> CostReport:
+async def _report(settings: Settings, asked: Callable[[datetime], CostOrder]) -> CostReport:
     async with migrated_database(settings) as database:
-        return await cost_report(database, None, order, clock=database.now, seconds=None)
+        return await cost_report(database, None, asked(database.now()), clock=database.now, seconds=None)
 
 
 def _show(report: CostReport) -> None:

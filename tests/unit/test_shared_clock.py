@@ -81,7 +81,7 @@ def test_sqlite_is_not_asked() -> None:
 
 
 def test_what_processes_share_is_told_by_no_other_clock() -> None:
-    shared = ("storage", "activities", "service", "worker", "api", "web")
+    shared = ("storage", "activities", "service", "worker", "api", "web", "cli/commands")
     read = sorted(
         str(file.relative_to(ROOT))
         for folder in shared
@@ -93,6 +93,7 @@ def test_what_processes_share_is_told_by_no_other_clock() -> None:
         "activities/notifications/channels/mailbox.py",  # when a mail arrived
         "activities/notifications/channels/mime.py",  # a mail's date
         "activities/timed_signatures.py",  # is told the time
+        "cli/commands/keys.py",  # when a key came into a file
         "service/context.py",  # the default of contexts, which processes that serve somebody replace
         "storage/clock.py",
     ]
