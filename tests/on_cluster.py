@@ -48,6 +48,7 @@ PARTS = (
 LOOKED_AT = 60  # requests whose histories are read
 VERIFIED = 10
 _REPEATS = 100  # of a call that was answered with 503
+_SEEN_EVERY = 30.0  # seconds
 
 
 @dataclass(kw_only=True)
@@ -140,6 +141,7 @@ class OnCluster:
         left = iter(range(number))
         limits = httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
         before, began = self._used(), time.perf_counter()
+        watching = asyncio.create_task(self._watch())
         async with httpx.AsyncClient(timeout=PATIENCE, limits=limits, trust_env=False) as http:
 
             async def lane() -> None:
@@ -149,6 +151,7 @@ class OnCluster:
             await asyncio.gather(*(lane() for _ in range(IN_FLIGHT)))
         step.seconds = time.perf_counter() - began
         await until(self._at_rest, what="an outbox with nothing to be sent")  # which is work for these requests as well
+        watching.cancel()
         step.used = processor_time.difference(self._used(), before)
         if what == "approvals":
             self.ended += number
@@ -193,6 +196,12 @@ class OnCluster:
         waiting = "SELECT (SELECT count(*) FROM outbox WHERE status IN ('held', 'ready')) + (SELECT count(*) FROM {})"
         left = waiting.format("notification_message WHERE status = 'pending' OR lease IS NOT NULL")
         return not (await asyncio.to_thread(self.place.rows, left))[0][0]
+
+    async def _watch(self) -> None:
+        """See what PostgreSQL's processes have used before they end: connections are renewed after an hour."""
+        while True:
+            await asyncio.sleep(_SEEN_EVERY)
+            self._used()
 
     # What it takes
 
