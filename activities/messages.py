@@ -19,9 +19,9 @@ from placet.frozen import stored_as
 class DirectoryQuery:
     """Ask for the directory as it is now, as far as these names (placet.definition.assignees) and people need it.
 
-    `at` is the time of the question, and `given` the request's input. `loads` asks how many tasks everyone has open,
-    which is 0 for all without it. `due` is a moment that comes within
-    `activities.due_moment.LONGEST_WAIT`, at which the directory is to be read.
+    `at` is the time of the question, and `given` the request's input. `due` is a moment that comes within
+    `activities.due_moment.LONGEST_WAIT`, at which the directory is to be read. `loads` asks how many tasks everyone has
+    open, which is 0 for all without it.
     """
 
     names: tuple[str, ...]

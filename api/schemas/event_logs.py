@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from api.schemas.common import Body, Shown, View
+from api.schemas.common import Body, Shown, View, with_examples
 from storage.tables.event_logs import EventLog
 
 
 class SuggestBody(Body):
     """How often something has to be there before it counts."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [{"min_occurrences": 10}]})
+    model_config = with_examples({"min_occurrences": 10})
 
     min_occurrences: Annotated[
         int, Field(ge=1, le=100_000, strict=True, description="Stages with fewer decisions are left out.")

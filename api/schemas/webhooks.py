@@ -118,11 +118,7 @@ class DeliveryView(MessageView):
 class Replay(Body):
     """Which deliveries to send again: those given up from `since` until `until` (now, where it is left out)."""
 
-    model_config = ConfigDict(
-        extra="forbid",
-        frozen=True,
-        json_schema_extra={"examples": [{"since": "2026-03-02T09:00:00Z", "preview": True}]},
-    )
+    model_config = with_examples({"since": "2026-03-02T09:00:00Z", "preview": True})
 
     since: Moment
     until: Moment | None = None
