@@ -17,7 +17,7 @@ from activities.notifications.channels.mailbox import Mailbox
 from cli.commands import login, people, tokens, up
 from cli.demo.agent import agent_asks
 from cli.demo.story import PATIENCE, Story, say, task_of
-from cli.terminal.event_loop import run, until_told_to_stop
+from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import settings_with
 from cli.terminal.output import errors_as_messages, out
 from placet.errors import Unavailable
@@ -59,8 +59,9 @@ async def play(settings: Settings, where: dict[str, Any], *, hour: float, stay: 
         if not stay:
             out.print("\nThe demo has ended and its data is removed. In a terminal it keeps running.")
             return
+        stop = watch_for_stop()
         out.print("\nThe API and the pages stay up. Press Ctrl-C to stop.")
-        await until_told_to_stop()
+        await until_told_to_stop(stop)
 
 
 async def _story(story: Story, hour: float) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from cli import bootstrap, installation
-from cli.terminal.event_loop import run, until_told_to_stop
+from cli.terminal.event_loop import run, until_told_to_stop, watch_for_stop
 from cli.terminal.options import settings_with
 from cli.terminal.output import errors_as_messages, out, print_json, progress
 from engine_host.locate import locate
@@ -26,6 +26,7 @@ def engine_command(
     async def work() -> None:
         installation.prepare_home(settings)
         async with bootstrap.engine_for(settings, progress) as (there, engine):
+            stop = watch_for_stop()
             print_json(
                 {
                     "temporal": there.address,
@@ -34,7 +35,7 @@ def engine_command(
                     "pid": engine.pid if engine else None,
                 }
             )
-            await until_told_to_stop()
+            await until_told_to_stop(stop)
 
     if not find:
         run(work())

@@ -61,10 +61,13 @@ def watch_for_stop() -> asyncio.Event:
     return stop
 
 
-async def until_told_to_stop(stop: asyncio.Event | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. A second one ends the process at once, because an orderly stop may hang."""
+async def until_told_to_stop(stop: asyncio.Event) -> None:
+    """Serve until the event of `watch_for_stop` is set.
+
+    From then on a signal ends the process at once, because an orderly stop may hang.
+    """
     keep_start_up_out_of_collections()
-    await (stop or watch_for_stop()).wait()
+    await stop.wait()
     loop = asyncio.get_running_loop()
     for number in _TOLD:
         loop.remove_signal_handler(number)

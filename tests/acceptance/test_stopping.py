@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.approvals import EXPENSE
 from tests.processes import STAFF, Caller, installation
@@ -52,3 +54,12 @@ async def test_calls_in_flight_at_sigterm_are_answered_or_told_to_come_again(tmp
             again = await asyncio.to_thread(ann, "POST", "requests/", body, expect=201, key=str(number))
             assert answer.status_code == 503 or again["id"] == answer.json()["id"]
         assert place.rows("SELECT count(*) FROM approval_request")[0][0] == IN_FLIGHT
+
+
+def test_an_engine_obeys_a_signal_that_comes_as_soon_as_it_has_said_its_address(tmp_path: Path) -> None:
+    with installation(tmp_path / "home") as place:
+        process = place.spawn("engine")
+        server = json.loads(process.line())["pid"]
+        assert process.stop() == 0, process.log.read_text()[-3000:]
+        with pytest.raises(ProcessLookupError):
+            os.kill(server, 0)

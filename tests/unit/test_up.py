@@ -14,10 +14,10 @@ from engine_host.process import fresh_log, shorten_log
 
 STUCK = """
 import asyncio
-from cli.terminal.event_loop import until_told_to_stop
+from cli.terminal.event_loop import until_told_to_stop, watch_for_stop
 
 async def main():
-    waiting = asyncio.ensure_future(until_told_to_stop())
+    waiting = asyncio.ensure_future(until_told_to_stop(watch_for_stop()))
     await asyncio.sleep(0)
     print("waiting", flush=True)
     await waiting
@@ -30,11 +30,11 @@ asyncio.run(main())
 
 READY = """
 import asyncio, gc, os, signal
-from cli.terminal.event_loop import until_told_to_stop
+from cli.terminal.event_loop import until_told_to_stop, watch_for_stop
 
 async def main():
     asyncio.get_running_loop().call_later(0.01, os.kill, os.getpid(), signal.SIGTERM)
-    await until_told_to_stop()
+    await until_told_to_stop(watch_for_stop())
 
 asyncio.run(main())
 print(gc.isenabled(), gc.get_freeze_count() > 1000, gc.get_threshold()[0])
