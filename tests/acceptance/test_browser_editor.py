@@ -291,6 +291,8 @@ def test_a_check_that_is_out_of_date_is_given_up_and_its_answer_replaces_nothing
     field = page.locator("[name='p0.description']")
     field.fill("First")
     poll(lambda: page.evaluate("true") and len(held) == 1, what="a check that takes long")
+    expect(page.locator("#findings")).to_have_attribute("aria-busy", "true")
+    assert visitor.findings("a draft whose check takes long") == []
     field.fill("Second")
     expect(page.locator("[data-report='3']")).to_have_count(1)
     poll(lambda: page.evaluate("true") and given_up == ["revision=2"], what="the first check given up")
