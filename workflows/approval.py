@@ -461,7 +461,9 @@ class ApprovalWorkflow:
         self._unrecorded, self._notifications, self._stored = [], [], {task.id: task for task in state.tasks}
         kinds = ", ".join(dict.fromkeys(entry.kind for entry in recording.entries))
         # Histories of before have no result here.
-        suggested: bool | None = await local("record", recording, bool, summary=kinds[:200])
+        suggested: bool | None = await local(
+            "record", recording, bool, summary=kinds[:200], in_history=replace(recording, in_history=True)
+        )
         self._new_run_suggested = self._new_run_suggested or bool(suggested)
         self._show()
 

@@ -10,7 +10,8 @@ retries belong to the workflow task that it brings. Until then the worker is fre
 
 The timer serves another purpose where a recording is refused since another workflow task has recorded. A worker does
 not know when a task began that brings nothing new, and may not know whether it still has it. A lost task ends with the
-timer, for the engine does not accept its completion, and the task after it has a beginning of its own.
+timer, for the engine does not accept its completion. So once the timer has fired, history holds whatever was computed
+before it was set, and the recording says so.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError, is_cancelled_exception
+from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
 
 # In one workflow task. A limit of time would not do: the SDK's core forgets it between two attempts.
 LOCAL_RETRIES = RetryPolicy(
@@ -28,11 +29,23 @@ LOCAL_RETRIES = RetryPolicy(
 )
 LOCAL_TIMEOUT = timedelta(seconds=30)  # of one attempt; the wait for a slot is unbounded
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=1), timedelta(minutes=5)  # until a later workflow task tries again
+# The same where nothing is away: the activity has said, by an error that is not retried, that it takes a later task.
+FIRST_PAUSE_OF_REFUSED = timedelta(milliseconds=100)
 
 
-async def local(activity: Any, given: Any, result_type: type[Any] | None = None, *, summary: str | None = None) -> Any:
-    """Run a local activity until it succeeds, and return its result; only a cancellation ends it otherwise."""
-    pause = FIRST_PAUSE
+async def local(
+    activity: Any,
+    given: Any,
+    result_type: type[Any] | None = None,
+    *,
+    summary: str | None = None,
+    in_history: Any = None,
+) -> Any:
+    """Run a local activity until it succeeds, and return its result; only a cancellation ends it otherwise.
+
+    `in_history` is given in place of `given` once history holds the workflow task that this was called in.
+    """
+    pause: timedelta | None = None
     while True:
         try:
             return await workflow.execute_local_activity(
@@ -46,5 +59,7 @@ async def local(activity: Any, given: Any, result_type: type[Any] | None = None,
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
+            refused = isinstance(error, ApplicationError) and error.non_retryable
+            pause = min(2 * pause, LONGEST_PAUSE) if pause else FIRST_PAUSE_OF_REFUSED if refused else FIRST_PAUSE
         await workflow.sleep(pause)
-        pause = min(2 * pause, LONGEST_PAUSE)
+        given = given if in_history is None else in_history

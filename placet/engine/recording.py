@@ -55,6 +55,7 @@ class Recording:
     claim: ActionClaim | None = None
     principal: str | None = None  # whom the agent acts for that entered it
     task_began: datetime | None = None  # when the workflow task began in which it is recorded; the recorder adds it
+    in_history: bool = False  # whether history is known to hold the workflow task that has computed it
 
 
 def recording_of(

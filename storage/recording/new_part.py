@@ -1,21 +1,20 @@
 """What of a recording is new, and which recordings are refused.
 
-Five rules make repeats safe. The same hash at a stored seq is a no-op, so the activity may be retried. Another hash at
-a stored seq means that history wins: the worker that wrote the row died before its workflow task was completed, so the
-rows from there on are moved to `audit_superseded`. A recording that is older than the stored rows that it contradicts
-was written late by such a worker, and is refused. So is one that does not follow the stored entry before it, by hash,
-and one of a workflow task that began before another one which has recorded: the engine had given it up.
+Four rules make repeats safe. The same hash at a stored seq is a no-op, so the activity may be retried. A recording that
+does not follow the stored entry before it, by hash, is refused. So is one of a workflow task that began before another
+one which has recorded: the engine had given it up. And what contradicts a stored entry is taken only where history
+holds the task that has computed it: it then wins, and the rows from there on are moved to `audit_superseded`.
 
-Two tasks can have the same beginning. A worker that has to fetch the history of a run may find that its task was lost
-meanwhile, and another one given out in its place: the SDK's core then takes that one's beginning for its own. Which of
-the two the engine still waits for is not known here. So what contradicts a task of the same beginning is refused, and
-recorded again from a later task by the one that the engine waits for.
+Which of two tasks that contradict each other the engine still waits for is not known here, and their beginnings do not
+tell. A worker that has to fetch the history of a run may find that its task was lost meanwhile, and another one given
+out in its place: the SDK's core then takes that one's beginning for its own, or that of a later part of it, of which
+its holder learns nothing. So whoever contradicts records again from a later task, which a lost one never comes to.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select
@@ -28,20 +27,18 @@ from placet.errors import Conflict
 from storage.prepared import Prepared
 from storage.tables.approvals import AuditEntry
 
-# The times of two entries may differ by this much where hosts of the engine took turns, whose clocks differ.
-CLOCK_SKEW = timedelta(seconds=2)
-
 
 class Overtaken(Conflict):
-    """Another workflow task has recorded: this one is lost, or a later one has to record again."""
+    """Another workflow task has recorded: this one is lost, or it records again once history holds it."""
 
 
 class Stored(NamedTuple):
-    """How far a request is stored, and when the workflow task began that has recorded it."""
+    """How far a request is stored, when the workflow task began that has recorded it, and the call that has claimed."""
 
     seq: int
     head: str
     task_at: datetime | None
+    claim_key: str | None = None
 
 
 NOTHING = Stored(0, "", None)
@@ -84,7 +81,10 @@ _FROM = Prepared(
 
 
 def new_part(connection: Connection, recording: Recording, stored: Stored) -> NewPart | None:
-    """Return what is not stored yet, None where all of it is; raises Conflict where the recording is refused."""
+    """Return what is not stored yet, None where all of it is; raises Conflict where the recording is refused.
+
+    Overtaken is that conflict where another workflow task has recorded.
+    """
     entries = recording.entries
     if not entries or entries[-1].seq != recording.seq or entries[-1].hash != recording.head:
         raise Conflict(
@@ -106,17 +106,16 @@ def new_part(connection: Connection, recording: Recording, stored: Stored) -> Ne
     there = {row.seq: row for row in _FROM.rows(connection, request_id=recording.request_id, first=first - 1)}
     new = next((e for e in entries if e.seq not in there or there[e.seq].hash != e.hash), None)
     if new is None:
+        if _claims_otherwise(recording, stored) and not may_contradict(recording):
+            raise Overtaken(f"Another call of another workflow task is stored as the claim of {recording.request_id}")
         return None
     _require_following(recording, there[first - 1].hash if first - 1 in there else "")
     _require_not_lost(recording, stored)
     contradicted = new.seq in there
-    if contradicted and new.at < there[new.seq].at - CLOCK_SKEW:
-        raise Conflict(
-            f"Entry {new.seq} of {recording.request_id} was recorded again; this recording is of a lost workflow task"
-        )
-    if contradicted and begin_alike(recording.task_began, stored.task_at):
+    if contradicted and not may_contradict(recording):
         raise Overtaken(
-            f"Entry {new.seq} of {recording.request_id} was recorded by another workflow task with the same beginning"
+            f"Another entry {new.seq} of {recording.request_id} is stored, by another workflow task; this one records "
+            "again once history holds it"
         )
     return NewPart(
         recording=recording,
@@ -135,9 +134,15 @@ def precedes(task: datetime | None, other: datetime | None) -> bool:
     return task is not None and other is not None and task < other
 
 
-def begin_alike(task: datetime | None, other: datetime | None) -> bool:
-    """Tell whether two workflow tasks have the same beginning, so that either may be the one that is lost."""
-    return task is not None and task == other
+def may_contradict(recording: Recording) -> bool:
+    """Tell whether a recording supersedes what it contradicts: what history holds is true, whoever tells it."""
+    return recording.in_history
+
+
+def _claims_otherwise(recording: Recording, stored: Stored) -> bool:
+    """Tell whether the same entries are stored, and the claim among them is of another call of the same person."""
+    claim = recording.claim
+    return claim is not None and recording.head == stored.head and claim.key != stored.claim_key
 
 
 def _require_following(recording: Recording, previous: str) -> None:

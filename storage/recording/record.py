@@ -45,6 +45,7 @@ _HEADS = Prepared(
             col(ApprovalRequest.seq),
             col(ApprovalRequest.head),
             col(ApprovalRequest.workflow_task_at),
+            col(ApprovalRequest.claim_key),
         )
         .where(among(dialect, col(ApprovalRequest.id), "ids"))
         .order_by(col(ApprovalRequest.id))
@@ -135,14 +136,14 @@ def _is_awaited(part: NewPart) -> bool:
 
 
 def _stored(connection: Connection, ids: list[str]) -> Mapping[str, Stored]:
-    return {row.id: Stored(row.seq, row.head, row.workflow_task_at) for row in _HEADS.rows(connection, ids=ids)}
+    return {row[0]: Stored(*row[1:]) for row in _HEADS.rows(connection, ids=ids)}
 
 
 def _take_over(connection: Connection, recording: Recording, stored: Stored) -> None:
     """Have what an earlier workflow task recorded, and this one has recorded again, count as recorded by this one.
 
-    A claim is then of the call that history gave it to; the same person's other call may have had it in the earlier
-    task. The entry says who has claimed, and not by which call, so both recordings have the same.
+    A claim is then of the call that history gave it to; the same person's other call may have had it in the lost task.
+    The entry says who has claimed, and not by which call, so both recordings have the same.
     """
     if precedes(recording.task_began, stored.task_at):
         return

@@ -256,12 +256,12 @@ def _leaves_tasks_as_they_were() -> list[Any]:
     return [patch.object(record, "_task", task)]
 
 
-def _lost_tasks_record() -> list[Any]:
-    return [patch.object(module, "precedes", lambda *_: False) for module in (new_part, record)]
+def _keeps_claims_of_lost_tasks() -> list[Any]:
+    return [patch.object(record, "_take_over", lambda *_: None)]
 
 
-def _takes_either_of_two() -> list[Any]:
-    return [patch.object(new_part, "begin_alike", lambda *_: False)]
+def _supersedes_before_history_tells() -> list[Any]:
+    return [patch.object(new_part, "may_contradict", lambda *_: True)]
 
 
 PLANTS: dict[str, Plant] = {
@@ -269,7 +269,7 @@ PLANTS: dict[str, Plant] = {
         "driver", "an update is answered before it is recorded", _answers_before_recording, 2
     ),
     "keys-lost": Plant(
-        "driver", "continue-as-new forgets which calls were answered", _keys_are_lost_when_continued, 20
+        "driver", "continue-as-new forgets which calls were answered", _keys_are_lost_when_continued, 37
     ),
     "first-write-wins": Plant(
         "recorder", "rows of a lost task stay, and history's are not written", _first_write_wins, 9
@@ -278,7 +278,7 @@ PLANTS: dict[str, Plant] = {
     "no-notifications": Plant(
         "recorder", "what supersedes a lost task has no notifications", _recording_without_notifications, 16
     ),
-    "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 20),
+    "repeats": Plant("core", "a repeated call is carried out again", _answers_are_forgotten, 37),
     "escalates-again": Plant("core", "a level of an escalation is recorded twice", _escalates_again, 2),
     "stands-early": Plant("core", "a decision stands with the next event, before its time", _decisions_stand_early, 2),
     "claims-twice": Plant(
@@ -291,13 +291,16 @@ PLANTS: dict[str, Plant] = {
     "lost-update": Plant("core", "a decision or a comment is answered and not carried out", _loses_updates, 2),
     "broken-chain": Plant("recorder", "an entry is stored otherwise than it was hashed", _chains_are_broken, 2),
     "rows-stay": Plant("recorder", "what history does not hold is not superseded", _keeps_superseded_rows, 9),
-    "lost-tasks": Plant(
-        "recorder", "a workflow task that was given up records over a later one", _lost_tasks_record, 8330
-    ),
-    "alike": Plant(
+    "claims-lost": Plant(
         "recorder",
-        "of two workflow tasks that begin alike the one that is lost records over the other",
-        _takes_either_of_two,
+        "a claim stays that of the call which a lost workflow task gave it to",
+        _keeps_claims_of_lost_tasks,
+        11371,
+    ),
+    "contradicts": Plant(
+        "recorder",
+        "what contradicts a stored entry supersedes it before history holds it",
+        _supersedes_before_history_tells,
         1132,
     ),
     "tasks-stay": Plant("recorder", "a task that was closed stays open in the store", _leaves_tasks_as_they_were),

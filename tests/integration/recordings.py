@@ -171,16 +171,18 @@ def recorder_of(database: Database) -> Recorder:
 
 
 class RefusingRecorder:
-    """Records, but for so many `times` in which it raises an error."""
+    """Records, but for so many `times` in which it raises an error; `given` is whatever it was given."""
 
     def __init__(self, inner: Recorder, error: Exception) -> None:
         self.times: float = 0
+        self.given: list[Recording] = []
         self._inner = inner
         self._error = error
 
     @activity.defn(name="record")
     async def record(self, recording: Recording) -> bool:
         """Refuse, or record."""
+        self.given.append(recording)
         if self.times > 0:
             self.times -= 1
             raise self._error

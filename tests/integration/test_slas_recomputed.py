@@ -96,7 +96,7 @@ class World:
         one.story = story
         facts = {"template": PROCESS, "started_at": one.process.began, "returned": one.returned, **changes}
         with writing(self.database) as session:
-            write_recording(session, story.recording(**facts), self.now)
+            write_recording(session, story.recording(in_history=True, **facts), self.now)
 
     async def happens(self, what: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
         """Let one thing happen, if it can."""
@@ -106,7 +106,7 @@ class World:
         elif what in {"return", "resubmit", "settle", "close", "complete", "withdraw"} and one is not None:
             self._goes_on(number, one, what)
         elif what == "rewrite" and one is not None and one.story.seq == 2:
-            if (began := one.process.began + MOVED) <= self.now:  # what is older is of a lost workflow task
+            if (began := one.process.began + MOVED) <= self.now:  # nothing is recorded before it happens
                 event("history has replaced entries")
                 self._begin(number, began)
         elif what == "pass":

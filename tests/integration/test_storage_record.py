@@ -11,6 +11,7 @@ from sqlalchemy import select, update
 from sqlmodel import SQLModel, col
 
 from placet.engine.recording import Recording
+from placet.engine.state import ActionClaim
 from placet.errors import Conflict
 from storage.database import Database
 from storage.queries.requests import requests
@@ -87,7 +88,8 @@ async def test_history_wins_over_rows_that_it_never_held(database: Database) -> 
     lost = opened.decide(1, "reject")  # an update whose workflow task was lost after the commit
     also_lost = lost.comment("too bad")
     held = opened.moved(timedelta(seconds=30)).decide(2, "approve", end=False)
-    await _write(database, opened.recording(), lost.recording(), also_lost.recording(), held.recording())
+    await _write(database, opened.recording(), lost.recording(), also_lost.recording())
+    await _write(database, held.recording(in_history=True))
 
     everything = await _everything(database)
     assert [row["hash"] for row in everything["AuditEntry"]] == [e.hash for e in held.entries]
@@ -101,7 +103,7 @@ async def test_history_wins_over_rows_that_it_never_held(database: Database) -> 
     assert {row["event"] for row in everything["Outbox"]} == {"task_opened"}
     assert await _verify(database)
     # What history wins once, it keeps: the retry of its recording is a repeat.
-    await _write(database, held.recording())
+    await _write(database, held.recording(in_history=True))
     assert await _everything(database) == everything
 
 
@@ -128,7 +130,7 @@ async def test_people_are_asked_nevertheless_where_the_decision_never_was(databa
         )
         session.add(message)
 
-    await _write(database, held.recording())
+    await _write(database, held.recording(in_history=True))
 
     asked = {row["key"]: row["status"] for row in await _rows(database, Outbox) if row["event"] == "task_opened"}
     assert asked == {"r1:2:task_opened:bob": "held"}
@@ -138,7 +140,7 @@ async def test_people_are_asked_nevertheless_where_the_decision_never_was(databa
 async def test_tasks_and_people_that_never_were_are_gone(database: Database) -> None:
     opened = Story(request_id="r1").open("bob")
     lost, held = opened.ask("mallory"), opened.comment("hello")
-    await _write(database, opened.recording(), lost.recording(), held.recording())
+    await _write(database, opened.recording(), lost.recording(), held.recording(in_history=True))
     assert [row["id"] for row in await _rows(database, ApprovalTask)] == ["r1.1"]
     assert [row["person"] for row in await _rows(database, Participant)] == ["bob"]
 
@@ -163,7 +165,7 @@ async def test_history_that_no_longer_keeps_old_tasks_takes_back_only_what_it_ne
     lost, true = one.decide(3, end=False), one.moved(timedelta(minutes=1)).decide(2, end=False)
     kept = true.recording().tasks[1:]  # the first was closed before, and is no longer kept
     await _write(database, lost.recording())
-    await _write(database, replace(true.recording(), tasks=kept, opened=3, changed=("r1.2",)))
+    await _write(database, true.recording(tasks=kept, opened=3, changed=("r1.2",), in_history=True))
     found = {row["id"]: row["status"] for row in await _rows(database, ApprovalTask)}
     assert found == {"r1.1": "decided", "r1.2": "decided", "r1.3": "open"}
     assert {row["person"] for row in await _rows(database, Participant)} == {"bob", "carol", "dave"}
@@ -175,7 +177,8 @@ async def test_history_wins_from_the_first_entry_that_differs(database: Database
     reminded = opened.remind()
     lost = reminded.comment("lost")
     both = replace(reminded.comment("held"), first=reminded.first)  # one recording: the reminder again, then the rest
-    await _write(database, opened.recording(), lost_first := reminded.recording(), lost.recording(), both.recording())
+    await _write(database, opened.recording(), lost_first := reminded.recording(), lost.recording())
+    await _write(database, both.recording(in_history=True))
     everything = await _everything(database)
     assert [row["seq"] for row in everything["AuditSuperseded"]] == [lost.seq]
     assert sum(row["event"] == "reminded" for row in everything["Outbox"]) == len(lost_first.notifications) == 1
@@ -189,7 +192,7 @@ async def test_notices_that_left_keep_their_rows_and_the_true_ones_are_sent_too(
     await _write(database, opened.recording(), lost.recording())
     with writing(database) as session:
         session.execute(update(Outbox).where(col(Outbox.event) == "completed").values(status="sent"))
-    await _write(database, held.recording())
+    await _write(database, held.recording(in_history=True))
     told = {(row["hash"], row["status"]) for row in await _rows(database, Outbox) if row["event"] == "completed"}
     assert told == {(lost.head, "sent"), (held.head, "held")}
 
@@ -201,16 +204,6 @@ async def test_a_recording_beyond_what_is_stored_is_refused_until_the_rest_is_th
         await _write(database, reminded.recording())
     await _write(database, opened.recording(), reminded.recording())
     assert await _verify(database)
-
-
-async def test_a_worker_that_was_given_up_cannot_overwrite_what_came_after_it(database: Database) -> None:
-    opened = Story(request_id="r1").open("bob")
-    given_up, held = opened.comment("old"), opened.moved(timedelta(seconds=10)).comment("new")
-    await _write(database, opened.recording(), held.recording())
-    before = await _everything(database)
-    with pytest.raises(Conflict, match="of a lost workflow task"):
-        await _write(database, given_up.recording())
-    assert await _everything(database) == before
 
 
 async def test_a_task_that_was_given_up_records_nothing_more_however_late_it_is(database: Database) -> None:
@@ -252,7 +245,7 @@ async def test_what_follows_an_entry_that_history_lost_is_refused(database: Data
     lost = opened.comment("lost")
     late = lost.moved(timedelta(hours=1)).comment("of the same worker, much later")
     held = opened.moved(timedelta(seconds=10)).comment("held")
-    await _write(database, opened.recording(), lost.recording(), held.recording())
+    await _write(database, opened.recording(), lost.recording(), held.recording(in_history=True))
     for late_one in (late, late.comment("and another")):
         before = await _everything(database)
         with pytest.raises(Conflict, match="Entry 4 of r1 does not follow the stored entry 3"):
@@ -297,21 +290,40 @@ async def test_a_task_that_failed_records_nothing_over_the_next_one_however_soon
     assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
 
 
-async def test_of_two_tasks_with_the_same_beginning_the_second_records_nothing_over_the_first(
+@pytest.mark.parametrize("seconds", [-10, 0, 10])
+async def test_what_contradicts_a_stored_entry_is_taken_only_once_history_holds_it_whenever_its_task_began(
+    database: Database, seconds: int
+) -> None:
+    opened = Story(request_id="r1").open("bob")
+    first = opened.moved(timedelta(seconds=10)).comment("of the one")
+    second = opened.moved(timedelta(seconds=10 + seconds)).comment("of the other")
+    began = NOW + timedelta(seconds=10)
+    await _write(database, opened.recording(task_began=NOW), first.recording(task_began=began))
+    before = await _everything(database)
+    with pytest.raises(Overtaken):
+        await _write(database, second.recording(task_began=began + timedelta(seconds=seconds)))
+    assert await _everything(database) == before
+    await _write(database, first.recording(task_began=began), first.comment("next").recording(task_began=began))
+    later = began + timedelta(minutes=1)
+    await _write(database, second.recording(task_began=later, in_history=True))
+    assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in second.entries]
+    assert await _verify(database)
+
+
+async def test_a_claim_is_taken_from_the_call_that_has_it_only_once_history_gives_it_to_another(
     database: Database,
 ) -> None:
     opened = Story(request_id="r1").open("bob")
-    first, second = opened.comment("of the one"), opened.comment("of the other")
-    soon, later = NOW + timedelta(milliseconds=1), NOW + timedelta(seconds=1)
-    await _write(database, opened.recording(task_began=NOW), first.recording(task_began=soon))
-    before = await _everything(database)
-    with pytest.raises(Overtaken, match="with the same beginning"):
-        await _write(database, second.recording(task_began=soon))
-    assert await _everything(database) == before
-    await _write(database, first.recording(task_began=soon), first.comment("next").recording(task_began=soon))
-    await _write(database, second.recording(task_began=later))
-    assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in second.entries]
-    assert await _verify(database)
+    made = opened.decide()
+    of_one, of_other = (ActionClaim(status="claimed", by="rita", at=NOW, key=key) for key in ("one", "other"))
+    await _write(database, opened.recording(task_began=NOW), made.recording(task_began=NOW, claim=of_one))
+    for seconds in (0, 10):
+        with pytest.raises(Overtaken, match="as the claim of r1"):
+            await _write(database, made.recording(task_began=NOW + timedelta(seconds=seconds), claim=of_other))
+    assert [row["claim_key"] for row in await _rows(database, ApprovalRequest)] == ["one"]
+    later = NOW + timedelta(minutes=1)
+    await _write(database, made.recording(task_began=later, claim=of_other, in_history=True))
+    assert [row["claim_key"] for row in await _rows(database, ApprovalRequest)] == ["other"]
 
 
 async def test_a_host_of_the_engine_whose_clock_is_behind_stops_history_until_it_has_come_so_far(
@@ -322,8 +334,9 @@ async def test_a_host_of_the_engine_whose_clock_is_behind_stops_history_until_it
     ahead = NOW + timedelta(seconds=1)
     await _write(database, opened.recording(), lost.recording(task_began=ahead))
     with pytest.raises(Conflict, match="this recording is of a lost one"):
-        await _write(database, held.recording(task_began=NOW))
-    await _write(database, held.recording(task_began=NOW + timedelta(seconds=8)))  # of a later task
+        await _write(database, held.recording(task_began=NOW, in_history=True))
+    later = NOW + timedelta(seconds=8)
+    await _write(database, held.recording(task_began=later, in_history=True))
     assert [row["hash"] for row in await _rows(database, AuditEntry)] == [e.hash for e in held.entries]
 
 

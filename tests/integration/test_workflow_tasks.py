@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -66,6 +68,10 @@ async def test_a_recording_tells_when_its_workflow_task_began_by_the_engines_clo
         assert TASKS.of(handle.first_execution_run_id or "") is None, "nothing is kept of a run that has ended"
 
 
+def _starts(event: HistoryEvent) -> bool:
+    return event.event_type == EventType.EVENT_TYPE_TIMER_STARTED
+
+
 def _at(event: HistoryEvent) -> datetime:
     return event.event_time.ToDatetime(tzinfo=UTC)
 
@@ -85,10 +91,16 @@ async def test_what_is_refused_since_another_task_has_recorded_is_recorded_from_
             row = session.get(ApprovalRequest, handle.id)
         assert row is not None
         assert (row.seq, row.head) == (told.seq, told.head), "an answer comes after the recording"
+        (repeated, _), *_ = Counter(one.seq for one in recorder.given).most_common()
+        first, *others = [one for one in recorder.given if one.seq == repeated]
+        assert not first.in_history
+        assert others == [replace(first, in_history=True)] * 2, "only of a task that is over it is said so"
         events = list((await handle.fetch_history()).events)
         began = [_at(event) for event in events if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED]
         assert row.workflow_task_at == began[-1]
         assert sum(event.event_type == EventType.EVENT_TYPE_TIMER_FIRED for event in events) == 2
+        spans = [e.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta() for e in events if _starts(e)]
+        assert spans[:2] == [timedelta(milliseconds=100), timedelta(milliseconds=200)], "nothing is waited for"
         await handle.terminate()
     replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
     await replayer.replay_workflow(await handle.fetch_history())

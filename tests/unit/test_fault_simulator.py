@@ -30,7 +30,27 @@ def test_what_was_promised_holds_under_faults(first: int) -> None:
 
 @pytest.mark.parametrize(
     "seed",
-    [40, 243, 285, 301, 345, 639, 1072, 4288, 6471, 7254, 8330, 11371, 13434, 15754, 21468, 21477, 46263, 79657],
+    [
+        40,
+        243,
+        285,
+        301,
+        345,
+        639,
+        1072,
+        4288,
+        6471,
+        7254,
+        8330,
+        11371,
+        13434,
+        15754,
+        21468,
+        21477,
+        46263,
+        79657,
+        261884,
+    ],
 )
 def test_what_a_seed_has_found_is_mended(seed: int) -> None:
     outcome = play(seed)

@@ -46,6 +46,7 @@ NAMES = [
     "claim",
     "principal",
     "task_began",
+    "in_history",
 ]
 
 
