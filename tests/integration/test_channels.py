@@ -105,7 +105,7 @@ async def test_an_event_that_history_does_not_hold_is_not_posted(
     settings = settings_for(mailbox, webhook_allow_loopback=True)
     async with dispatching(database, settings, confirm=engine, secrets=SECRETS):
         await until(lambda: soon(len(receiver.got) == 2))
-        await write(database, kept.recording())
+        await write(database, kept.recording(in_history=True))
         held.append((kept.seq, kept.head))
         await until(lambda: soon(len(receiver.got) == 3))
     bodies = [json.loads(body) for _, body in receiver.got]

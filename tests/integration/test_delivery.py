@@ -101,7 +101,7 @@ async def test_nothing_leaves_for_an_entry_that_history_took_back(database: Data
     async with dispatching(database, settings_for(mailbox), confirm=engine):
         await asyncio.sleep(0.5)  # long enough for several questions; nothing may come of them
         assert mailbox.mails() == []
-        await write(database, kept.recording())
+        await write(database, kept.recording(in_history=True))
         await until(all_are(database, "sent"))
     assert len(mailbox.mails()) == 2
     (detail,) = [d for _, d in await entries(database) if d["event"] == "commented"]

@@ -89,7 +89,7 @@ async def test_the_task_that_is_given_out_again_has_the_answer_of_its_own_local_
             await work.began.wait()
             await handle.signal(_FailsOnce.fail)
             await until(task_has_failed, what="the failure of the workflow task")
-            before = work.calls
+            before = 1 if lingers else work.calls  # the second call may have begun already
             work.task_has_failed.set()
             assert await asyncio.wait_for(handle.result(), PATIENCE) > before
         finally:

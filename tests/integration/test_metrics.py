@@ -172,7 +172,7 @@ async def test_what_history_took_back_is_not_counted_twice(api: ApiDesk, databas
     lost = escalated(opened)
     await write(database, opened.recording(), lost.recording(), late=timedelta(seconds=0.2))
     again = escalated(opened.moved(timedelta(seconds=5)))
-    await write(database, again.recording(), late=timedelta(seconds=0.2))
+    await write(database, again.recording(in_history=True), late=timedelta(seconds=0.2))
     samples = await scrape(api)
     assert samples["workflow_tasks_escalated_total"] == 1
     assert samples["workflow_escalation_duration_seconds_count"] == 1
@@ -183,7 +183,7 @@ async def test_a_counter_never_goes_down_and_makes_good_for_it_later(api: ApiDes
     await write(database, opened.recording(), opened.remind().recording())
     # The reminder was lost with its worker: somebody commented at that place in the chain, and it came after that.
     commented = opened.moved(timedelta(seconds=5)).comment("soon")
-    await write(database, commented.recording())
+    await write(database, commented.recording(in_history=True))
     assert (await scrape(api))["workflow_tasks_reminded_total"] == 1
     reminded = commented.remind()
     await write(database, reminded.recording())

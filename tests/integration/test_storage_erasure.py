@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,7 +91,7 @@ async def store(database: Database, secret: str = "secret", *, end: bool = True)
         if end:
             request.now = lost.now
             request.decide("mo", comment=f"to {CONTENT}", form={"by": CONTENT})
-            write(session, recorded(request, first), NOW)
+            write(session, replace(recorded(request, first), in_history=True), NOW)
         message = {"key": "r:1", "channel": "mail", "request_id": "r", "seq": 1, "hash": before[0].hash}
         message |= {"event": "completed", "person": "rita", "lease": "x", "status": "pending", "attempts": 1}
         moments = {"created_at": NOW, "next_attempt_at": NOW}
