@@ -108,12 +108,20 @@ class Trouble:
 
     def _restore_older(self) -> None:
         known = self._world.checker.known
-        if len(known) < len(self._world.engine.runs):
+        if len(known) < len(self._world.engine.runs) or self._lost_tasks_may_record():
             return
         older = [rows for rows, lengths in self._copies if all(lengths.get(r, 0) < k.stored for r, k in known.items())]
         if older:
             self.stale = self._world.store.copy()
             self._world.store.load(older[-1])
+
+    def _lost_tasks_may_record(self) -> bool:
+        """Tell whether what an older copy lacks may come from a lost task, so that it is taken for a complete one."""
+        world = self._world
+        writes = any(seam.kind == "write" and isinstance(seam.process, Worker) for seam in world.seams)
+        return writes or any(
+            a.task is not None and a.run.holder is not a for w in world.workers for a in w.attempts.values()
+        )
 
     def _restore_complete(self) -> None:
         assert self.stale is not None

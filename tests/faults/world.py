@@ -60,12 +60,13 @@ class World:
         for_machines: bool = False,
         slow_store: bool = False,
         tasks_fail: bool = False,
-        late_histories: bool = False,
+        late_histories: float = 0,
         trace: list[str] | None = None,
     ) -> None:
         """`slow_store` is a store in which some transactions take longer than a workflow task may.
 
-        Where `late_histories`, a worker may find that its task was lost while it fetched the history for it.
+        A worker may find that its task was lost while it fetched the history for it: `late_histories` times as often
+        as the schedule's other faults.
         `tasks_fail` is for Trouble.
         """
         self.choices = choices
@@ -125,7 +126,9 @@ class World:
 
     def fetches_late(self, worker: Worker, run: Run) -> bool:
         """Tell whether a worker that has been given a task has to wait for the history of the run."""
-        return self._late_histories and self.fault(f"{worker.name} waits for the history of {run.run_id}", 15)
+        return self._late_histories > 0 and self.fault(
+            f"{worker.name} waits for the history of {run.run_id}", self._late_histories
+        )
 
     def suggests(self, run: Run) -> bool:
         """Tell whether the engine suggests to continue as new."""
