@@ -49,7 +49,7 @@ class _Notes(logging.Handler):
 
 
 HARDER = 10_000_000
-"""From this seed on workers lose workflow tasks in every schedule, and often, for what takes more than one lost task."""
+"""From this seed on workers lose workflow tasks in every schedule, and often: some faults need two that are lost."""
 
 
 def play(seed: int, *, played: Sequence[int] | None = None, traced: bool = False) -> Outcome:
