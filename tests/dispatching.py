@@ -18,7 +18,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.messages import ChannelTurn
 from activities.notifications.channels.channel import Channel
 from activities.notifications.channels.smtp import SmtpChannel
-from activities.notifications.delivery.confirmation import Confirm
+from activities.notifications.delivery.confirmation import Confirm, Tell
 from activities.notifications.delivery.runner import NotificationRunner
 from activities.notifications.settings import NotifySettings
 from placet.engine.recording import Recording
@@ -59,6 +59,10 @@ async def nothing_known(_request_id: str) -> None:
     """Answer like an engine that cannot tell."""
 
 
+async def told_nothing(_request_id: str) -> None:
+    """Tell nobody."""
+
+
 @dataclass
 class Channels:
     """The channels that are worked on, and why the last attempt on each failed, if it did and no other has begun."""
@@ -72,12 +76,13 @@ async def dispatching(
     settings: NotifySettings,
     *,
     confirm: Confirm = nothing_known,
+    tell: Tell = told_nothing,
     channels: list[Channel] | None = None,
     **more: Any,
 ) -> AsyncIterator[Channels]:
     """Have turns taken on every channel as the engine has it, without one: a failed attempt is tried again."""
     channels = [SmtpChannel(settings)] if channels is None else channels
-    runner = NotificationRunner(database, channels, confirm, settings, **more)
+    runner = NotificationRunner(database, channels, confirm, settings, tell=tell, **more)
     shown = Channels(down={})
     stopping = asyncio.Event()
     async with asyncio.TaskGroup() as group:

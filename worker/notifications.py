@@ -48,9 +48,9 @@ async def notifications_running(
     `secret` is the installation's. Raises InputInvalid where a lease is shorter than a channel's timeout.
     """
     await check_webhooks(database, settings)
-    confirm = partial(engine.recorded, client)
+    confirm, tell = partial(engine.recorded, client), partial(engine.tell_store_ahead, client)
     async with listening(database) as subscriptions:
-        runner = notification_runner(database, confirm, settings, secret=secret, subscriptions=subscriptions)
+        runner = notification_runner(database, confirm, settings, tell=tell, secret=secret, subscriptions=subscriptions)
         start = partial(start_channels, client, runner.channels, task_queue=task_queue)
         async with (
             notification_worker(client, runner, task_queue=task_queue),

@@ -52,6 +52,7 @@ from placet.engine.events import (
     Remind,
     Resubmit,
     SignalRefused,
+    StoreAhead,
     Undo,
     Withdraw,
 )
@@ -64,7 +65,7 @@ from workflows import display
 from workflows.calls import Calls, result_to_sign, tell_parent
 from workflows.failures import as_failure
 from workflows.interface import TIMER_LEAD, Answer, Parent, Start, Timeline
-from workflows.lifecycle import as_taken, begin_time, due_moment, moment, wait_for_store
+from workflows.lifecycle import as_taken, begin_time, due_moment, how_far_stored, lacks_loads, moment, wait_for_store
 from workflows.local_activities import local
 from workflows.signals import SignedDecision, SignedSubprocessResult, decision_of, read_signal
 from workflows.updates import Foreseen, update
@@ -94,7 +95,7 @@ class ApprovalWorkflow:
         self._stored: dict[str, Task] = {}  # the tasks as this run recorded them last
         self._turn = asyncio.Lock()  # one event after the other, also across the awaits of recording
         self._calls = Calls(start.plan, self._carry_out, self._awaits)
-        self._will_read = False  # the directory, for a signal that waits for its turn
+        self._will_read = self._will_look = False  # at the directory, at the store: for signals that wait for a turn
         self._latest = self._began  # of the moments at which something happened
         self._accepted: list[datetime] = []  # when updates were accepted whose effects are not recorded yet
         self._lead = timedelta(seconds=start.timer_lead or 0)
@@ -185,6 +186,17 @@ class ApprovalWorkflow:
             self._will_read = False
             await self._read_directory()
             await self._record()
+
+    @workflow.signal
+    async def store_ahead(self, *_: Any) -> None:
+        """Look whether the store holds what history does not, of a lost workflow task, and take that back."""
+        if self._will_look or not self._begun:
+            return
+        self._will_look = True
+        async with self._turn:
+            self._will_look = False
+            if (stored := await how_far_stored(self._state)) > self._state.seq:
+                await self._apply(StoreAhead(stored=stored), await moment())
 
     @workflow.signal
     async def child_ended(self, *given: Any) -> None:
@@ -335,14 +347,9 @@ class ApprovalWorkflow:
                 at = await self._read_directory(stranger)
             before = self._plan
             await self._apply(event, at or await moment())
-            if isinstance(event, Migrate) and (self._state.directory_at == NEVER or self._lacks_loads(before)):
+            if isinstance(event, Migrate) and (self._state.directory_at == NEVER or lacks_loads(self._plan, before)):
                 await self._read_directory()  # the new version names other people, or chooses them otherwise
                 await self._record()
-
-    def _lacks_loads(self, before: Plan) -> bool:
-        """Tell whether another version compares loads, which were not read for this one."""
-        unread = self._plan.compares_loads and not before.compares_loads
-        return unread and workflow.patched("loads-where-compared")  # a directory had them always, until then
 
     async def _apply(self, event: Event, at: datetime) -> None:
         await self._step(lambda now: self._transition(event, now), at)

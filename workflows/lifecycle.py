@@ -21,6 +21,7 @@ from placet.directory import NEVER
 from placet.engine.events import Opening
 from placet.engine.machine import STARTED_LATE
 from placet.engine.state import State
+from placet.plan.plan import Plan
 from workflows.local_activities import local
 
 LOST_EVENT_WAIT = timedelta(seconds=10)  # longer than the API repeats an update that was cut off (8 s)
@@ -37,6 +38,12 @@ def begin_time(opening: Opening) -> datetime:
     return info.workflow_start_time if opening.secret else info.start_time
 
 
+def lacks_loads(plan: Plan, before: Plan) -> bool:
+    """Tell whether a plan compares loads, which were not read for the one before it."""
+    unread = plan.compares_loads and not before.compares_loads
+    return unread and workflow.patched("loads-where-compared")  # a directory had them always, until then
+
+
 def as_taken(opening: Opening, *, marks_late: bool) -> Opening:
     """Return the opening for this run. If the first workflow task came late, the directory is read again.
 
@@ -50,6 +57,12 @@ def as_taken(opening: Opening, *, marks_late: bool) -> Opening:
     return opening
 
 
+async def how_far_stored(state: State) -> int:
+    """Return the seq of the last stored entry. In its turn, one that is beyond history's is of a lost workflow task."""
+    stored: int = await local("stored_seq", state.request_id, int, summary="how far the store is")
+    return stored
+
+
 async def wait_for_store(state: Callable[[], State], turn: AbstractAsyncContextManager[Any]) -> None:
     """Wait until history has caught up with the store or the request has ended, but at most LOST_EVENT_WAIT.
 
@@ -57,7 +70,7 @@ async def wait_for_store(state: Callable[[], State], turn: AbstractAsyncContextM
     a replay in another one.
     """
     async with turn:
-        stored: int = await local("stored_seq", state().request_id, int, summary="how far the store is")
+        stored = await how_far_stored(state())
     try:
         await workflow.wait_condition(lambda: not state().runs or state().seq >= stored, timeout=LOST_EVENT_WAIT)
     except TimeoutError:

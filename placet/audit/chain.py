@@ -30,8 +30,8 @@ KINDS = frozenset({
     "decision_undone", "delegated", "escalated", "escalation_ended", "escalation_skipped", "event_received", "extended",
     "failed", "forked", "informed", "joined", "migrated", "question_answered", "question_asked", "reassigned",
     "released", "reminded", "resubmitted", "routed",
-    "signal_refused", "sla_breached", "sla_critical", "sla_warning", "stage_settled", "started", "task_closed",
-    "task_opened", "waited", "waiting", "withdrawn",
+    "signal_refused", "sla_breached", "sla_critical", "sla_warning", "stage_settled", "started", "taken_back",
+    "task_closed", "task_opened", "waited", "waiting", "withdrawn",
 })  # fmt: skip
 _SORTED = json.JSONEncoder(
     sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False

@@ -37,6 +37,7 @@ from placet.engine.events import (
     Remind,
     Resubmit,
     SignalRefused,
+    StoreAhead,
     Undo,
     Withdraw,
 )
@@ -108,6 +109,11 @@ def refuse_signal(run: Run, event: SignalRefused) -> None:
     words = _harmless(event.reason)
     why = event.why or sealed(words) if run.rules.sealed else words
     run.record("signal_refused", why=why, claimed=Sealed(claimed))
+
+
+def take_back(run: Run, event: StoreAhead) -> None:
+    """Record that something was stored which has not happened; what follows in the store gives way to this entry."""
+    run.record("taken_back", stored=event.stored)
 
 
 def decide_held_task(run: Run, event: Decide) -> None:
@@ -239,6 +245,7 @@ _HANDLERS: dict[type[Any], Callable[[Run, Any], None]] = {
     Migrate: migrate,
     DirectoryRead: read_directory,
     SignalRefused: refuse_signal,
+    StoreAhead: take_back,
     ActionDone: take_action,
     ChildEnded: take_child,
     Happened: take_outside_event,

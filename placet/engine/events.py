@@ -334,6 +334,13 @@ class SignalRefused:
     why: Reason | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreAhead:
+    """The store holds entries up to `stored`, which history does not: a lost workflow task has recorded them."""
+
+    stored: int
+
+
 NamesPerson = Reassign | Delegate | AddApprover
 """The events that name a person (`to`), who may be new to the request."""
 
@@ -360,4 +367,5 @@ Event = (
     | Happened
     | ChildEnded
     | SignalRefused
+    | StoreAhead
 )

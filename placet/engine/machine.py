@@ -17,7 +17,7 @@ from placet.definition.variables import normalise_input
 from placet.engine import commands
 from placet.engine.bound_action import check_action
 from placet.engine.content import content_digest
-from placet.engine.events import ActionDone, ChildEnded, DirectoryRead, Event, Opening, SignalRefused
+from placet.engine.events import ActionDone, ChildEnded, DirectoryRead, Event, Opening, SignalRefused, StoreAhead
 from placet.engine.flow import advance, settle
 from placet.engine.revisions import action_facts, check_opening_files, opening_attachments, record_opening_files
 from placet.engine.run import DirectoryNeeded, Run
@@ -29,7 +29,7 @@ from placet.plan.plan import Plan
 __all__ = ["apply", "begin", "check", "due", "next_due", "opening_state"]
 
 # Events that come by themselves: nobody waits for an answer.
-_UNASKED = DirectoryRead | SignalRefused | ActionDone | ChildEnded
+_UNASKED = DirectoryRead | SignalRefused | StoreAhead | ActionDone | ChildEnded
 # A request that begins later than this after its directory was read has the directory read again.
 STARTED_LATE = timedelta(minutes=5)
 

@@ -242,11 +242,21 @@ async def tell_directory_changed(client: Client, request_id: str) -> bool:
 
     Raises Unavailable.
     """
+    return await _signal(client, request_id, ApprovalWorkflow.directory_changed)
+
+
+async def tell_store_ahead(client: Client, request_id: str) -> bool:
+    """Have a request look whether more of it is stored than history holds; False where it has ended in the engine.
+
+    Raises Unavailable.
+    """
+    return await _signal(client, request_id, ApprovalWorkflow.store_ahead)
+
+
+async def _signal(client: Client, request_id: str, signal: Any) -> bool:
     try:
         async with reaching(_ASIDE_DEADLINE):
-            await client.get_workflow_handle(request_id).signal(
-                ApprovalWorkflow.directory_changed, rpc_timeout=_ASIDE_DEADLINE
-            )
+            await client.get_workflow_handle(request_id).signal(signal, rpc_timeout=_ASIDE_DEADLINE)
     except Gone:
         return False
     return True

@@ -149,6 +149,12 @@ class World:
         answer: tuple[int, str] | None = await self._wait(process, f"ask about {request_id}", "ask", request_id)
         return answer
 
+    async def pause_to_tell(self, process: Any, request_id: str) -> None:
+        """Tell a request that more of it is stored than history holds."""
+        if process.alive:
+            self.note(f"{process.name} tells {request_id} that the store is ahead")
+            self.engine.signal(request_id, "store_ahead", None)
+
     async def _wait(self, process: Any, what: str, kind: str, about: Any = None) -> Any:
         done: asyncio.Future[Any] = self.loop.create_future()
         if not process.alive:  # what is dead waits for ever

@@ -22,6 +22,7 @@ from tests.dispatching import (
     nothing_known,
     settings_for,
     soon,
+    told_nothing,
     write,
 )
 from tests.integration.recordings import Story
@@ -39,7 +40,7 @@ def queue() -> str:
 
 def serving(client: Client, database: Database, settings: NotifySettings, task_queue: str) -> Worker:
     """Return a worker for planning and mails."""
-    runner = NotificationRunner(database, [SmtpChannel(settings)], nothing_known, settings)
+    runner = NotificationRunner(database, [SmtpChannel(settings)], nothing_known, settings, tell=told_nothing)
     return notification_worker(client, runner, task_queue=task_queue)
 
 

@@ -21,7 +21,8 @@ async def nothing_known(_request_id: str) -> None:
 
 def start(folder: Path, **settings: object) -> None:
     database = Database(f"sqlite:///{folder / 'some.db'}")
-    notification_runner(database, nothing_known, NotifySettings(**settings), secret="x" * 16)  # type: ignore[arg-type]  # a row
+    known = NotifySettings(**settings)  # type: ignore[arg-type]  # a row
+    notification_runner(database, nothing_known, known, tell=nothing_known, secret="x" * 16)
 
 
 @pytest.mark.parametrize(

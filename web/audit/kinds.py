@@ -54,6 +54,7 @@ NAMES = {
     "child_failed": _("Sub-process failed"),
     "child_kept": _("Earlier result of a sub-process used"),
     "signal_refused": _("Signal refused"),
+    "taken_back": _("Taken back"),
     "withdrawn": _("Request withdrawn"),
     "cancelled": _("Request cancelled"),
     "completed": _("Request completed"),

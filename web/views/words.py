@@ -200,6 +200,7 @@ KINDS = {
     "action_run": _("Action {action} ran"),
     "approver_missing": _("{stage}: nobody could be asked"),
     "signal_refused": _("A signal was refused"),
+    "taken_back": _("What was shown for a while had not happened, and is taken back"),
     "migrated": _("{actor} moved the request to another version"),
     "escalation_skipped": _("{stage}: a level of the escalation was skipped"),
     "escalation_ended": _("{stage}: the escalation ended"),

@@ -14,17 +14,22 @@ log = logging.getLogger(__name__)
 Confirm = Callable[[str], Awaitable[tuple[int, str] | None]]
 """Ask the engine up to which entry its history holds a request's audit chain: (seq, head), or None if unknown."""
 
+Tell = Callable[[str], Awaitable[object]]
+"""Tell a request in the engine that more of it is stored than history holds; it looks and takes that back."""
+
 MOST_ASKED = 50
 ASKED_AT_ONCE = 8
 FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0  # seconds between two questions about an unconfirmed request
 MOST_REMEMBERED = 5_000
+LONG = 16.0  # seconds between two questions, some 30 after the first: longer than a lost event takes to be repeated
 
 
 class HistoryConfirmation:
     """Asks the engine, some requests at a time, and remembers which requests it did not confirm."""
 
-    def __init__(self, confirm: Confirm) -> None:
+    def __init__(self, confirm: Confirm, tell: Tell) -> None:
         self._confirm = confirm
+        self._tell = tell
         self._room = asyncio.Semaphore(ASKED_AT_ONCE)
         self._again: dict[str, tuple[float, float]] = {}  # request -> (moment to ask again, wait after that)
 
@@ -59,6 +64,21 @@ class HistoryConfirmation:
         if len(self._again) >= MOST_REMEMBERED:
             self._again.pop(next(iter(self._again)))
         self._again[request_id] = (time.monotonic() + wait, min(2 * wait, LONGEST_WAIT))
+
+    def unconfirmed_for_long(self, request_id: str) -> bool:
+        """Tell whether history has not confirmed a request for so long that what is stored may be of a lost event."""
+        return request_id in self._again and self._again[request_id][1] >= LONG
+
+    async def tell(self, requests: Sequence[str]) -> None:
+        """Tell these requests that more of them is stored than history holds. Whom that misses is told again."""
+        await asyncio.gather(*map(self._tell_one, requests))
+
+    async def _tell_one(self, request_id: str) -> None:
+        async with self._room:
+            try:
+                await self._tell(request_id)
+            except Exception as error:
+                log.warning("request %s could not be told that more of it is stored: %r", request_id, error)
 
     async def _ask(self, request_id: str) -> Confirmation | None:
         async with self._room:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -46,8 +46,16 @@ class Planner:
         still, following = await self._database.look_up(self._held, self._database.now())
         for answer in answers:
             self._confirmation.note_answer(answer.request_id, confirmed=answer.request_id not in still)
+        await self._tell_those_ahead([answer for answer in answers if answer.request_id in still])
         confirmed = any(answer.request_id not in still for answer in answers)
         return Look(worked=confirmed, full=len(answers) >= MOST_ASKED, due=following)
+
+    async def _tell_those_ahead(self, unconfirmed: Sequence[outbox.Confirmation]) -> None:
+        """Tell requests of which more is stored than history holds, for longer than a lost event takes to return."""
+        held = {one.request_id: one.seq for one in unconfirmed}
+        if long := [request_id for request_id in held if self._confirmation.unconfirmed_for_long(request_id)]:
+            stored = await self._database.read(outbox.stored_seqs, long)
+            await self._confirmation.tell([request_id for request_id, seq in stored.items() if seq > held[request_id]])
 
     async def plan(self) -> Look:
         """Choose the channels of each notification, and when to send it."""

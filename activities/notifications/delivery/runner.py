@@ -19,7 +19,7 @@ from activities.notifications.channels.channel import Channel, UnconfiguredChann
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.decision_links import DecisionLinkWriter
 from activities.notifications.delivery.channel_delivery import ChannelDelivery, ChannelDown
-from activities.notifications.delivery.confirmation import Confirm, HistoryConfirmation
+from activities.notifications.delivery.confirmation import Confirm, HistoryConfirmation, Tell
 from activities.notifications.delivery.message_sender import MessageSender
 from activities.notifications.delivery.planning import Planner
 from activities.notifications.delivery.turn import PlanningTurn, SendingTurn, Turn, WebhookTurn
@@ -52,17 +52,18 @@ class NotificationRunner:
         confirm: Confirm,
         settings: NotifySettings,
         *,
+        tell: Tell,
         links: DecisionLinkWriter | None = None,
         secrets: WebhookSecrets | None = None,
         subscriptions: Subscriptions | None = None,
     ) -> None:
-        """`channels` are those that are set up.
+        """`channels` are those that are set up; `confirm` and `tell` reach requests in the engine.
 
         `links` writes the links of messages that ask for a decision. With `secrets`, webhooks are sent as well.
         Without `subscriptions`, it looks for what is due.
         """
         self._database = database
-        self._confirmation = HistoryConfirmation(confirm)
+        self._confirmation = HistoryConfirmation(confirm, tell)
         self._settings = settings
         self._links = links
         self._secrets = secrets

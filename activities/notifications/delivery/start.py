@@ -9,7 +9,7 @@ from activities.notifications.channels.smtp import SmtpChannel
 from activities.notifications.channels.teams import TeamsChannel
 from activities.notifications.channels.webhook_secrets import WebhookSecrets
 from activities.notifications.decision_links import DecisionLinkWriter
-from activities.notifications.delivery.confirmation import Confirm
+from activities.notifications.delivery.confirmation import Confirm, Tell
 from activities.notifications.delivery.runner import NotificationRunner
 from activities.notifications.delivery.webhook_feed import WEBHOOK_TIMEOUT
 from activities.notifications.settings import NotifySettings
@@ -42,6 +42,7 @@ def notification_runner(
     confirm: Confirm,
     settings: NotifySettings,
     *,
+    tell: Tell,
     secret: str,
     subscriptions: Subscriptions | None = None,
 ) -> NotificationRunner:
@@ -53,7 +54,7 @@ def notification_runner(
         settings.leased_longer_than(channel.timeout, TIMEOUTS[channel.name])
     links, secrets = DecisionLinkWriter(secret, settings, database.now), WebhookSecrets(secret, settings)
     return NotificationRunner(
-        database, found, confirm, settings, links=links, secrets=secrets, subscriptions=subscriptions
+        database, found, confirm, settings, tell=tell, links=links, secrets=secrets, subscriptions=subscriptions
     )
 
 

@@ -78,7 +78,9 @@ class Courier:
         self._world = world
         self.restored = world.store.restored  # how often rows had been restored when its turn began
         self.began = world.loop.now  # its turn
-        confirmation = HistoryConfirmation(lambda id_: world.pause_to_ask(self, id_))
+        confirmation = HistoryConfirmation(
+            lambda id_: world.pause_to_ask(self, id_), lambda id_: world.pause_to_tell(self, id_)
+        )
         self._planner = Planner(database, confirmation, SETTINGS, [Mailbox.name])
         commits: GroupCommit[AttemptResult] = GroupCommit(
             database, delivery_queue.finish_all, key=lambda finish: (finish.key, finish.channel)
