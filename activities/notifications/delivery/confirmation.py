@@ -21,7 +21,7 @@ MOST_ASKED = 50
 ASKED_AT_ONCE = 8
 FIRST_WAIT, LONGEST_WAIT = 0.5, 300.0  # seconds between two questions about an unconfirmed request
 MOST_REMEMBERED = 5_000
-LONG = 16.0  # seconds between two questions, some 30 after the first: longer than a lost event takes to be repeated
+LONG = 64.0  # seconds between two questions; that far apart they are 30 s after the first, and no lost event comes then
 
 
 class HistoryConfirmation:
