@@ -15,8 +15,8 @@ from sqlmodel import col
 
 from placet.audit.chain import genesis
 from storage.announcements.announce import READY, announce
-from storage.prepared import Prepared, among
-from storage.tables.approvals import ApprovalRequest, AuditEntry, Outbox
+from storage.prepared import Prepared
+from storage.tables.approvals import AuditEntry, Outbox
 from storage.tables.columns import Moment
 
 
@@ -42,11 +42,6 @@ def confirm_all(
 def held(connection: Connection, *, before: datetime, limit: int) -> list[str]:
     """List requests with notifications that have been held since before a moment, for which the engine is asked."""
     return [row.request_id for row in _HELD.rows(connection, before=before, most=limit)]
-
-
-def stored_seqs(connection: Connection, requests: Sequence[str]) -> dict[str, int]:
-    """Return the seq of the last stored entry of each of these requests."""
-    return {row.id: row.seq for row in _SEQS.rows(connection, ids=requests)}
 
 
 def next_held(connection: Connection, *, after: datetime) -> datetime | None:
@@ -98,11 +93,6 @@ _HELD = Prepared(
     .group_by(col(Outbox.request_id))
     .order_by(func.min(col(Outbox.created_at)))
     .limit(bindparam("most", type_=Integer()))
-)
-_SEQS = Prepared(
-    lambda dialect: select(col(ApprovalRequest.id), col(ApprovalRequest.seq)).where(
-        among(dialect, col(ApprovalRequest.id), "ids")
-    )
 )
 _NEXT_HELD = Prepared(
     select(func.min(col(Outbox.created_at)).label("first")).where(

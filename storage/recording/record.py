@@ -53,6 +53,11 @@ _HEADS = Prepared(
     )
 )
 _SEQ = Prepared(select(col(ApprovalRequest.seq)).where(col(ApprovalRequest.id) == bindparam("request_id")))
+_SEQS = Prepared(
+    lambda dialect: select(col(ApprovalRequest.id), col(ApprovalRequest.seq)).where(
+        among(dialect, col(ApprovalRequest.id), "ids")
+    )
+)
 _CLAIM = Prepared(
     update(ApprovalRequest)
     .where(col(ApprovalRequest.id) == bindparam("request_id"), col(ApprovalRequest.head) == bindparam("of_head"))
@@ -123,6 +128,11 @@ def write_all(connection: Connection, recordings: Sequence[Recording], now: date
 def stored_seq(connection: Connection, request_id: str) -> int:
     """Return the seq of a request's last entry that is stored, 0 where there is none."""
     return _SEQ.scalar(connection, request_id=request_id) or 0
+
+
+def stored_seqs(connection: Connection, requests: Sequence[str]) -> dict[str, int]:
+    """Return the seq of the last stored entry of each of these requests."""
+    return {row.id: row.seq for row in _SEQS.rows(connection, ids=requests)}
 
 
 def _topics(fresh: Sequence[NewPart], *, held: bool) -> list[str]:

@@ -15,6 +15,7 @@ from storage.database import Database
 from storage.queries.notifications import delivery_queue, facts
 from storage.queries.notifications.rows import OutboxRow, PersonRow
 from storage.recording import outbox
+from storage.recording.record import stored_seqs
 
 MOST_PLANNED = 100
 
@@ -54,7 +55,7 @@ class Planner:
         """Tell requests of which more is stored than history holds, for longer than a lost event takes to return."""
         held = {one.request_id: one.seq for one in unconfirmed}
         if long := [request_id for request_id in held if self._confirmation.unconfirmed_for_long(request_id)]:
-            stored = await self._database.read(outbox.stored_seqs, long)
+            stored = await self._database.read(stored_seqs, long)
             await self._confirmation.tell([request_id for request_id, seq in stored.items() if seq > held[request_id]])
 
     async def plan(self) -> Look:
