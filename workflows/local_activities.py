@@ -59,7 +59,11 @@ async def local(
         except FailureError as error:
             if is_cancelled_exception(error):
                 raise
-            refused = isinstance(error, ApplicationError) and error.non_retryable
-            pause = min(2 * pause, LONGEST_PAUSE) if pause else FIRST_PAUSE_OF_REFUSED if refused else FIRST_PAUSE
+            pause = min(2 * pause, LONGEST_PAUSE) if pause else _first_pause(error)
         await workflow.sleep(pause)
         given = given if in_history is None else in_history
+
+
+def _first_pause(error: FailureError) -> timedelta:
+    refused = isinstance(error, ApplicationError) and error.non_retryable
+    return FIRST_PAUSE_OF_REFUSED if refused else FIRST_PAUSE

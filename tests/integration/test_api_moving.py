@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from placet.errors import Overtaken
 from service.commands import act_on_request
 from storage.database import Database
 from tests.api_desk import ApiDesk, api_desk, pointers
 from tests.approvals import worker
+from tests.replays import replay
 from tests.waiting import until
 from workflows import search_attributes
-from workflows.registration import WORKFLOWS, workflow_runner
 
 PATH = "/workflow/process-templates/"
 ORDER: dict[str, Any] = {
@@ -98,8 +98,7 @@ class Office:
     async def replay(self, request_id: str) -> None:
         """Replay a request's history; raises where the code does something else than it says."""
         converter = self.client.data_converter
-        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=converter)
-        await replayer.replay_workflow(await self.client.get_workflow_handle(request_id).fetch_history())
+        await replay(self.client.get_workflow_handle(request_id), converter)
 
     def worker(self) -> Worker:
         """Return a worker of this office."""

@@ -14,7 +14,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
-from temporalio.worker import Replayer
 
 from activities.audit import Recorder, StoredSequence
 from activities.decision_tokens import DecisionTokens
@@ -24,10 +23,11 @@ from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.clocks import machine_time
+from tests.replays import replay
 from tests.sandbox import passing_runner
 from tests.stored import reading
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
-from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
+from workflows.registration import approval_worker, beside_recording
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 Read = tuple[str, str | None]
@@ -141,7 +141,4 @@ async def test_an_end_that_was_readable_stays_when_a_cancellation_comes_while_it
         with reading(database) as session:
             stored = requests.read(session.connection(), handle.id).request
         assert (stored.outcome, stored.head) == (answer.outcome, answer.head)
-        replayer = Replayer(
-            workflows=list(WORKFLOWS), workflow_runner=workflow_runner(), data_converter=client.data_converter
-        )
-        await replayer.replay_workflow(await handle.fetch_history())
+        await replay(handle, client.data_converter)

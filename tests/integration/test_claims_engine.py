@@ -18,7 +18,6 @@ from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
-from temporalio.worker import Replayer
 
 from placet.engine.bound_action import BoundAction
 from placet.engine.events import ClaimAction, Decide
@@ -28,11 +27,10 @@ from storage.queries.requests import requests
 from storage.recording.verify import verify_rows
 from tests.approvals import Desk, by, desk, store_people
 from tests.postgresql import Share
+from tests.replays import replay
 from tests.stored import reading
 from tests.waiting import until
-from worker.converter import DATA_CONVERTER
 from workflows.approval import Answer, ApprovalWorkflow
-from workflows.registration import WORKFLOWS
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)
@@ -174,8 +172,7 @@ async def test_the_history_of_a_claim_replays(office: Desk) -> None:
     await claim(handle, action(820_000), key="other")
     await claim(handle, asked, key="mine")
     await handle.result()
-    replayer = Replayer(workflows=list(WORKFLOWS), data_converter=DATA_CONVERTER)
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle)
 
 
 async def test_one_claim_wins_when_postgresql_goes_through_recovery_in_between(client: Client, tmp_path: Path) -> None:

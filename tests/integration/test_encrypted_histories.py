@@ -13,7 +13,6 @@ import pytest
 from google.protobuf.message import Message
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client
-from temporalio.worker import Replayer
 
 from cli.commands.histories import read
 from placet.engine.events import Comment, Decide
@@ -22,13 +21,13 @@ from storage.recording.verify import verify_rows
 from tests.approvals import EXPENSE, Desk, by, desk, store_people
 from tests.engine import SharedEngine
 from tests.histories import FOLDER, VERSION
+from tests.replays import replayer
 from tests.stored import reading
 from worker.connect import connect
-from worker.converter import DATA_CONVERTER, converter_with
+from worker.converter import converter_with
 from worker.key_ring import KeyRing, add_key
 from worker.payload_codec import EncryptingCodec
 from workflows.approval import ApprovalWorkflow
-from workflows.registration import WORKFLOWS, workflow_runner
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 CONTENT = "Zanzibar"
@@ -87,8 +86,7 @@ async def test_with_keys_the_history_of_a_request_holds_nothing_that_people_wrot
         verdict = verify_rows(session.connection(), request_id)
     assert (verdict["ok"], verdict["head"]) == (True, head)
     converter = converter_with(EncryptingCodec(ring))
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=converter)
-    assert (await replayer.replay_workflow(history)).replay_failure is None
+    assert (await replayer(converter).replay_workflow(history)).replay_failure is None
 
 
 async def test_without_keys_nothing_that_lists_show_holds_what_people_wrote(client: Client, database: Database) -> None:
@@ -130,7 +128,7 @@ async def test_a_history_under_two_keys_and_none_replays(tmp_path: Path, name: s
                 payload.CopyFrom((await codec.encode([payload]))[0])
                 written += 1
     assert written > 3
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=converter_with(second))
-    assert (await replayer.replay_workflow(history, raise_on_replay_failure=False)).replay_failure is None
-    unread = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
+    known = replayer(converter_with(second))
+    assert (await known.replay_workflow(history, raise_on_replay_failure=False)).replay_failure is None
+    unread = replayer()
     assert (await unread.replay_workflow(history, raise_on_replay_failure=False)).replay_failure is not None

@@ -13,7 +13,7 @@ import pytest
 from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowHistory
-from temporalio.worker import Replayer, WorkflowReplayResult
+from temporalio.worker import WorkflowReplayResult
 from temporalio.workflow import NondeterminismError
 
 from activities.messages import ChannelTurnEnd, DirectoryQuery
@@ -24,12 +24,12 @@ from placet.engine.state import Transition
 from placet.errors import Conflict, InputInvalid
 from tests.histories import FOLDER, VERSION, chain_of, channels, line_of
 from tests.histories.scenarios import SCENARIOS
-from worker.converter import DATA_CONVERTER
+from tests.replays import replayer
 from workflows import signals
 from workflows.approval import ApprovalWorkflow
 from workflows.local_activities import LOCAL_TIMEOUT
 from workflows.notifications import NotificationChannel, NotificationWorkflow
-from workflows.registration import NOTIFICATION_WORKFLOWS, WORKFLOWS, workflow_runner
+from workflows.registration import NOTIFICATION_WORKFLOWS
 
 FILES = sorted(FOLDER.glob("*/*.json"))
 record = ApprovalWorkflow._record
@@ -47,8 +47,7 @@ def recorded_head(history: WorkflowHistory) -> str:
 
 
 async def replay(file: Path) -> WorkflowReplayResult:
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-    return await replayer.replay_workflow(read(file), raise_on_replay_failure=False)
+    return await replayer().replay_workflow(read(file), raise_on_replay_failure=False)
 
 
 def test_every_course_of_events_is_recorded_for_this_version() -> None:
@@ -152,8 +151,7 @@ class RestsFirst(NotificationWorkflow):
 
 async def replay_channel(file: Path, workflows: Sequence[type] = NOTIFICATION_WORKFLOWS) -> WorkflowReplayResult:
     """Replay the history of a channel of notifications."""
-    replayer = Replayer(workflows=workflows, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-    return await replayer.replay_workflow(read(file), raise_on_replay_failure=False)
+    return await replayer(workflows=workflows).replay_workflow(read(file), raise_on_replay_failure=False)
 
 
 def test_a_channel_is_recorded_for_this_version() -> None:

@@ -10,7 +10,6 @@ from math import inf
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Replayer
 
 from activities.audit import Recorder
 from placet.engine.events import Comment
@@ -19,12 +18,12 @@ from storage.database import Database
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.integration.recordings import RefusingRecorder
+from tests.replays import replay
 from tests.stored import reading
 from tests.waiting import until
-from worker.converter import DATA_CONVERTER
 from workflows import local_activities
 from workflows.approval import ApprovalWorkflow
-from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
+from workflows.registration import approval_worker, beside_recording
 
 
 async def test_a_request_waits_for_the_database_with_a_timer_and_answers_questions_meanwhile(
@@ -59,8 +58,7 @@ async def test_a_request_waits_for_the_database_with_a_timer_and_answers_questio
         assert row is not None
         assert (row.seq, row.head) == (told.seq, told.head)
         await handle.terminate()
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle)
 
 
 async def _is_stored(database: Database, request_id: str) -> bool:

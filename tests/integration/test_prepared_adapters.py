@@ -5,16 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from temporalio.worker import Replayer
 
 from activities.audit import Recorder, StoredSequence
 from activities.directory import DirectoryReader
 from cli.commands.histories import read
 from storage.database import Database
 from tests.histories import FOLDER, VERSION
+from tests.replays import replayer
 from worker import converter
-from worker.converter import DATA_CONVERTER, prepare
-from workflows.registration import MARKERS, WORKFLOWS, workflow_runner
+from worker.converter import prepare
+from workflows.registration import MARKERS, WORKFLOWS
 
 
 @pytest.fixture
@@ -30,7 +30,6 @@ async def test_the_first_task_of_a_worker_makes_no_adapter(database: Database, n
     prepare(WORKFLOWS, [*activities, *MARKERS])
     made = converter._adapter.cache_info().misses
     history = read(Path(FOLDER / VERSION / f"{name}.json"))
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-    await replayer.replay_workflow(history)
+    await replayer().replay_workflow(history)
     assert converter._adapter.cache_info().misses == made
     await database.close()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
-from temporalio.worker import Replayer
 
 from placet.audit.reasons import why_of
 from placet.definition.model import parse_definition
@@ -21,8 +20,8 @@ from simulation.run.bounds import MOST_ROUNDS
 from simulation.scenario.scenario import Scenario
 from simulation.scenario.script import parse_script
 from tests.engine import SharedEngine
+from tests.replays import replayer
 from tests.unit.core import blueprint, graph, office, spec
-from workflows.registration import WORKFLOWS, workflow_runner
 
 HOUR_MS = 3_600_000
 ANN = {"approvers": ["user:ann"]}
@@ -80,10 +79,7 @@ async def test_an_action_that_may_run_only_once_takes_its_time_and_its_history_r
     [withheld] = found.extra["actions"]
     assert (withheld["node"], withheld["side_effects"], withheld["error"]) == ("act", ["charges a card"], None)
     history = await stage.client.get_workflow_handle(found.extra["workflow_id"]).fetch_history()
-    replayer = Replayer(
-        workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=stage.client.data_converter
-    )
-    await replayer.replay_workflow(history)
+    await replayer(stage.client.data_converter).replay_workflow(history)
 
 
 async def test_an_input_that_breaks_its_schema_fails_at_once_as_it_would(stage: RehearsalEngine) -> None:

@@ -10,7 +10,6 @@ import pytest
 from sqlmodel import select
 from temporalio import activity
 from temporalio.client import Client, WorkflowHandle
-from temporalio.worker import Replayer
 
 from activities.audit import Recorder, StoredSequence
 from activities.notifications.delivery import confirmation
@@ -28,10 +27,11 @@ from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people
 from tests.dispatching import add_people, dispatching, settings_for, soon
 from tests.integration.recordings import Story, write
 from tests.mailbox import FaultyMailbox
+from tests.replays import replay
 from tests.stored import reading, writing
 from tests.waiting import until
 from workflows.approval import Answer, ApprovalWorkflow
-from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
+from workflows.registration import approval_worker, beside_recording
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 PLAN = compile_plan(parse_definition(EXPENSE), start=datetime(2026, 1, 1, tzinfo=UTC))
@@ -76,10 +76,7 @@ async def test_what_a_lost_task_stored_and_nobody_repeats_is_taken_back(client: 
         assert told.seq == 4
         assert (await verify(database, client, handle.id))["ok"]
         await handle.terminate()
-        replayer = Replayer(
-            workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter
-        )
-        await replayer.replay_workflow(await handle.fetch_history())
+        await replay(handle, client.data_converter)
 
 
 async def test_where_the_store_is_not_ahead_nothing_is_recorded(client: Client, database: Database) -> None:

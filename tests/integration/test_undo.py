@@ -11,7 +11,6 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Replayer
 
 from placet.engine.events import Decide, Undo
 from storage.database import Database
@@ -19,11 +18,10 @@ from tests.api_desk import ApiDesk, api_desk
 from tests.approvals import EXPENSE, by, desk, store_people, worker
 from tests.integration.test_workflow import kinds_of, rows_of, standing, state_of
 from tests.pages import browser_of, send
+from tests.replays import replay
 from tests.waiting import until
-from worker.converter import DATA_CONVERTER
 from worker.jobs import presence_job
 from workflows.approval import ApprovalWorkflow
-from workflows.registration import WORKFLOWS, workflow_runner
 
 LONG = 86_400
 UNDOABLE: dict[str, Any] = {
@@ -68,8 +66,7 @@ async def test_a_decision_stands_when_the_one_timer_says_so_and_cannot_be_undone
             *("decided", "decision_undone", "decided", "decision_stands", "stage_settled", "completed")
         ]
         assert timedelta(0) <= rows[5].at - rows[4].at - timedelta(seconds=LONG) < timedelta(minutes=5)
-        replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-        await replayer.replay_workflow(await handle.fetch_history())
+        await replay(handle)
         assert await kinds_of(database, handle) == [row.kind for row in rows]
 
 

@@ -16,7 +16,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
-from temporalio.worker import Replayer
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.decision_tokens import DecisionTokens
@@ -29,12 +28,11 @@ from storage.database import Database
 from storage.queries.requests import requests
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.clocks import machine_time
+from tests.replays import replay
 from tests.stored import reading
 from tests.waiting import until
-from worker.converter import DATA_CONVERTER
 from workflows import search_attributes
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision, Timeline
-from workflows.registration import WORKFLOWS, workflow_runner
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)
@@ -157,8 +155,7 @@ async def test_a_timer_is_armed_once_its_deadline_is_recorded_and_the_escalation
     await clock.fast_forward(handle, 8 * HOUR)
     escalated = next(row for row in await rows_of(office.database, handle) if row.kind == "escalated")
     assert timedelta(0) <= escalated.at - due < timedelta(minutes=5)  # on a quiet machine it is the very moment
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle)
 
 
 async def test_refused_updates_leave_no_history(office: Desk) -> None:
@@ -406,10 +403,7 @@ async def test_histories_replay(office: Desk) -> None:
     await clock.fast_forward(handle, 25 * HOUR)
     await handle.execute_update(ApprovalWorkflow.decide, _decide(handle, 1, "dora"))
     await handle.result()
-    replayer = Replayer(
-        workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=office.client.data_converter
-    )
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle, office.client.data_converter)
 
 
 async def _with(database: Database, handle: Handle, kind: str, *, times: int = 1) -> list[str]:

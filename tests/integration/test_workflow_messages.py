@@ -29,7 +29,7 @@ from temporalio.client import (
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities.audit import Recorder
 from activities.decision_tokens import DecisionTokens
@@ -48,13 +48,14 @@ from storage.queries.requests import requests
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, store_people
 from tests.clocks import machine_time
+from tests.replays import replay
 from tests.stored import reading, writing
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from workflows import local_activities, registration
 from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
 from workflows.calls import result_to_sign
-from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
+from workflows.registration import approval_worker, beside_recording
 from workflows.signals import SignedSubprocessResult
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
@@ -82,8 +83,7 @@ async def events_of(handle: Handle, kind: EventType.ValueType) -> int:
 
 
 async def replays(client: Client, handle: Handle) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle, client.data_converter)
 
 
 def decide(handle: Handle, who: str, task: int = 1) -> Decide:

@@ -15,7 +15,7 @@ from sqlmodel import col
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHandle, WorkflowUpdateFailedError
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
-from temporalio.worker import Replayer, Worker
+from temporalio.worker import Worker
 
 from activities.action_runner import QUEUE_SUFFIX, ActionRunner
 from activities.actions.executor import ActionFailed, ActionJob
@@ -29,11 +29,11 @@ from storage.database import Database
 from storage.queries.requests import requests
 from storage.tables.approvals import Outbox
 from tests.approvals import Desk, by, desk, store_people
+from tests.replays import replay
 from tests.stored import reading
 from tests.unit.core import blueprint, graph
 from tests.waiting import until
 from workflows.approval import Answer, ApprovalWorkflow
-from workflows.registration import WORKFLOWS, workflow_runner
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 HOUR = timedelta(hours=1)
@@ -117,8 +117,7 @@ async def decide(handle: Handle, person: str, number: int = 1, decision: Any = "
 
 
 async def replays(client: Client, handle: Handle) -> None:
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=client.data_converter)
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle, client.data_converter)
 
 
 def acting(action: str, *more: str, **node: Any) -> dict[str, Any]:

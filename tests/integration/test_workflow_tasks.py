@@ -12,7 +12,6 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
-from temporalio.worker import Replayer
 
 from activities.audit import Recorder
 from activities.workflow_tasks import TASKS
@@ -24,10 +23,10 @@ from storage.recording.new_part import Overtaken
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.integration.recordings import RefusingRecorder
+from tests.replays import replay
 from tests.stored import reading
-from worker.converter import DATA_CONVERTER
 from workflows.approval import ApprovalWorkflow
-from workflows.registration import WORKFLOWS, approval_worker, beside_recording, workflow_runner
+from workflows.registration import approval_worker, beside_recording
 
 
 async def test_a_recording_tells_when_its_workflow_task_began_by_the_engines_clock(
@@ -102,5 +101,4 @@ async def test_what_is_refused_since_another_task_has_recorded_is_recorded_from_
         spans = [e.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta() for e in events if _starts(e)]
         assert spans[:2] == [timedelta(milliseconds=100), timedelta(milliseconds=200)], "nothing is waited for"
         await handle.terminate()
-    replayer = Replayer(workflows=WORKFLOWS, workflow_runner=workflow_runner(), data_converter=DATA_CONVERTER)
-    await replayer.replay_workflow(await handle.fetch_history())
+    await replay(handle)
