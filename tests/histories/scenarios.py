@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime
 
-from temporalio.client import WorkflowHandle
 from temporalio.testing import TimeSkipper, TimeSkippingConfig
 
-from activities.actions.builtin import BUILT_IN
 from activities.decision_tokens import DecisionTokens
 from placet.definition.model import parse_definition
-from placet.engine.bound_action import BoundAction
 from placet.engine.events import (
     AddApprover,
     Claim,
-    ClaimAction,
     Comment,
-    Decide,
     Delegate,
     Extend,
     Migrate,
@@ -35,29 +28,20 @@ from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from tests.approvals import EXPENSE, SECRET, Desk, by, store_people
 from tests.clocks import machine_time
+from tests.histories.actions import action, claimed, failing
+from tests.histories.steps import HOUR, Handle, blueprint, decide, open_tasks
+from tests.lost_tasks import lose
 from tests.waiting import until
-from worker.actions import action_worker
-from workflows.approval import Answer, ApprovalWorkflow, SignedDecision
+from workflows.approval import ApprovalWorkflow, SignedDecision
 
-Handle = WorkflowHandle[ApprovalWorkflow, Answer]
 Scenario = Callable[[Desk], Awaitable[Handle]]
-HOUR = timedelta(hours=1)
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-
-
-def blueprint(*steps: dict[str, Any], **more: Any) -> dict[str, Any]:
-    """Return a blueprint with these stages."""
-    return {
-        **EXPENSE,
-        "process_steps": [{"stage_name": f"Stage {n}", **step} for n, step in enumerate(steps, 1)],
-        **more,
-    }
 
 
 async def one_step(desk: Desk) -> Handle:
     """Approve at once."""
     handle = await desk.start()
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
     return handle
 
 
@@ -65,14 +49,14 @@ async def split(desk: Desk) -> Handle:
     """Be asked at once where it stands: what the first task did is told in two."""
     handle = await desk.start()
     await asyncio.gather(*(handle.query(ApprovalWorkflow.recorded) for _ in range(5)))
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
     return handle
 
 
 async def rejected(desk: Desk) -> Handle:
     """Reject with a comment."""
     handle = await desk.start()
-    await _decide(handle, 1, "bob", decision="reject", comment="too dear")
+    await decide(handle, 1, "bob", decision="reject", comment="too dear")
     return handle
 
 
@@ -82,7 +66,7 @@ async def escalation(desk: Desk) -> Handle:
     handle = await desk.start(client=clock.client)
     for hours in (21, 2, 2, 24):
         await clock.fast_forward(handle, hours * HOUR)
-    await _decide(handle, 1, "carl")
+    await decide(handle, 1, "carl")
     return handle
 
 
@@ -95,7 +79,7 @@ async def punctual(desk: Desk) -> Handle:
     )
     for hours in (9, 4):
         await clock.fast_forward(handle, hours * HOUR)
-    await _decide(handle, 1, "dora")
+    await decide(handle, 1, "dora")
     return handle
 
 
@@ -103,18 +87,18 @@ async def quorum(desk: Desk) -> Handle:
     """Have two of three approve; the third task closes as superseded."""
     step = {"approvers": ["user:bob", "user:dora", "user:carl"], "quorum": {"at_least": 2}}
     handle = await desk.start(blueprint(step))
-    await _decide(handle, 1, "bob")
-    await _decide(handle, 3, "carl")
+    await decide(handle, 1, "bob")
+    await decide(handle, 3, "carl")
     return handle
 
 
 async def rework(desk: Desk) -> Handle:
     """Ask for changes, resubmit, comment, and approve in the second round."""
     handle = await desk.start()
-    await _decide(handle, 1, "bob", decision="request_changes", comment="which trip?")
+    await decide(handle, 1, "bob", decision="request_changes", comment="which trip?")
     await handle.execute_update(ApprovalWorkflow.comment, Comment(by=by("ann"), text="the one to Oslo"))
     await handle.execute_update(ApprovalWorkflow.resubmit, Resubmit(by=by("ann"), input={"amount": "90"}))
-    await _decide(handle, 2, "bob")
+    await decide(handle, 2, "bob")
     return handle
 
 
@@ -125,7 +109,7 @@ async def hands(desk: Desk) -> Handle:
     await handle.execute_update(ApprovalWorkflow.reassign, Reassign(by=by("bob"), task_id=task, to="user:dora"))
     await handle.execute_update(ApprovalWorkflow.delegate, Delegate(by=by("dora"), task_id=task, to="user:carl"))
     await handle.execute_update(ApprovalWorkflow.extend, Extend(by=by("olivia", admin=True), seconds=18_000))
-    await _decide(handle, 1, "carl")
+    await decide(handle, 1, "carl")
     return handle
 
 
@@ -134,10 +118,10 @@ async def approvers(desk: Desk) -> Handle:
     handle = await desk.start(blueprint({"approvers": ["user:bob"]}))
     event = AddApprover(by=by("bob"), task_id=f"{handle.id}.1", to="user:carl", reason="Carl signs for it.")
     await handle.execute_update(ApprovalWorkflow.add_approver, event)
-    await _decide(handle, 2, "carl", decision="request_changes", comment="Which one?")
+    await decide(handle, 2, "carl", decision="request_changes", comment="Which one?")
     await handle.execute_update(ApprovalWorkflow.resubmit, Resubmit(by=by("ann"), input={"amount": "90"}))
-    await _decide(handle, 3, "bob")
-    await _decide(handle, 4, "carl")
+    await decide(handle, 3, "bob")
+    await decide(handle, 4, "carl")
     return handle
 
 
@@ -145,9 +129,9 @@ async def undo(desk: Desk) -> Handle:
     """Undo a decision while it can be undone, decide otherwise, and let that decision stand by the timer."""
     clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
     handle = await desk.start(blueprint({"approvers": ["user:bob"], "undo_seconds": 3_600}), client=clock.client)
-    await _decide(handle, 1, "bob", decision="reject", comment="too dear")
+    await decide(handle, 1, "bob", decision="reject", comment="too dear")
     await handle.execute_update(ApprovalWorkflow.undo, Undo(by=by("bob"), task_id=f"{handle.id}.1"))
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
     await clock.fast_forward(handle, 2 * HOUR)
     return handle
 
@@ -159,7 +143,7 @@ async def queue(desk: Desk) -> Handle:
     await handle.execute_update(ApprovalWorkflow.claim, Claim(by=by("carl"), task_id=task))
     await handle.execute_update(ApprovalWorkflow.release, Release(by=by("carl"), task_id=task))
     await handle.execute_update(ApprovalWorkflow.claim, Claim(by=by("carl"), task_id=task))
-    await _decide(handle, 1, "carl")
+    await decide(handle, 1, "carl")
     return handle
 
 
@@ -185,8 +169,8 @@ async def branch(desk: Desk) -> Handle:
         ],
     }
     handle = await desk.start(blueprint({}, {"approvers": ["role:cfo"]}, graph_spec=graph))
-    await _decide(handle, 1, "bob")
-    await _decide(handle, 2, "carl")
+    await decide(handle, 1, "bob")
+    await decide(handle, 2, "carl")
     return handle
 
 
@@ -202,7 +186,7 @@ async def withdrawn(desk: Desk) -> Handle:
 async def cancelled(desk: Desk) -> Handle:
     """Cancel from outside, as the Temporal Web UI does."""
     handle = await desk.start()
-    await until(lambda: _tasks(handle), what="the first task")
+    await until(lambda: open_tasks(handle), what="the first task")
     await handle.cancel()
     return handle
 
@@ -210,7 +194,7 @@ async def cancelled(desk: Desk) -> Handle:
 async def signals(desk: Desk) -> Handle:
     """Decide by signed signal, after one whose signature does not hold."""
     handle = await desk.start()
-    await until(lambda: _tasks(handle), what="the first task")
+    await until(lambda: open_tasks(handle), what="the first task")
     task = f"{handle.id}.1"
     good = DecisionTokens(SECRET, machine_time).issue("bob", task, 1, decision="approve")
     for token in ("forged", good):
@@ -223,19 +207,30 @@ async def signals(desk: Desk) -> Handle:
 async def malformed(desk: Desk) -> Handle:
     """Take signals that are none, and put them on record."""
     handle = await desk.start()
-    await until(lambda: _tasks(handle), what="the first task")
+    await until(lambda: open_tasks(handle), what="the first task")
     await handle.signal("decide")
     await handle.signal("decide", {"token": 1, "task_id": f"{handle.id}.1"})
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
     return handle
 
 
 async def left(desk: Desk) -> Handle:
     """Read the directory again while a task is open."""
     handle = await desk.start()
-    await until(lambda: _tasks(handle), what="the first task")
+    await until(lambda: open_tasks(handle), what="the first task")
     await handle.signal(ApprovalWorkflow.directory_changed)
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
+    return handle
+
+
+async def ahead(desk: Desk) -> Handle:
+    """Take back what a workflow task has stored that was lost, and that nobody has repeated."""
+    handle = await desk.start()
+    await until(lambda: open_tasks(handle), what="the first task")
+    await lose(desk.database, handle)
+    await handle.signal(ApprovalWorkflow.store_ahead)
+    await until(lambda: _has(handle, entries=3), what="the entry that takes back")
+    await decide(handle, 1, "bob")
     return handle
 
 
@@ -245,9 +240,9 @@ async def absence(desk: Desk) -> Handle:
     clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
     step = {"approvers": ["user:eve"], "separation_of_duties": {"repeat": "carry"}}
     handle = await desk.start(blueprint(step, step), client=clock.client)
-    await _decide(handle, 1, "zoe")
+    await decide(handle, 1, "zoe")
     await clock.fast_forward(handle, 4 * HOUR)
-    await _decide(handle, 2, "eve")
+    await decide(handle, 2, "eve")
     return handle
 
 
@@ -259,7 +254,7 @@ async def choice(desk: Desk) -> Handle:
     step = {"approvers": names, "sla_hours": 1, "escalation_to": "department_head"}
     handle = await desk.start(blueprint(step), client=clock.client)
     await clock.fast_forward(handle, 2 * HOUR)
-    await _decide(handle, 1, "dora")
+    await decide(handle, 1, "dora")
     return handle
 
 
@@ -270,7 +265,7 @@ async def added(desk: Desk) -> Handle:
     step = {"approvers": ["user:bob"], "sla_hours": 1, "escalation": [{"to": "user:eve", "action": "add"}]}
     handle = await desk.start(blueprint(step), client=clock.client)
     await clock.fast_forward(handle, 2 * HOUR)
-    await _decide(handle, 1, "zoe", stands_in=True)
+    await decide(handle, 1, "zoe", stands_in=True)
     return handle
 
 
@@ -294,7 +289,7 @@ async def notify(desk: Desk) -> Handle:
     amount = {"name": "amount", "type": "decimal", "required": True}
     raw = blueprint({"approvers": ["user:bob"]}, variables=[amount], graph_spec=graph)
     handle = await desk.start(raw, given={"amount": "7"})
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
     return handle
 
 
@@ -322,67 +317,8 @@ async def fork(desk: Desk) -> Handle:
     }
     clock = TimeSkipper(desk.client, config=TimeSkippingConfig(enabled=False))
     handle = await desk.start(blueprint({}, graph_spec=graph), client=clock.client)
-    await _decide(handle, 1, "bob")
+    await decide(handle, 1, "bob")
     await clock.fast_forward(handle, 4 * HOUR)
-    return handle
-
-
-def _setting(value: str) -> dict[str, Any]:
-    """Return a graph in which an action sets the amount, and then a stage decides."""
-    return {
-        "nodes": [
-            {"id": "start", "type": "trigger"},
-            {
-                "id": "set",
-                "type": "action",
-                "action": "set_variables",
-                "input": {"n": value},
-                "output": {"amount": "n"},
-            },
-            {"id": "first", "type": "approval", "step": "Stage 1"},
-            {"id": "yes", "type": "terminator", "outcome": "approved"},
-            {"id": "no", "type": "terminator", "outcome": "rejected"},
-        ],
-        "edges": [
-            {"from": "start", "to": "set"},
-            {"from": "set", "to": "first"},
-            {"from": "first", "to": "yes", "on": "approved"},
-            {"from": "first", "to": "no", "on": "rejected"},
-        ],
-    }
-
-
-async def failing(desk: Desk) -> Handle:
-    """Run an action that returns what does not fit, and fail by it."""
-    async with action_worker(desk.client, desk.database, task_queue=desk.task_queue):
-        handle = await desk.start(
-            blueprint({}, graph_spec=_setting("many")), actions={spec.name: spec for spec in BUILT_IN}
-        )
-        await handle.result()
-    return handle
-
-
-async def action(desk: Desk) -> Handle:
-    """Run a catalog action, and take a variable from what comes back."""
-    graph = _setting("7")
-    async with action_worker(desk.client, desk.database, task_queue=desk.task_queue):
-        handle = await desk.start(blueprint({}, graph_spec=graph), actions={spec.name: spec for spec in BUILT_IN})
-        await until(lambda: _tasks(handle), what="the task behind the action")
-        await _decide(handle, 1, "bob")
-        await handle.result()
-    return handle
-
-
-async def claimed(desk: Desk) -> Handle:
-    """Approve the action of a machine, refuse the claim of another one, and give it the claim of its own."""
-    asked = BoundAction(
-        type="payment", target="acct-1", parameters={"amount": 82000}, expires_at=datetime.now(UTC) + 24 * HOUR
-    )
-    handle = await desk.start(action=asked)
-    await _decide(handle, 1, "bob")
-    for key, digest in (("other", replace(asked, parameters={"amount": 820000}).digest), ("mine", asked.digest)):
-        event = ClaimAction(by=by("ann"), digest=digest, key=key)
-        await handle.execute_update(ApprovalWorkflow.claim_action, event, id=key)
     return handle
 
 
@@ -411,8 +347,8 @@ async def moved(desk: Desk) -> Handle:
     event = Migrate(by=by("olivia", admin=True), plan=plan, template_id="later", seq=state.seq, reason="new policy")
     await handle.execute_update(ApprovalWorkflow.migrate, event)
     await clock.fast_forward(handle, 3 * HOUR)
-    await _decide(handle, 1, "bob")
-    await _decide(handle, 2, "carl")
+    await decide(handle, 1, "bob")
+    await decide(handle, 2, "carl")
     return handle
 
 
@@ -436,6 +372,7 @@ SCENARIOS: dict[str, Scenario] = {
         signals,
         malformed,
         left,
+        ahead,
         absence,
         choice,
         added,
@@ -477,8 +414,8 @@ async def _with_child(desk: Desk) -> tuple[Handle, Handle]:
     handle = await desk.start(outer, children={"Inner": Child(template_id="inner", plan=inner)})
     await until(lambda: _children(handle), what="the sub-process")
     child: Handle = desk.client.get_workflow_handle_for(ApprovalWorkflow.run, f"{handle.id}~1")
-    await until(lambda: _tasks(child), what="the sub-process's task")
-    await _decide(child, 1, "bob")
+    await until(lambda: open_tasks(child), what="the sub-process's task")
+    await decide(child, 1, "bob")
     await handle.result()
     return handle, child
 
@@ -495,13 +432,6 @@ async def _eve_is_away(desk: Desk) -> None:
     await store_people(desk.database, ({"id": "eve", "away": [away]}, {"id": "zoe"}))
 
 
-async def _tasks(handle: Handle) -> int:
+async def _has(handle: Handle, *, entries: int) -> bool:
     state: State = await handle.query(ApprovalWorkflow.state)
-    return len(state.tasks)
-
-
-async def _decide(
-    handle: Handle, task: int, person: str, *, decision: Any = "approve", comment: str | None = None, **more: Any
-) -> None:
-    event = Decide(by=by(person), task_id=f"{handle.id}.{task}", decision=decision, comment=comment, **more)
-    await handle.execute_update(ApprovalWorkflow.decide, event)
+    return state.seq >= entries

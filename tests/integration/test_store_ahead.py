@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from datetime import UTC, datetime
 
 import pytest
 from sqlmodel import select
@@ -13,19 +12,17 @@ from temporalio.client import Client, WorkflowHandle
 
 from activities.audit import Recorder, StoredSequence
 from activities.notifications.delivery import confirmation
-from placet.definition.model import parse_definition
-from placet.engine import machine
 from placet.engine.events import Comment
-from placet.engine.recording import Recording, recording_of
-from placet.plan.compiler import compile_plan
+from placet.engine.recording import Recording
 from service.engine import client as engine_client
 from service.verification import verify
 from storage.database import Database
 from storage.recording.record import stored_seq
 from storage.tables.approvals import AuditEntry, AuditSuperseded
-from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people
+from tests.approvals import SECRET, Desk, by, desk, store_people
 from tests.dispatching import add_people, dispatching, settings_for, soon
 from tests.integration.recordings import Story, write
+from tests.lost_tasks import lose
 from tests.mailbox import FaultyMailbox
 from tests.replays import replay
 from tests.stored import reading, writing
@@ -34,7 +31,6 @@ from workflows.approval import Answer, ApprovalWorkflow
 from workflows.registration import approval_worker, beside_recording
 
 Handle = WorkflowHandle[ApprovalWorkflow, Answer]
-PLAN = compile_plan(parse_definition(EXPENSE), start=datetime(2026, 1, 1, tzinfo=UTC))
 
 
 async def begun(there: Desk) -> Handle:
@@ -42,16 +38,6 @@ async def begun(there: Desk) -> Handle:
     handle = await there.start()
     await until(lambda: soon(kinds(there.database, handle.id) == ["started", "task_opened"]))
     return handle
-
-
-async def lost(database: Database, handle: Handle) -> str:
-    """Store an event as a workflow task does that is lost then; return the hash of its entry."""
-    now = datetime.now(UTC)
-    state = await handle.query(ApprovalWorkflow.state)
-    step = machine.apply(PLAN, state, Comment(by=by("ann"), text="nobody repeats this"), now)
-    with writing(database) as session:
-        write(session, recording_of(PLAN, "template", step.state, step.entries, step.notifications, stored={}), now)
-    return step.state.head
 
 
 def kinds(database: Database, request_id: str) -> list[str]:
@@ -65,7 +51,7 @@ async def test_what_a_lost_task_stored_and_nobody_repeats_is_taken_back(client: 
     await store_people(database)
     async with desk(client, database) as there:
         handle = await begun(there)
-        head = await lost(database, handle)
+        head = await lose(database, handle)
         assert not (await verify(database, client, handle.id))["ok"]
         assert await engine_client.tell_store_ahead(client, handle.id)
         await until(lambda: soon(kinds(database, handle.id) == ["started", "task_opened", "taken_back"]))
