@@ -286,7 +286,7 @@ _HOLD_AGAIN = Prepared(
             one_of(col(Outbox.event), (*ASKING, "sla_breached")),  # of a breach, those who decided are not told
             col(Outbox.status) == "dropped",
         )
-        .values(status="held")
+        .values(status="held", next_attempt_at=col(Outbox.created_at))  # it may have been planned before
         .returning(col(Outbox.key))
     )
 )

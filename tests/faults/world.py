@@ -26,12 +26,13 @@ from tests.faults.virtual_time import VirtualLoop
 STEPS = 150  # of the part of a schedule in which things go wrong
 MOST_STEPS = 12_000  # until everything has to be quiet after that
 HEALED_WITHIN = 6 * 3600.0  # virtual seconds after healing in which every request ends and every notification leaves
+LEAVES_WITHIN = 3600.0  # virtual seconds after healing in which a notification leaves, or is found needless
 LONGEST_PAUSE = 20.0  # seconds that a transaction, a query or a mail takes at most
 REQUESTS = 3
 DECIDES_AGAIN = 30.0  # seconds after which people decide what is still open once all is healed, then twice as many
 LOOKS_AGAIN = 60.0  # seconds after which a courier looks at the latest while things go wrong
 SELDOM = 600.0  # seconds after which people and couriers look at the latest once all is healed
-
+_UNSENT = "SELECT key FROM outbox WHERE status IN ('held', 'ready')"
 
 Action = tuple[Any, ...]
 """Something that can happen: a function, and what it is called with."""
@@ -218,6 +219,7 @@ class World:
         self.loop.call_at(waits, self.note, "people decide what is open")
         end = waits + HEALED_WITHIN
         number = 0
+        unsent: dict[str, float] = {}
         self.loop.settle()
         actions = self._actions()
         if not actions and not self.callers.underway and self.loop.time() >= waits:
@@ -230,6 +232,7 @@ class World:
             if actions:
                 continue
             actions = None
+            self._notifications_leave(unsent)
             if not self.engine.open_runs and not self.callers.underway and not self.store.undelivered:
                 self.checker.finally_holds()
                 return
@@ -444,6 +447,16 @@ class World:
                 key = f"again{number}-{run.workflow_id}"
                 by = Actor(person=scenario.REQUESTER)
                 self.callers.begin(run.workflow_id, Resubmit(by=by, comment=key, key=key))
+
+    def _notifications_leave(self, unsent: dict[str, float]) -> None:
+        """Raise Violation where a notification waits for long; `unsent` are those of before, and since when."""
+        now = self.loop.time()
+        keys = [key for (key,) in self.store.raw(_UNSENT)] if self.store.undelivered else []
+        for key in unsent.keys() - set(keys):
+            del unsent[key]
+        for key in keys:
+            if now > unsent.setdefault(key, now) + LEAVES_WITHIN:
+                raise Violation(f"{key} has not left within {LEAVES_WITHIN} s")
 
     def _outbox_left(self) -> list[tuple[Any, ...]]:
         return self.store.raw("SELECT key, status FROM outbox WHERE status IN ('held', 'ready') LIMIT 3")

@@ -14,9 +14,11 @@ from placet.engine.recording import Recording
 from placet.engine.state import ActionClaim
 from placet.errors import Conflict
 from storage.database import Database
+from storage.queries.notifications.delivery_queue import PLAN_AGAIN_AFTER, plannable
 from storage.queries.requests import requests
 from storage.recording import record
 from storage.recording.new_part import Overtaken
+from storage.recording.outbox import Confirmation, confirm_all
 from storage.recording.verify import verify_rows
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Outbox, Participant
 from storage.tables.notifications import NotificationMessage
@@ -111,7 +113,10 @@ async def test_people_are_asked_nevertheless_where_the_decision_never_was(databa
     opened = Story(request_id="r1").open("bob")
     lost = opened.decide(1)
     held = opened.moved(timedelta(seconds=30)).comment("which never were")
-    await _write(database, opened.recording(), lost.recording())
+    await _write(database, opened.recording())
+    with writing(database) as session:
+        session.execute(update(Outbox).values(next_attempt_at=NOW + PLAN_AGAIN_AFTER))  # as planning leaves it
+    await _write(database, lost.recording())
     asked = {row["key"]: row["status"] for row in await _rows(database, Outbox) if row["event"] == "task_opened"}
     assert asked == {"r1:2:task_opened:bob": "dropped"}
     with writing(database) as session:
@@ -135,6 +140,10 @@ async def test_people_are_asked_nevertheless_where_the_decision_never_was(databa
     asked = {row["key"]: row["status"] for row in await _rows(database, Outbox) if row["event"] == "task_opened"}
     assert asked == {"r1:2:task_opened:bob": "held"}
     assert await _rows(database, NotificationMessage) == [], "it is planned again"
+    with writing(database) as session:
+        confirm_all(session.connection(), [Confirmation(request_id="r1", seq=held.seq, head=held.head)])
+        planned = plannable(session.connection(), held.at, limit=10)
+    assert "r1:2:task_opened:bob" in {row.key for row in planned}, "at once, and not two weeks later"
 
 
 async def test_tasks_and_people_that_never_were_are_gone(database: Database) -> None:

@@ -51,6 +51,7 @@ def test_what_was_promised_holds_under_faults(first: int) -> None:
         79657,
         261884,
         10002069,
+        10033754,
     ],
 )
 def test_what_a_seed_has_found_is_mended(seed: int) -> None:
