@@ -137,6 +137,18 @@ def _dropped_for_good() -> list[Any]:
     return [patch.object(record, "_ask_again", lambda *_: None)]
 
 
+def _asked_again_late() -> list[Any]:
+    original = record._ask_again
+
+    def ask_again(connection: Any, recording: Any) -> None:
+        original(connection, recording)
+        held = (col(Outbox.request_id) == recording.request_id, col(Outbox.status) == "held")
+        later = recording.started_at + delivery_queue.PLAN_AGAIN_AFTER
+        connection.execute(update(Outbox).where(*held).values(next_attempt_at=later))
+
+    return [patch.object(record, "_ask_again", ask_again)]
+
+
 def _ready_at_once() -> list[Any]:
     original = record._notifications
 
@@ -307,6 +319,9 @@ PLANTS: dict[str, Plant] = {
     "doubled-mail": Plant("notices", "a message is handed over twice", _sends_twice),
     "dropped-for-good": Plant(
         "recorder", "what a lost task made needless is not sent when its rows are superseded", _dropped_for_good, 59
+    ),
+    "asked-late": Plant(
+        "recorder", "what is held again waits until its planning would have been in vain", _asked_again_late, 59
     ),
     "ready-at-once": Plant("notices", "notifications are not held until history is known", _ready_at_once, 4),
     "confirms-all": Plant(
