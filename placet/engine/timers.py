@@ -13,7 +13,7 @@ from placet.engine.state import State, Task
 from placet.plan.plan import Plan
 from placet.tasks.deadlines import jitter, nominal
 from placet.tasks.decisions import next_to_stand, stand
-from placet.tasks.sla import Settle, breach, escalate, send_reminder, turn_critical, warn
+from placet.tasks.sla import Settle, breach, escalate, first_level_due, send_reminder, turn_critical, warn
 from placet.tasks.substitution import absent_seat_holder
 
 Purpose = Literal[
@@ -69,17 +69,19 @@ class Upcoming:
 def upcoming(plan: Plan, state: State) -> list[Upcoming]:
     """List what a request will do by itself, the next of each kind for each task, in the order of the moments.
 
-    Moments of tasks and waits are those at which the timer fires, so the first one is that of `next_due`.
+    Moments of tasks and waits are those at which the timer fires, so the first one is that of `next_due`. The first
+    escalation of a task is listed before its moment is set, which its breach does.
     """
     if state.status != "pending" or state.returned_at is not None:
         return []
     later = jitter(plan, state.request_id)
-    found = [
-        Upcoming(at=at + later, does=does, node=node, task=task)
-        if does not in _EXACT
-        else Upcoming(at=at, does=does, node=node, task=task)
-        for at, _, does, node, task in _planned(state)
-    ]
+    found = []
+    for at, _, does, node, task in _planned(state):
+        moment = at if does in _EXACT else at + later
+        found.append(Upcoming(at=moment, does=does, node=node, task=task))
+        if does == "deadline" and task is not None and (stage := plan.nodes[task.node].asked) is not None:
+            escalates = first_level_due(plan.calendar, stage, task, breached_at=at)
+            found.append(Upcoming(at=escalates + later, does="escalation", node=node, task=task))
     return sorted(found, key=lambda one: one.at)
 
 

@@ -9,6 +9,7 @@ from placet.audit.reasons import Reason, because
 from placet.definition.assignees import parse_assignee
 from placet.engine.run import Run
 from placet.engine.state import StageRun, Task
+from placet.plan.calendar import Calendar, add_hours
 from placet.plan.graph import SlaLevel, Stage
 from placet.tasks.candidates import managers_by_name, nearest, operators, owners, resolve
 from placet.tasks.choice import Choice
@@ -61,7 +62,7 @@ def breach(run: Run, task: Task) -> None:
         warn_at=None,
         remind_before=(),
         remind_at=remind,
-        escalate_at=_first_level_due(run, task, stage),
+        escalate_at=first_level_due(run.calendar, stage, task, breached_at=at),
         critical_at=critical_from(run, stage, task.due_at or at),
     )
     run.record("sla_breached", task=task, due=task.due_at, before=task.sla_state, after="breached")
@@ -167,10 +168,10 @@ def _armed(run: Run, moment: datetime | None) -> datetime | None:
     return moment + jitter(run.plan, run.state.request_id) if moment is not None else None
 
 
-def _first_level_due(run: Run, task: Task, stage: Stage) -> datetime | None:
-    """Return when the first level is due: at the deadline, or some time after the breach was noticed."""
+def first_level_due(calendar: Calendar, stage: Stage, task: Task, *, breached_at: datetime) -> datetime:
+    """Return when the first level of a task is due: at its deadline, or some time after the breach was noticed."""
     after = stage.levels[0].after if stage.levels else None
-    return run.after(nominal(run), after) if after else task.due_at
+    return add_hours(calendar, breached_at, after.total_seconds()) if after else task.due_at or breached_at
 
 
 def _level_due(run: Run, task: Task, stage: Stage, level: int) -> datetime:

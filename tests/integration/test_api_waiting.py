@@ -95,7 +95,7 @@ async def test_a_request_says_for_whom_it_waits_and_what_happens_next(desk: ApiD
         "since": task["opened_at"],
         "until": task["due_at"],
     }
-    assert [act["does"] for act in found["next"]] == ["reminder", "warning", "deadline"]
+    assert [act["does"] for act in found["next"]] == ["reminder", "warning", "deadline", "escalation"]
     assert found["next"] == sorted(found["next"], key=lambda act: act["at"])
     assert found["next"][0]["task_id"] == task["id"]
     assert found["sub_processes"] == []

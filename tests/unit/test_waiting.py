@@ -98,6 +98,16 @@ def test_api_says_when_something_is_tried_next() -> None:
 
 
 @pytest.mark.parametrize("jitter", [0, 600])
+@pytest.mark.parametrize("levels", [{"escalation_to": "cfo"}, {"escalation": [{"after_hours": 2, "to": "cfo"}]}, {}])
+def test_the_first_escalation_is_known_before_the_breach(jitter: int, levels: dict[str, Any]) -> None:
+    request = case({"approvers": ["user:mo"], "sla_hours": 4, **levels}, settings={"jitter_seconds": jitter})
+
+    [said] = [one.at for one in upcoming(request.plan, request.state) if one.does == "escalation"]
+    entries = request.until(said + timedelta(hours=1))
+    assert [one.at for one in entries if one.kind in {"escalated", "escalation_ended"}] == [said]
+
+
+@pytest.mark.parametrize("jitter", [0, 600])
 def test_what_comes_next_is_what_the_timer_is_set_for(jitter: int) -> None:
     step = {
         "approvers": ["user:mo"],
@@ -109,6 +119,7 @@ def test_what_comes_next_is_what_the_timer_is_set_for(jitter: int) -> None:
     for _ in range(6):
         found = upcoming(request.plan, request.state)
         due = next_due(request.plan, request.state)
+        assert "escalation" in {one.does for one in found}, "also before the breach"
         assert [one.at for one in found[:1]] == [due]
         assert found == sorted(found, key=lambda one: one.at)
         assert due is not None

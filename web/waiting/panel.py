@@ -23,7 +23,7 @@ from web.waiting import wording as say
 
 PATIENCE: Final = timedelta(seconds=1.5)
 """How long a page waits for the engine to say how a request stands."""
-MOST_ACTS = 3
+MOST_ACTS = 4  # of a stage alone: it is due soon, people are reminded, it is overdue, it escalates
 MOST_NAMES = 6  # of those who may claim a task
 
 
@@ -113,7 +113,7 @@ def panel_of(connection: Connection, principal: Principal, found: Waiting, wordi
         live=found.live,
         stuck=found.stuck,
         lines=_lines(found, principal, names, wording),
-        next=tuple(ActLine(at=one.at, what=say.act(one, names, wording)) for one in found.next[:MOST_ACTS]),
+        next=_acts(found, names, wording),
         findings=_findings(found, names, wording),
         children=tuple(_child(one, principal, names, wording) for one in found.children),
         mine=answer_lines(mine, names, wording),
@@ -171,6 +171,12 @@ def _child(found: Waiting, principal: Principal, names: Names, wording: Wording)
         findings=_findings(found, names, wording),
         children=tuple(_child(one, principal, names, wording) for one in found.children),
     )
+
+
+def _acts(found: Waiting, names: Names, wording: Wording) -> tuple[ActLine, ...]:
+    """List what happens next; what happens to several tasks of a stage at once is one line."""
+    lines = dict.fromkeys(ActLine(at=one.at, what=say.act(one, names, wording)) for one in found.next)
+    return tuple(lines)[:MOST_ACTS]
 
 
 def _lines(found: Waiting, principal: Principal, names: Names, wording: Wording) -> tuple[WaitLine, ...]:
