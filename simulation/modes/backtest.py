@@ -36,6 +36,7 @@ from simulation.run.driver import EventSource, ReadDirectory, Trace, directory_r
 from simulation.world.recorded_decisions import recorded_decisions_of
 from simulation.world.recorded_people import RecordedPeople
 from simulation.world.recorded_results import recorded_answers
+from simulation.world.recorded_values import values_as_sent
 from simulation.world.world import World
 
 RULE = (
@@ -168,7 +169,7 @@ class Candidate:
         plan = self.plan(case.started_at)
         read = self._read(case.started_at)
         try:
-            given = accept_input(plan, self._known(case.given))
+            given = accept_input(plan, values_as_sent(plan.variables, self._known(case.given)))
         except InputInvalid as error:
             places = ", ".join(sorted({p.pointer.removeprefix("/input/") for p in error.problems}))
             return plan, None, sentence("the input does not fit: {places}", places=places)

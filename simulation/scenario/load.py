@@ -26,6 +26,7 @@ from simulation.scenario.past import Past
 from simulation.scenario.scenario import CompiledDefinition, Scenario
 from simulation.scenario.script import people_named
 from simulation.scenario.spec import SimulationSpec, patched
+from simulation.world.recorded_values import values_as_sent
 from storage.database import Database, of_rows
 from storage.queries import actions as catalog
 from storage.queries.definitions import definitions
@@ -93,7 +94,7 @@ async def scenario_of(
 
     `carry_out` parses and compiles the blueprint, outside of any transaction; `read_past` reads the past of a process.
     """
-    raw, requester_id, given = await database.read(_asked, spec, requester)
+    raw, requester_id, recorded = await database.read(_asked, spec, requester)
     name = str((raw or {}).get("name", ""))
     raw = patched(raw, spec.patch)
     blueprint = await carry_out(parse_or_none, raw, by=requester)
@@ -106,7 +107,7 @@ async def scenario_of(
         children=children,
         requester=requester_id,
         start=start,
-        given=given,
+        given=given_for(blueprint, spec, recorded),
         action=spec.action,
         script=spec.script,
         past=await database.read(read_past, name, now),
@@ -126,19 +127,28 @@ async def scenario_of(
     return replace(scenario, compiled=compiled, people=people)
 
 
+def given_for(
+    definition: ProcessDefinition | None, spec: SimulationSpec, recorded: Mapping[str, Any] | None
+) -> Mapping[str, Any] | None:
+    """Return the input of a spec, or else that of its request as it was sent; None where it has neither."""
+    if spec.input is not None:
+        return spec.input
+    return recorded if recorded is None or definition is None else values_as_sent(definition.variables, recorded)
+
+
 def _asked(connection: Connection, spec: SimulationSpec, requester: str) -> tuple[Any, str, Mapping[str, Any] | None]:
-    """Return the blueprint of a spec, the id of the requester, and the input if there is one."""
+    """Return the blueprint of a spec, the id of the requester, and the recorded input of its request if it has one."""
     requester_id, row = spec.person or requester, None
-    given: Mapping[str, Any] | None = spec.input
+    recorded: Mapping[str, Any] | None = None
     if spec.request_id is not None:
         request, case = case_of(connection, spec.request_id)
         requester_id = spec.person or case.requester
-        given = case.given if given is None else given
+        recorded = case.given
         row = template_of(connection, request.template_id)
     if spec.template is not None:
         row = template_of(connection, spec.template, spec.version)
     raw: Any = spec.blueprint if spec.blueprint is not None or row is None else row.blueprint
-    return raw, requester_id, given
+    return raw, requester_id, recorded
 
 
 def dependencies(

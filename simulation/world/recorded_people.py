@@ -33,6 +33,7 @@ from simulation.run.driver import PlannedEvent, UnknownNextEvent
 from simulation.scenario.approver_model import ApproverModel
 from simulation.scenario.script import ScriptLine, concerns
 from simulation.world.recorded_decisions import AssignmentPeriod, RecordedDecisions, TaskEvent
+from simulation.world.recorded_values import form_as_sent, values_as_sent
 from simulation.world.scripted_people import ScriptedPeople, decision_events
 from simulation.world.signatures import signed
 from simulation.world.stand_ins import stands_in
@@ -54,8 +55,10 @@ class RecordedPeople:
 
     def __post_init__(self) -> None:
         self._remaining: dict[tuple[str, str], list[AssignmentPeriod]] = {}
+        forms = {stage.name: stage.form for stage in self.plan.stages if stage.form is not None}
         for period in reversed(self.recorded_decisions.periods):
-            self._remaining.setdefault((period.stage, period.person), []).append(period)
+            sent = _as_sent(period, forms.get(period.stage))
+            self._remaining.setdefault((period.stage, period.person), []).append(sent)
         self._periods: dict[tuple[str, str, tuple[int, int]], tuple[datetime, AssignmentPeriod | None]] = {}
         self._unassigned: dict[tuple[Any, ...], tuple[Task, str, TaskEvent]] = {}  # by mark
         self._claimants: dict[str, str] = {}  # by task, who claimed it last
@@ -106,9 +109,8 @@ class RecordedPeople:
                 request_event = self.recorded_decisions.resubmissions[index]
                 mark = ("resubmit", index)
                 if mark not in self._done:
-                    yield PlannedEvent(
-                        at=max(returned + request_event.after, now), event=request_event.event, mark=mark
-                    )
+                    event = self._resubmission(request_event.event)
+                    yield PlannedEvent(at=max(returned + request_event.after, now), event=event, mark=mark)
         for index, request_event in enumerate(self.recorded_decisions.request_events):
             if ("request_event", index) not in self._done:
                 at = max(state.started_at + request_event.after, now)
@@ -125,6 +127,12 @@ class RecordedPeople:
                 if period is not None:
                     yield from self._period_events(task, person, since, period, now)
             yield from self._unassigned_events(state, task, now)
+
+    def _resubmission(self, event: Event) -> Event:
+        """Return a recorded resubmission with its input as it was sent."""
+        if not isinstance(event, Resubmit) or event.input is None:
+            return event
+        return replace(event, input=values_as_sent(self.plan.variables, event.input))
 
     def _period(self, task: Task, person: str, now: datetime) -> tuple[datetime, AssignmentPeriod | None]:
         key = (task.id, person, self._assignment_number(task, person))
@@ -250,6 +258,17 @@ class RecordedPeople:
     def _event_for(self, task: Task, person: str, recorded: TaskEvent, at: datetime) -> Event:
         event = _event_for(task, person, recorded)
         return signed(event, self.plan.nodes[task.node].asked, at) if isinstance(event, Decide) else event
+
+
+def _as_sent(period: AssignmentPeriod, form: dict[str, Any] | None) -> AssignmentPeriod:
+    """Return a period with the forms of its decisions as they were sent; `form` is the schema of its stage's."""
+    if form is None:
+        return period
+    events = tuple(
+        replace(event, form=form_as_sent(form, event.form)) if event.form is not None else event
+        for event in period.events
+    )
+    return replace(period, events=events)
 
 
 def _claims_first(task: Task, person: str, recorded: TaskEvent) -> bool:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from placet.audit.chain import exact
 from placet.audit.reasons import why_of
 from placet.definition.action_spec import ActionCall
 from placet.engine.events import SYSTEM, ActionDone, Actor, ChildEnded, Happened
@@ -23,6 +22,7 @@ from simulation.report.comparison import TimelineEvent
 from simulation.run.driver import UnknownNextEvent
 from simulation.scenario.script import ScriptLine
 from simulation.world.answers import NEVER, Answers, answers_for
+from simulation.world.recorded_values import as_recorded, values_as_sent
 
 _BEGINS = {"action_started", "child_started", "waiting"}
 _ENDS = {"action_run", "action_failed", "child_ended", "waited"}
@@ -69,7 +69,7 @@ class RecordedAnswers(Answers):
         if recorded.result == "failed":
             done = ActionDone(node=call.node, visit=call.visit, key=call.key, ok=False, error=recorded.why)
             return recorded.took, done
-        output = output_from(self.plan.nodes[call.node].sources, recorded.values)
+        output = self._output_from(call.node, recorded)
         return recorded.took, ActionDone(node=call.node, visit=call.visit, key=call.key, ok=True, output=output)
 
     def breaches(self, call: ActionCall) -> tuple[Problem, ...]:
@@ -84,7 +84,7 @@ class RecordedAnswers(Answers):
         if recorded is None or recorded.result is None:
             return None
         self._check_same_input(call.node, call.input, recorded)
-        output = output_from(self.plan.nodes[call.node].sources, recorded.values)
+        output = self._output_from(call.node, recorded)
         return recorded.took, ChildEnded(node=call.node, visit=call.visit, outcome=recorded.result, output=output)
 
     def event(self, wait: Waiting, started_at: datetime) -> tuple[datetime, Happened] | None:
@@ -112,9 +112,12 @@ class RecordedAnswers(Answers):
         recorded = self._recorded_for(call)
         return {} if recorded is not None and recorded.result is not None else super().assumed_values(call)
 
+    def _output_from(self, node: str, recorded: RecordedResult) -> dict[str, Any]:
+        return output_from(self.plan.nodes[node].sources, values_as_sent(self.plan.variables, recorded.values))
+
     def _check_same_input(self, node: str, given: Mapping[str, Any], recorded: RecordedResult) -> None:
         """Check that an input is the recorded one; raises UnknownNextEvent where it is not and gaps are not filled."""
-        if recorded.given is None or _as_recorded(recorded.given) == _as_recorded(given):
+        if recorded.given is None or as_recorded(recorded.given) == as_recorded(given):
             return
         if not self.fill_gaps:
             raise UnknownNextEvent(f"the result of {node} is not known for another input than the recorded one")
@@ -220,17 +223,6 @@ def output_from(output: Mapping[str, str], values: Mapping[str, Any]) -> dict[st
             place[part] = place = inner if isinstance(inner, dict) else {}
         place[last] = values[variable]
     return simulated_answers
-
-
-def _as_recorded(value: Any) -> Any:
-    """Return JSON values as an audit entry writes them: a float as a whole number or as text, long numbers as text."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 2**53 else repr(value)
-    if isinstance(value, Mapping):
-        return {str(name): _as_recorded(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_as_recorded(inner) for inner in value]
-    return exact(value)
 
 
 def _name(started: Mapping[str, Any]) -> str | None:

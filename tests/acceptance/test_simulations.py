@@ -72,10 +72,12 @@ async def simulate(desk: ApiDesk, *, as_: str = "desi", **spec: Any) -> dict[str
     return await until(ended) or {}
 
 
-async def decide(desk: ApiDesk, request: dict[str, Any], person: str, decision: str = "approve") -> dict[str, Any]:
+async def decide(
+    desk: ApiDesk, request: dict[str, Any], person: str, decision: str = "approve", **more: Any
+) -> dict[str, Any]:
     """Decide the open task of a request."""
     task = next(t for t in request["tasks"] if t["status"] == "open")
-    answer = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": decision}, as_=person)
+    answer = await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": decision, **more}, as_=person)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
@@ -306,6 +308,19 @@ async def test_a_real_request_replays_and_differs_only_where_something_is_change
         script=[{"on": "CFO Approval", "decision": "reject"}],
     )
     assert (rejected["before"]["outcome"], rejected["after"]["outcome"]) == ("approved", "rejected")
+
+
+async def test_a_past_request_with_numbers_that_its_record_holds_as_text_goes_as_it_went(desk: ApiDesk) -> None:
+    form = {"type": "object", "properties": {"value": {"type": "number"}}, "required": ["value"]}
+    first, second = TWO_STAGES["process_steps"]
+    variables = [*TWO_STAGES["variables"], {"name": "count", "type": "integer"}]
+    name = await desk.publish({**TWO_STAGES, "variables": variables, "process_steps": [first | {"form": form}, second]})
+    request = await decide(desk, await desk.start(name, amount="7", count=2**53 + 1), "bob", form={"value": 150.5})
+    await decide(desk, request, "carl", "reject")
+    same = await simulate(desk, as_="audrey", mode="replay", request_id=request["id"])
+    assert (same["timelines_differ"], same["assumed"], same["after"]["outcome"]) == (0, [], "rejected"), same
+    past = await simulate(desk, as_="audrey", mode="backtest", template=name)
+    assert (past["totals"]["known"], past["totals"]["changed"]["count"]) == (1, 0), past["totals"]
 
 
 async def test_a_running_request_is_forecast_from_where_it_stands(desk: ApiDesk) -> None:
