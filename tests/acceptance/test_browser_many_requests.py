@@ -37,6 +37,21 @@ def test_an_admin_cancels_by_keyboard_on_a_phone_what_the_preview_shows(visit: V
     assert visitor.complaints == []
 
 
+def test_choosing_a_status_filters_the_requests_that_an_admin_then_acts_on(visit: Visitors, placet: Placet) -> None:
+    mark = uuid4().hex[:8]
+    started(placet, f"Chairs {mark}")
+    visitor = visit("ada")
+    page = visitor.go(f"/requests?whose=all&q={mark}")
+    page.get_by_label("Status").select_option("failed")
+    expect(page).to_have_url(re.compile("status=failed"))
+    assert f"q={mark}" in page.url and "whose=all" in page.url
+    expect(page.get_by_role("heading", name="Nothing matches")).to_be_visible()
+    page.get_by_label("Status").select_option("pending")
+    expect(page.locator("li.row")).to_have_count(1)
+    expect(page.locator("[data-bulk] input[name=status]")).to_have_value("pending")
+    assert visitor.complaints == []
+
+
 def test_what_waits_for_somebody_goes_to_another_without_scripts_and_in_german(visit: Visitors, placet: Placet) -> None:
     mark = uuid4().hex[:8]
     own = {"stage_name": "Jury", "approvers": ["user:cid"], "sla_hours": 8}

@@ -92,7 +92,9 @@ one("[data-all]")?.addEventListener("change", (event) => {
 });
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-pick]")) count();
-  if (event.target.matches("[data-filters] select")) event.target.form.requestSubmit();
+  // Of a form whose button is hidden where scripts run, choosing is all that can be done.
+  const filters = event.target.matches("select") && event.target.closest("form.filters");
+  if (filters && one("button.no-js-only", filters)) filters.requestSubmit();
 });
 
 // --- one decision once: a second click does nothing ------------------------------------------------------------------
