@@ -103,7 +103,8 @@ class Wording:
 
     def zone_name(self, at: datetime) -> str:
         """Write the short name of the reader's time zone at a moment."""
-        return _zone_name(at.astimezone(self.zone).replace(minute=0, second=0, microsecond=0), self.language)
+        local = at.astimezone(self.zone).replace(second=0, microsecond=0)
+        return _zone_name(local.replace(tzinfo=None), local.fold, self.zone, self.language)
 
     def day(self, at: date) -> str:
         """Write a calendar day."""
@@ -153,7 +154,9 @@ def _day(at: date, language: str) -> str:
 
 
 @lru_cache(8192)
-def _zone_name(at: datetime, language: str) -> str:
+def _zone_name(local: datetime, fold: int, zone: ZoneInfo, language: str) -> str:
+    # By the local time and its zone: one moment is equal in all zones, and its two hours of autumn are in one.
+    at = local.replace(tzinfo=zone, fold=fold)
     return str(dates.get_timezone_name(at, width="short", locale=_locale(language)))
 
 

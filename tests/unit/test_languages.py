@@ -44,6 +44,17 @@ def wording(language: str) -> Wording:
     return Wording(language=language, zone=ZoneInfo("Europe/Berlin"), now=NOW)
 
 
+def test_the_name_of_a_zone_is_the_readers_own_whoever_read_the_same_moment_before() -> None:
+    spring = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+    def read_in(zone: str, at: datetime = spring) -> str:
+        return Wording(language="en", zone=ZoneInfo(zone), now=NOW).zone_name(at)
+
+    assert [read_in(zone) for zone in ("Etc/UTC", "Europe/Berlin", "Europe/London")] == ["UTC", "CET", "GMT"]
+    autumn = [datetime(2026, 10, 25, hour, 30, tzinfo=UTC) for hour in (0, 1)]  # both at half past two in Berlin
+    assert [read_in("Europe/Berlin", at) for at in autumn] == ["CEST", "CET"]
+
+
 def texts() -> set[str]:
     found = extract_from_dir(
         WEB,
