@@ -12,9 +12,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.http import problems
+from api.http.authentication import SAFE_METHODS, session_of
 from placet.errors import Busy, NotAuthenticated, PlacetError
 from service.security_log import reason_of
 from web.refusals import told
+from web.security import form_page, log_in_address
 from web.templating import render
 from web.visitor import wording_of
 
@@ -28,7 +30,8 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, PlacetError)  # noqa: S101 - registered for nothing else
         request.state.refused = reason_of(error)
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, Busy) else None
-        return show(request, problems.problem_of(error), headers, log_in=isinstance(error, NotAuthenticated))
+        log_in = _way_back(request) if isinstance(error, NotAuthenticated) else None
+        return show(request, problems.problem_of(error), headers, log_in=log_in)
 
     async def shape(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for nothing else
@@ -36,7 +39,9 @@ def install(app: FastAPI) -> None:
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101 - registered for nothing else
-        return show(request, problems.problem(error.status_code, str(error.detail)), dict(error.headers or {}))
+        document = problems.problem(error.status_code, str(error.detail))
+        log_in = None if await _is_logged_in(request) else "/login"
+        return show(request, document, dict(error.headers or {}), log_in=log_in)
 
     async def gone(request: Request, _: Exception) -> Response:
         return show(request, problems.problem(408, "The connection was closed before the form was complete."))
@@ -55,9 +60,12 @@ def install(app: FastAPI) -> None:
 
 
 def show(
-    request: Request, document: dict[str, Any], headers: dict[str, str] | None = None, *, log_in: bool = False
+    request: Request, document: dict[str, Any], headers: dict[str, str] | None = None, *, log_in: str | None = None
 ) -> Response:
-    """Return a problem as a page, or as the document itself where the caller is a program."""
+    """Return a problem as a page, or as the document itself where the caller is a program.
+
+    `log_in` is where its reader can log in, if that helps.
+    """
     accept = request.headers.get("accept", "")
     # A program says what it wants, or has come to an address that is no page.
     program = "json" in accept or "route" not in request.scope
@@ -68,3 +76,18 @@ def show(
     title, advice, detail = told(document, wording_of(request))
     shown = {"problem": document, "title": title, "advice": advice, "detail": detail, "log_in": log_in}
     return render(request, "problem.html", shown, status=document["status"], headers=headers)
+
+
+def _way_back(request: Request) -> str:
+    """Return the log-in page, which leads back to the form where one was sent."""
+    return "/login" if request.method in SAFE_METHODS else log_in_address(form_page(request))
+
+
+async def _is_logged_in(request: Request) -> bool:
+    """Say whether whoever came to an address has a session: one without a page has not looked."""
+    if not hasattr(request.state, "session"):
+        try:
+            request.state.session = await session_of(request.app.state.context, request)
+        except PlacetError:  # what is told about the address is true all the same
+            return True
+    return request.state.session is not None

@@ -27,7 +27,7 @@ ADVICE: Final[dict[str, str]] = {
     "unknown-question": _("Open the request again; it shows the questions that there are."),
     "not-found": _("It is not there, or you may not see it. Check the address."),
     "code-spent": _("Ask for a new one; it can be opened once."),
-    "not-authenticated": _("Log in, and open the page again."),
+    "not-authenticated": _("Log in, and go on where you were."),
     "link-refused": _("Nothing was decided. Open the task in your inbox instead."),
     "already-decided": _("The decision that stands is on the task. Nothing else was recorded."),
     "content-changed": _("Read what changed, and decide about what it is now."),

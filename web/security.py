@@ -13,13 +13,22 @@ from urllib.parse import quote, urlencode, urlsplit
 from fastapi import Request, Response
 from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
+from starlette.routing import Match
 
 from api.context import ApiContext
-from api.http.authentication import CSRF_HEADER, SAFE_METHODS, require_csrf_token, require_own_page, session_of
+from api.http.authentication import (
+    CSRF_HEADER,
+    SAFE_METHODS,
+    base_url,
+    require_csrf_token,
+    require_own_page,
+    session_of,
+)
 from api.http.uploads import bounded_by
 from placet.errors import NotAuthenticated
 from service.identity.login import Session
 from web.access import LOGGED_IN, PUBLIC, rule_of
+from web.visitor import wording_of
 
 CSRF_FIELD = "csrf_token"
 HEADERS: Final = {
@@ -114,8 +123,25 @@ def local_path(given: str | None) -> str:
 def to_log_in(request: Request) -> Response:
     """Lead to the log-in page, and back again where the page was only to be read."""
     if request.method not in SAFE_METHODS:
-        raise NotAuthenticated("You are not logged in any more, and nothing has happened. Log in and send it again.")
+        raise NotAuthenticated(wording_of(request).say("You are not logged in any more, and nothing has happened."))
     return RedirectResponse(log_in_address(request.url.path, request.url.query), 303)
+
+
+def form_page(request: Request) -> str:
+    """Return the page that a form was sent from, to lead back to it: one that can be opened, and only one of ours."""
+    came_from = urlsplit(request.headers.get("referer", ""))
+    own = {request.headers.get("host"), urlsplit(base_url(request.app.state.context, request)).netloc}
+    ours = came_from.netloc in own
+    path = came_from.path if ours else request.url.path
+    query = came_from.query if ours else ""
+    while path != "/" and not _opens(request, path):  # the answer to a form stands at the form's own address
+        path, query = path.rpartition("/")[0] or "/", ""
+    return local_path(path + (f"?{query}" if query else ""))
+
+
+def _opens(request: Request, path: str) -> bool:
+    scope = {**request.scope, "method": "GET", "path": path}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 def log_in_address(path: str, query: str = "") -> str:

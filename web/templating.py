@@ -18,6 +18,7 @@ from markupsafe import Markup, escape
 from languages.catalogues import say_in
 from placet.sentences import translated
 from service.identity.login import Session
+from web.forms.browser_drafts import browser_draft
 from web.languages import Wording, catalogue
 from web.views.browsers import browser_named
 from web.views.inbox import counted
@@ -37,8 +38,9 @@ def render(
 ) -> HTMLResponse:
     """Return a page.
 
-    Every template knows `me` (the principal, or None), `csrf_token`, `path`, `wording`, and what the frame shows around
-    it. `?done=` in the address names what was just done, for a notice.
+    Every template knows `me` (the principal, or None), `draft_of` (where the browser keeps the texts of a form),
+    `csrf_token`, `path`, `wording`, and what the frame shows around it. `?done=` in the address names what was just
+    done, for a notice.
     """
     session: Session | None = getattr(request.state, "session", None)
     wording = wording_of(request)
@@ -46,6 +48,7 @@ def render(
     done = NOTICES.get(request.query_params.get("done", ""))
     known = {
         "me": me,
+        "draft_of": None if me is None else partial(browser_draft, request.app.state.context.secret, me.person),
         "csrf_token": "" if session is None else session.csrf_token,
         "path": request.url.path,
         "layout": "plain.html" if me is None else "base.html",

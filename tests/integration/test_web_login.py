@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -379,3 +380,23 @@ async def test_who_chooses_a_language_alone_keeps_the_time_zone_of_the_browser(b
     chooser = (await browser.get("/me")).text.partition('<select id="timezone"')[2].partition("</select>")[0]
     assert '<option value="">Asia/Tokyo</option>' in chooser
     assert " selected" not in chooser, "the page says no zone that it does not write times in"
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "came_from", "back"),
+    [
+        ("/tasks/t1/decide", "", "/tasks/t1"),
+        ("/tasks/t1/decide", f"{LOCAL}/tasks/t1?done=watch", "/tasks/t1?done=watch"),
+        ("/tasks/t1/decide", f"{LOCAL}/tasks/t1/decide", "/tasks/t1"),  # the form came back once
+        ("/requests/new/p1", f"{LOCAL}/requests/new/p1?draft=d", "/requests/new/p1?draft=d"),
+        ("/me/away", "https://elsewhere.example/requests", "/me"),
+        ("/me/away", f"{LOCAL}//elsewhere.example/me", "/"),
+    ],
+)
+async def test_a_form_that_comes_after_its_session_leads_back_to_its_page(
+    browsers: Browsers, sent_to: str, came_from: str, back: str
+) -> None:
+    answer = await browsers.open().post(sent_to, data={"comment": "No"}, headers={"referer": came_from})
+    assert answer.status_code == 401
+    address = "/login" if back == "/" else f"/login?next={quote(back, safe='')}"
+    assert re.findall(r'class="button" href="([^"]*)"', answer.text) == [address]

@@ -28,7 +28,6 @@ from storage.queries.requests import draft_files as draft_file_rows
 from storage.queries.requests import requests
 from storage.queries.requests.draft_files import Unsent
 from web.forms import shapes
-from web.forms.browser_drafts import browser_draft
 from web.forms.reading import Entries
 from web.refusals import told
 from web.routes.common import Here, WebContext, badge_of, done_key, entries_of, fresh_key, judged, see_other, shown
@@ -273,7 +272,7 @@ async def _page(
         asked=None,
         review=None,
         resubmits=False,
-        draft=browser_draft(here.context.secret, visitor.principal.person, definition.name) if filled.kept else None,
+        draft=definition.name if filled.kept else None,
         limits=limits_of(version, here.context.attachment_bytes, len(rows), wording),
         chosen=chosen_files(rows, wording),
         unsent=unsent,

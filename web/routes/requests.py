@@ -243,7 +243,7 @@ async def _edit_form(  # noqa: PLR0917
         limits=None,
         chosen=None,
         unsent=None,
-        draft=None,
+        draft=f"edit:{page.request.id}:{page.request.revision}",
         key=fresh_key(),
         **judged(fields, error, entries),
     )
