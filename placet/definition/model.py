@@ -154,6 +154,19 @@ def parse_or_none(raw: object) -> ProcessDefinition | None:
         return None
 
 
+def unknown_fields(raw: object) -> tuple[str, ...]:
+    """Return the pointers of what a blueprint says in fields that the format does not have."""
+    if excess(raw) is not None:
+        return ()
+    try:
+        ProcessDefinition.model_validate(raw)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        unknown = [fault["loc"] for fault in faults if fault["type"] == "extra_forbidden"]
+        return tuple(pointer_of(_document_path(one)) for one in unknown[:_MOST_PROBLEMS])
+    return ()
+
+
 def canonical(definition: ProcessDefinition) -> dict[str, Any]:
     """Return the blueprint as JSON values without defaults left unsaid: what is exported, stored and hashed."""
     return definition.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Error, Page, Request, Route, expect
+from playwright.sync_api import Error, FilePayload, Page, Request, Route, expect
 
 from tests.browser import Visitors
 from tests.contract import Placet
@@ -322,3 +322,29 @@ def test_what_is_typed_while_another_part_is_chosen_is_not_lost(placet: Placet, 
     held[0].continue_()
     expect(page.locator("[data-editor-form] input[name=at]")).to_have_value("settings")
     assert placet.get("ada", f"blueprint-drafts/{draft}/")["content"]["description"] == "Typed meanwhile"
+
+
+def test_a_file_with_an_unknown_field_says_which_it_is_and_is_mended_and_then_drawn(
+    placet: Placet, visit: Visitors
+) -> None:
+    visitor = visit("ada")
+    page = visitor.go("/drafts")
+    step = {"stage_name": "Manager", "approvers": ["user:max"], "sla_hour": 24}
+    content = {"format": 1, "name": placet.name(), "version": "1.0.0", "process_steps": [step]}
+    file = FilePayload(name="pens.json", mimeType="application/json", buffer=json.dumps(content).encode())
+    page.locator("input[type=file]").set_input_files(file)
+    page.locator("form:has(input[type=file]) button").click()
+    page.wait_for_url(re.compile(r"/drafts/[0-9a-f]{32}$"))
+    finding = page.locator("#findings .finding.error")
+    expect(finding).to_contain_text("Manager · sla_hour: there is no such field here")
+    expect(page.locator("#editor-canvas")).to_have_text("The process can be drawn once its faults are mended.")
+    finding.get_by_role("link").click()
+    expect(page.locator("#here-findings .finding")).to_be_visible()
+    page.get_by_role("button", name="Remove sla_hour").click()
+    expect(page.locator("#editor-canvas svg")).to_be_visible()
+    expect(page.locator("#findings .finding.error")).to_have_count(0)
+    # The drawing that has come can be made larger as one that was there from the beginning.
+    width = page.locator("#editor-canvas svg").get_attribute("width")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(page.locator("#editor-canvas svg")).not_to_have_attribute("width", str(width))
+    assert visitor.complaints == []

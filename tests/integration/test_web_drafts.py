@@ -127,6 +127,18 @@ async def test_a_file_becomes_a_draft_and_what_is_no_file_is_refused(desk: ApiDe
     assert "neither JSON nor BPMN" in answer.text
 
 
+async def test_a_file_with_a_slip_says_where_it_is_on_the_page_that_takes_the_next_one(desk: ApiDesk) -> None:
+    browser = await browser_of(desk, "desi")
+    slip = b'{"format": 1,\n "name": "Pens"\n "version": "1.0.0"}'
+    answer = await send(browser, "/drafts", files={"file": ("x.json", slip, "application/json")}, how="file")
+    assert answer.status_code == 422
+    assert "This file is not JSON: line 3, column 2 cannot be read. Correct it there." in answer.text
+    assert 'type="file" id="file"' in answer.text
+    answer = await send(browser, "/drafts", files={"file": ("x.bpmn", b"<a>", "application/xml")}, how="file")
+    assert answer.status_code == 422
+    assert 'type="file" id="file"' in answer.text
+
+
 async def test_an_empty_draft_is_sound_and_its_findings_are_told_beside_their_parts(desk: ApiDesk) -> None:
     browser = await browser_of(desk, "desi")
     answer = await send(browser, "/drafts", how="blank", name="<b>Trip</b>")
@@ -209,3 +221,17 @@ async def test_a_check_ends_on_the_server_once_its_browser_has_gone(
     async with asyncio.timeout(PATIENCE):
         answer = await leaver.get(f"{draft}/findings?at=process")
     assert (answer.status_code, ended) == (499, ["check"])
+
+
+async def test_a_field_that_the_format_does_not_have_is_removed_by_its_button(desk: ApiDesk) -> None:
+    browser = await browser_of(desk, "desi")
+    step = {"stage_name": "Manager", "approvers": ["user:bob"], "sla_hour": 24}
+    content = json.dumps({"format": 1, "name": "Pens", "version": "1.0.0", "process_steps": [step]}).encode()
+    answer = await send(browser, "/drafts", files={"file": ("x.json", content, "application/json")}, how="file")
+    draft = answer.headers["location"]
+    page = (await browser.get(f"{draft}?at=stage:Manager")).text
+    button = re.search(r'name="op" value="(drop:[^"]+)" aria-label="Remove sla_hour"', page)
+    assert button is not None
+    answer = await send(browser, draft, **form_of(page) | {"op": button[1]})
+    assert answer.status_code == 303, answer.text
+    assert (await content_of(browser, draft))["process_steps"] == [{"stage_name": "Manager", "approvers": ["user:bob"]}]

@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from placet.definition.model import definition_schema
-from placet.errors import InputInvalid
+from placet.definition.model import definition_schema, parse_definition
+from placet.errors import BlueprintInvalid, InputInvalid
 from placet.proofs import check
+from placet.proofs.findings import Finding
 from web.editor import edits, parts
+from web.editor.findings import line_of
 from web.editor.operations import changed, patch_between, undone
 from web.editor.page import EditorView, Surroundings, read_parts, view_of
 from web.editor.schema_fields import Former
@@ -372,3 +374,43 @@ def test_a_row_whose_json_is_not_complete_keeps_what_was_typed_and_is_found() ->
 def test_two_rows_of_one_name_are_two_fields() -> None:
     after = saved(process(form=FORM), "stage:One", **{"p0.form.1.name": "cost_centre"})
     assert list(step_of(after)["form"]["properties"])[:2] == ["cost_centre", "cost_centre_2"]
+
+
+@pytest.mark.parametrize(
+    ("faulty", "at", "title", "place"),
+    [
+        ({"process_steps": [{"stage_name": "Manager", "approvers": ["user:max"], "sla_hour": 24}]}, 0, "M", "sla_hour"),
+        # A property of the format is called as its field in the form is.
+        ({"process_steps": [{"stage_name": "Manager", "approvers": ["user:max"], "sla_hours": "x"}]}, 0, "M", "Hours"),
+        ({"settings": {"calendar": {"weekdays": {"monday": 1}}}}, 0, "Settings", "Working hours"),
+        ({"name": ""}, 0, "Process", "Name"),
+    ],
+)
+def test_a_finding_names_the_field_that_it_is_about(faulty: dict[str, Any], at: int, title: str, place: str) -> None:
+    content = {"format": 1, "name": "Pens", "version": "1.0.0"} | (
+        {"process_steps": [{"stage_name": "Manager", "approvers": ["user:max"]}]} | faulty
+    )
+    with pytest.raises(BlueprintInvalid) as refused:
+        parse_definition(content)
+    problem = refused.value.problems[at]
+    found = Finding(code="shape", severity="error", pointer=problem.pointer, message=problem.message)
+    line = line_of(content, found, "/drafts/1", WORDING)
+    assert line.title.startswith(title)
+    assert line.place.startswith(place)
+
+
+def test_a_field_that_the_format_does_not_have_is_listed_with_its_part_and_can_be_removed() -> None:
+    step = {"stage_name": "Manager", "approvers": ["user:max"], "sla_hour": 24, "a/b": {"c": 1}}
+    content = {"format": 1, "name": "Pens", "version": "1.0.0", "hello": 1, "process_steps": [step]}
+    shown = view(content, "stage:Manager")
+    assert [(one.place, one.value) for one in shown.unknown] == [("sla_hour", "24"), ("a/b", '{"c":1}')]
+    assert [one.place for one in view(content, "process").unknown] == ["hello"]
+    for one in (*shown.unknown, *view(content, "process").unknown):
+        edits.drop(content, one.pointer)
+    assert content == {
+        "format": 1,
+        "name": "Pens",
+        "version": "1.0.0",
+        "process_steps": [{"stage_name": "Manager", "approvers": ["user:max"]}],
+    }
+    assert (view(content, "process").unknown, view(content, "process").empty) == ((), False)

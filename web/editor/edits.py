@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from placet.errors import InputInvalid
-from placet.json_pointer import value_at
+from placet.json_pointer import parts_of, value_at
 from placet.nodes.registry import NODE_TYPES
 from web.editor import parts
 from web.editor.parts import Content
@@ -113,11 +113,13 @@ def move(content: Edited, pointer: str, by: int) -> None:
 
 
 def drop(content: Edited, pointer: str) -> None:
-    """Remove an item of a list."""
-    where, _, last = pointer.rpartition("/")
-    items, number = value_at(content, where), whole(last)
-    if isinstance(items, list) and number is not None and number < len(items):
-        del items[number]
+    """Remove an item of a list, or a field of an object."""
+    where, _, _last = pointer.rpartition("/")
+    holder, last = value_at(content, where), parts_of(pointer)[-1:]
+    if isinstance(holder, dict) and last:
+        holder.pop(last[0], None)
+    elif isinstance(holder, list) and last and (number := whole(last[0])) is not None and number < len(holder):
+        del holder[number]
 
 
 def place(content: Edited, at: Mapping[str, tuple[float, float]]) -> None:

@@ -12,6 +12,7 @@ from placet.definition.variables import Variable
 from placet.proofs.findings import Finding
 from service.drafts.analysis import Analysis
 from web.editor import parts
+from web.editor.labels import place_of
 from web.editor.page import address
 from web.editor.parts import Content
 from web.languages import Wording
@@ -24,6 +25,7 @@ class FindingLine:
 
     at: str
     title: str
+    place: str  # the field of the part; "" where it is about the part as a whole
     address: str
     severity: str
     message: str
@@ -77,6 +79,7 @@ def line_of(content: Content, finding: Finding, base: str, wording: Wording) -> 
     return FindingLine(
         at=at,
         title=title,
+        place=place_of(parts.place_within(content, finding.pointer), wording.say),
         address=address(base, at),
         severity=finding.severity,
         message=finding.message,

@@ -6,6 +6,8 @@ hold have a line under `=word`; where there is none, the word itself is shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from web.views.values import label_of as by_name
 from web.views.words import Translate, marked
 
@@ -108,6 +110,13 @@ _LABELS = {
     "owner": _("Owner"),
     "template_type": _("Kind of process"),
     "format": _("Format"),
+    "settings": _("Settings"),
+    "variables": _("Variables"),
+    "process_steps": _("Stages"),
+    "graph_spec": _("Graph"),
+    "nodes": _("Steps"),
+    "edges": _("Ways"),
+    "from": _("From"),
     "=any": _("any one"),
     "=all": _("all"),
     "=every": _("all, also those that have ended"),
@@ -174,11 +183,22 @@ _HELP = {
 }
 
 
+_DIGITS = 10  # of a place in a list; what is longer is a name
+
+
 def label_of(name: str, say: Translate) -> str:
     """Return what a property is called, or what a word that it may hold means (`=word`)."""
     if name in _LABELS:
         return say(_LABELS[name])
     return name[1:] if name.startswith("=") else by_name(name)
+
+
+def place_of(path: Sequence[str], say: Translate) -> str:
+    """Return what a place within a part is called: properties by their labels, unknown ones as they are written."""
+    return " · ".join(
+        str(int(one) + 1) if one.isdecimal() and len(one) < _DIGITS else say(_LABELS[one]) if one in _LABELS else one
+        for one in path
+    )
 
 
 def help_of(name: str, say: Translate) -> str | None:

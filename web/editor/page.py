@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,15 +11,15 @@ from urllib.parse import quote, urlencode
 
 from markupsafe import Markup
 
-from placet.definition.model import definition_schema
+from placet.definition.model import definition_schema, unknown_fields
 from placet.json_pointer import value_at
 from placet.nodes.registry import NODE_TYPES
 from web.editor import parts
-from web.editor.labels import label_of
+from web.editor.labels import label_of, place_of
 from web.editor.parts import Content, Part
 from web.editor.schema_fields import Former
 from web.editor.sketch import sketch_of
-from web.forms.fields import Field
+from web.forms.fields import Field, entered
 from web.forms.reading import Entries
 from web.graph.drawing import draw
 from web.graph.page import KINDS
@@ -29,6 +29,7 @@ from web.views import words
 from web.views.words import Named
 
 _NUMBERS = {"decimal", "integer"}
+_LONGEST_SHOWN = 200  # characters of a value that no form shows
 _MOST_LISTED = 200  # actions or processes that are listed to choose from; of more, the name is typed
 
 
@@ -81,6 +82,15 @@ class Table:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnknownField:
+    """A field of the chosen part that the format does not have, so that no form shows it."""
+
+    pointer: str
+    place: str
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EditorView:
     """A draft with one part of it chosen."""
 
@@ -88,7 +98,9 @@ class EditorView:
     title: str
     outline: tuple[tuple[str, tuple[OutlineEntry, ...]], ...]
     drawing: Markup | None
+    empty: bool  # whether there is nothing to draw; what cannot be drawn for its faults is not empty
     sections: tuple[Section, ...]
+    unknown: tuple[UnknownField, ...]
     node: str | None  # the chosen node
     node_kind: str | None
     leads: bool  # whether edges may leave it
@@ -125,6 +137,8 @@ def view_of(content: Content, at: str, base: str, around: Surroundings, wording:
         title=next((one.title for _, group in outline for one in group if one.chosen), ""),
         outline=outline,
         drawing=drawing,
+        empty=not parts.steps(content) and not parts.nodes(content),
+        unknown=tuple(_unknown(content, at, wording)),
         sections=tuple(_section(content, number, part, around, wording) for number, part in enumerate(found)),
         node=name,
         node_kind=kind,
@@ -230,6 +244,15 @@ def _section(content: Content, number: int, part: Part, around: Surroundings, wo
         title = say(KINDS[str(value["type"])]) if shape and value else say("Process")
     fields = _former(content, part, around, wording).fields(_schema(part), value, f"p{number}", part.pointer)
     return Section(pointer=part.pointer, title=title, fields=fields, moves=shape == "EdgeDefinition")
+
+
+def _unknown(content: Content, at: str, wording: Wording) -> Iterator[UnknownField]:
+    for pointer in unknown_fields(content):
+        if parts.part_of_pointer(content, pointer) == at:
+            value = value_at(content, pointer)
+            text = as_text(value) if isinstance(value, dict | list) else entered(value)
+            place = place_of(parts.place_within(content, pointer), wording.say)
+            yield UnknownField(pointer=pointer, place=place, value=text[:_LONGEST_SHOWN])
 
 
 def _outline(  # noqa: PLR0917 - what an outline is made of

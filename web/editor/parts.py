@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from placet.json_pointer import parts_of as parts_of_pointer
 from placet.nodes.registry import NODE_TYPES
 
 Content = Mapping[str, Any]
@@ -118,10 +119,19 @@ _WITHOUT_RESULTS: Final = frozenset(kind for kind, one in NODE_TYPES.items() if 
 KINDS: Final = tuple(NODE_TYPES)
 
 
+# How many members of a pointer lead to a part, by those that it begins with.
+_DEPTHS: Final = {
+    ("settings",): 1,
+    ("variables",): 2,
+    ("process_steps",): 2,
+    ("graph_spec", "nodes"): 3,
+    ("graph_spec", "edges"): 3,
+}
+
+
 def part_of_pointer(content: Content, pointer: str) -> str:
     """Return the name of the part that a finding's pointer is about."""
-    steps_of = pointer.split("/")[1:]
-    match steps_of:
+    match parts_of_pointer(pointer):
         case ["settings", *_]:
             return "settings"
         case ["variables", number, *_]:
@@ -136,6 +146,13 @@ def part_of_pointer(content: Content, pointer: str) -> str:
         case ["graph_spec", "edges", number, *_]:
             return _named(edges(content), number, "node", "from")
     return "process"
+
+
+def place_within(content: Content, pointer: str) -> list[str]:
+    """Return where something stands within the part that its pointer is about: names of fields, and places in lists."""
+    path = parts_of_pointer(pointer)
+    depth = next((deep for start, deep in _DEPTHS.items() if tuple(path[: len(start)]) == start), 0)
+    return path if part_of_pointer(content, pointer) == "process" else path[depth:]
 
 
 def _named(found: list[tuple[int, Mapping[str, Any]]], number: str, kind: str, key: str) -> str:

@@ -260,35 +260,41 @@ if (foreseen.length) {
 }
 
 // --- the drawing of a process: its size, and moving about in it -------------------------------------------------------
+// A draft that cannot be drawn has none; another one takes its place with each change, so both are looked up each time.
 for (const drawing of all("[data-drawing]")) {
-  const canvas = one(".canvas", drawing), svg = one("svg", canvas);
-  const natural = svg.viewBox.baseVal.width;
+  const canvasOf = () => one(".canvas", drawing), svgOf = () => one(".canvas svg", drawing);
+  const offer = () => { one("[data-zoom]", drawing).hidden = !svgOf(); };
   let size = 1;
   const zoom = (by) => {
-    canvas.classList.toggle("whole", by === 0);
+    const svg = svgOf();
+    if (!svg) return;
+    const { width, height } = svg.viewBox.baseVal;
+    canvasOf().classList.toggle("whole", by === 0);
     size = by === 0 ? 1 : Math.min(4, Math.max(0.25, size * by));
-    svg.setAttribute("width", String(Math.round(natural * size)));
-    svg.setAttribute("height", String(Math.round(svg.viewBox.baseVal.height * size)));
+    svg.setAttribute("width", String(Math.round(width * size)));
+    svg.setAttribute("height", String(Math.round(height * size)));
   };
-  one("[data-zoom]", drawing).hidden = false;
+  offer();
+  document.addEventListener("draft-changed", offer);
   for (const button of all("[data-zoom-by]", drawing)) button.addEventListener("click", () => zoom(Number(button.dataset.zoomBy)));
-  canvas.addEventListener("keydown", (event) => {
+  drawing.addEventListener("keydown", (event) => {
     const by = { "+": 1.25, "=": 1.25, "-": 0.8, 0: 0 }[event.key];
-    if (by === undefined || event.ctrlKey || event.metaKey) return;
+    if (by === undefined || event.ctrlKey || event.metaKey || !event.target.closest(".canvas")) return;
     event.preventDefault();
     zoom(by);
   });
   let from = null;
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.pointerType !== "mouse" || event.button) return; // fingers scroll by themselves
-    from = { x: event.clientX + canvas.scrollLeft, y: event.clientY + canvas.scrollTop };
+  drawing.addEventListener("pointerdown", (event) => {
+    const canvas = event.target.closest(".canvas");
+    if (!canvas || event.pointerType !== "mouse" || event.button) return; // fingers scroll by themselves
+    from = { canvas, x: event.clientX + canvas.scrollLeft, y: event.clientY + canvas.scrollTop };
     canvas.setPointerCapture(event.pointerId);
   });
-  canvas.addEventListener("pointermove", (event) => {
-    if (from) canvas.scrollTo(from.x - event.clientX, from.y - event.clientY);
+  drawing.addEventListener("pointermove", (event) => {
+    if (from) from.canvas.scrollTo(from.x - event.clientX, from.y - event.clientY);
   });
-  for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => { from = null; });
-  one(".now", svg)?.scrollIntoView({ block: "nearest", inline: "center" });
+  for (const end of ["pointerup", "pointercancel"]) drawing.addEventListener(end, () => { from = null; });
+  one(".canvas svg .now", drawing)?.scrollIntoView({ block: "nearest", inline: "center" });
   scrollTo(0, 0);
 }
 

@@ -16,7 +16,7 @@ from starlette.datastructures import UploadFile
 
 from api.http.uploads import FIELD
 from placet.definition.formats import CURRENT
-from placet.errors import Conflict, DraftChanged, InputInvalid, PlacetError
+from placet.errors import BlueprintInvalid, Conflict, DraftChanged, InputInvalid, PlacetError
 from service.drafting.drafting import draft_from_words
 from service.drafts import drafts, exchange
 from service.drafts.draft import Draft
@@ -44,6 +44,7 @@ uploads = APIRouter(prefix="/drafts", route_class=UploadPageRoute)
 
 _POLICIES = ("first", "unique", "any")
 _LISTED = ("open", "submitted")
+_JSON_BEGINS = ("{", "[", " ", "\n", "\r", "\t")  # what a file begins with that is meant as JSON
 _LOOK_SECONDS = 0.2  # between looks whether the browser still waits
 At = Annotated[str, Query(max_length=300)]
 
@@ -56,14 +57,18 @@ async def draft_list(
     return await _list(request, here, visitor, after)
 
 
-async def _list(
+async def _list(  # noqa: PLR0917 - what became of each way to begin
     request: Request,
     here: WebContext,
     visitor: Visitor,
     after: str | None = None,
     refused: tuple[str, str, PlacetError] | None = None,
+    unusable: PlacetError | None = None,
 ) -> HTMLResponse:
-    """Show the list; with `refused`, what was asked for in words, of which process, and why nothing came of it."""
+    """Show the list; with `refused`, what was asked for in words, of which process, and why nothing came of it.
+
+    `unusable` says why a file became no draft.
+    """
 
     def read(connection: Connection) -> tuple[ProcessList, list[DraftLine], str | None, WordsBox]:
         page = drafts.list_(connection, visitor.principal, limit=PAGE, cursor=after, status=_LISTED)
@@ -77,10 +82,11 @@ async def _list(
     return shown(
         request,
         "editor/drafts.html",
-        status=200 if refused is None else status_of(refused[2]),
+        status=422 if unusable is not None else 200 if refused is None else status_of(refused[2]),
         section="drafts",
         box=box if refused is None else box.refused(*refused),
         badge=await badge_of(here, visitor),
+        unusable=unusable,
         drafts=lines,
         processes=processes,
         next_drafts=address,
@@ -99,10 +105,10 @@ async def begin(request: Request, here: Here, visitor: SignedIn) -> Response:
         row = await context.database.read(seen_definition, principal, entries.text("from"))
         draft = await drafts.create(context, principal, based_on=(row.name, row.version))
     elif how == "file":
-        sent = form.get(FIELD)
-        if not isinstance(sent, UploadFile) or not sent.filename:
-            raise InputInvalid(say("Choose a file first."))
-        imported = await exchange.import_(context, principal, _source(await sent.read(), visitor))
+        try:
+            imported = await exchange.import_(context, principal, await _source(form.get(FIELD), visitor))
+        except (InputInvalid, BlueprintInvalid) as error:
+            return await _list(request, here, visitor, unusable=error)
         draft = imported.draft
         if imported.left:
             badge = await badge_of(here, visitor)
@@ -247,15 +253,24 @@ async def _page(
     )
 
 
-def _source(content: bytes, visitor: Visitor) -> Source:
+async def _source(sent: object, visitor: Visitor) -> Source:
     """Return a file as what is imported: BPMN where it is XML, else a blueprint; raises InputInvalid."""
+    say = visitor.wording.say
+    if not isinstance(sent, UploadFile) or not sent.filename:
+        raise InputInvalid(say("Choose a file first."))
+    content = await sent.read()
     try:
         text = content.decode("utf-8-sig")
         if text.lstrip().startswith("<"):
             return Source(bpmn=text)
         return Source(blueprint=json.loads(text))
+    except json.JSONDecodeError as error:
+        if text[:1] not in _JSON_BEGINS:
+            raise InputInvalid(say("This file is neither JSON nor BPMN; choose another one.")) from error
+        said = say("This file is not JSON: line {line}, column {column} cannot be read. Correct it there.")
+        raise InputInvalid(said.format(line=error.lineno, column=error.colno)) from error
     except (ValueError, RecursionError) as error:
-        raise InputInvalid(visitor.wording.say("This file is neither JSON nor BPMN; choose another one.")) from error
+        raise InputInvalid(say("This file is neither JSON nor BPMN; choose another one.")) from error
 
 
 def _blank(name: str, stage: str) -> dict[str, Any]:
