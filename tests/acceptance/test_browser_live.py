@@ -55,6 +55,21 @@ def test_a_row_that_somebody_else_decided_is_greyed_where_it_is_and_the_others_s
     expect(page.locator(".row", has_text=titles[0])).to_have_count(0)
 
 
+def test_the_open_page_of_a_request_offers_to_show_what_has_changed(placet: Placet, visit: Visitors) -> None:
+    request = started(placet, "A lamp")
+    visitor = visit("rita", width=360)
+    page = visitor.go(f"/requests/{request['id']}")
+    expect(page.locator(".stages .stage-current")).to_be_visible()
+    fresh = page.get_by_role("button", name="Something has changed. Show it")
+    expect(fresh).to_be_hidden()
+    placet.decide("max", open_tasks(request)["max"])
+    expect(fresh).to_be_visible(timeout=60_000)
+    assert visitor.findings("a request that has changed 360") == []
+    fresh.click()
+    expect(page.locator(".lead-line")).to_contain_text("Approved")
+    expect(fresh).to_have_count(0)
+
+
 def test_a_large_file_shows_how_far_it_is_while_it_goes_up(placet: Placet, visit: Visitors) -> None:
     visitor = visit("rita", width=360)
     made = placet.post("olivia", "process-templates/", placet.process(MAX, variables=AMOUNT), expect=201)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 from starlette.responses import StreamingResponse
 
-from placet.errors import Unavailable
+from placet.errors import NotFound, Unavailable
 from service.principal import Principal
-from service.visibility import visibility_of
+from service.visibility import see_request, visibility_of
 from storage.announcements.announce import HELD
 from storage.queries.requests import inbox as inbox_queries
+from storage.queries.requests import reading_marks
 from web.routes.common import Here, WebContext
 from web.security import PageRoute
 from web.slas.breaches import own_waiting
@@ -36,9 +37,15 @@ _MOST_ROWS = 100
 
 
 @router.get("")
-async def stream(here: Here, visitor: SignedIn) -> StreamingResponse:
-    """Send the event `changed` whenever the tasks that wait for the reader have changed."""
-    events = _events(here, visitor.principal)
+async def stream(
+    here: Here, visitor: SignedIn, request: Annotated[str, Query(max_length=100, pattern=r"^[^\x00]*$")] = ""
+) -> StreamingResponse:
+    """Send the event `changed` whenever the tasks that wait for the reader have changed.
+
+    `request` is the request that the page shows, if it shows one: then the event is also sent when that has changed,
+    and its mark is the number of the latest entry.
+    """
+    events = _events(here, visitor.principal, request)
     return StreamingResponse(events, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
 
 
@@ -55,7 +62,7 @@ async def rows(request: Request, here: Here, visitor: SignedIn) -> JSONResponse:
     return JSONResponse(await here.context.database.read(read))
 
 
-async def _events(here: WebContext, principal: Principal) -> AsyncIterator[str]:
+async def _events(here: WebContext, principal: Principal, request_id: str) -> AsyncIterator[str]:
     loop = asyncio.get_running_loop()
     end = loop.time() + _MOST_STREAM_SECONDS
     known = ""
@@ -63,7 +70,7 @@ async def _events(here: WebContext, principal: Principal) -> AsyncIterator[str]:
         while loop.time() < end:
             announced.clear()
             try:
-                mark, told = await here.context.database.read(_mark, principal, here)
+                mark, told = await here.context.database.read(_mark, principal, here, request_id)
             except Unavailable:  # the next look finds it
                 mark, told = known, {}
             if mark != known:
@@ -78,9 +85,21 @@ async def _events(here: WebContext, principal: Principal) -> AsyncIterator[str]:
                 continue
 
 
-def _mark(connection: Connection, principal: Principal, here: WebContext) -> tuple[str, dict[str, str]]:
+def _mark(
+    connection: Connection, principal: Principal, here: WebContext, request_id: str
+) -> tuple[str, dict[str, str]]:
     """Return what is another text whenever something has changed, and what the browser is told then."""
     seen = visibility_of(connection, principal.person, here.context.now())
     mark, number = inbox_queries.waiting_mark(connection, seen)
     breaches = own_waiting(connection, principal) or ""
-    return f"{mark} {breaches}", {"mark": mark, "badge": counted(number), "breaches": breaches}
+    shown = _request_mark(connection, principal, here, request_id) if request_id else mark
+    told = {"mark": shown, "badge": counted(number), "breaches": breaches}
+    return f"{mark} {shown} {breaches}", told
+
+
+def _request_mark(connection: Connection, principal: Principal, here: WebContext, request_id: str) -> str:
+    try:
+        see_request(connection, principal, request_id, here.context.now())
+    except NotFound:  # what the reader may not see, or not any more, does not change for them
+        return ""
+    return str(reading_marks.latest_entry(connection, request_id))

@@ -300,13 +300,13 @@ for (const drawing of all("[data-drawing]")) {
 
 // --- live: the server tells that something has changed; nothing moves until the reader asks for it -------------------
 if (document.body.dataset.csrf && "EventSource" in window) {
-  const live = new EventSource("/live");
-  let first = null;
+  const fresh = one("#fresh")?.dataset ?? {}, live = new EventSource(fresh.live ?? "/live");
+  let first = fresh.mark ?? null;
   live.addEventListener("changed", async (event) => {
     const { mark, badge, breaches } = JSON.parse(event.data), count = one("#badge");
     if (count) count.firstChild.textContent = badge;
     for (const missed of all("[data-breaches]")) { missed.hidden = !breaches; missed.firstChild.textContent = breaches; }
-    if (first === null) { first = mark; return; }
+    first ??= mark;
     const box = one("#fresh");
     if (!box || mark === first) return;
     const shown = rows().map((row) => row.dataset.rowId);

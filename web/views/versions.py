@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from placet.definition.model import ProcessDefinition, amount_variable, parse_or_none
 from placet.definition.steps import AttachmentSettings, Step
 from placet.definition.variables import Variable
+from placet.definition.variables.shapes import read
 from placet.proofs.values.process_variables import process_variables
 from storage.queries.definitions import definitions
 
@@ -44,6 +45,19 @@ class Version:
             {name: value for name, value in given.items() if name in names},
             {name: value for name, value in given.items() if name not in names},
         )
+
+    def settled(self, given: Mapping[str, Any], written: Iterable[str] = ()) -> dict[str, Any]:
+        """Return an input without the defaults of variables that a node has yet to set: they say nothing yet.
+
+        `written` are those that a node has set.
+        """
+        unset = self.set_by_process - frozenset(written)
+        usual = {
+            one.name: read(one, one.default, "", [])
+            for one in self.variables
+            if one.name in unset and one.default is not None
+        }
+        return {name: value for name, value in given.items() if name not in usual or value != usual[name]}
 
     @property
     def attachments(self) -> AttachmentSettings:

@@ -6,11 +6,12 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col
 
 from storage.prepared import Prepared
+from storage.tables.approvals import AuditEntry
 from storage.tables.reading import ReadingMark
 
 LOOK = timedelta(minutes=10)
@@ -69,3 +70,9 @@ def put(connection: Connection, request_id: str, person: str, mark: Mark) -> Non
     given = asdict(mark)
     insert = make(ReadingMark).values(request_id=request_id, person=person, **given)
     connection.execute(insert.on_conflict_do_update(index_elements=["request_id", "person"], set_=given))
+
+
+def latest_entry(connection: Connection, request_id: str) -> int:
+    """Return the number of the latest audit entry of a request; 0 where there is none."""
+    query = select(func.max(col(AuditEntry.seq))).where(col(AuditEntry.request_id) == request_id)
+    return connection.scalar(query) or 0

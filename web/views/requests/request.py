@@ -18,6 +18,7 @@ from storage.queries.requests.requests import RequestRow, RequestWithTasks, Task
 from web.languages import Wording
 from web.paging import PAGE
 from web.views import words
+from web.views.computed import set_so_far
 from web.views.inbox import COUNTED
 from web.views.people import Names, names_of
 from web.views.requests.bound_action import ActionView, action_of
@@ -53,6 +54,7 @@ class RequestPage:
     """One request. `mine` says that the reader asked for it."""
 
     request: RequestRow
+    seq: int  # of its latest entry
     requester: str
     owner: str
     outcome_word: str
@@ -158,15 +160,17 @@ def _page(  # noqa: PLR0917
     changes_things = principal.access != frozenset({"auditor"})
     operates = not mine and (principal.admin or principal.owns(request.owner))
     news, new = news_of(rows, request.revision, mark, principal.person, version, names, wording)
-    given, computed = version.asked_of(request.input)
+    settled = version.settled(request.input, set_so_far(rows))
+    given, computed = version.asked_of(settled)
     asked = [number for number, row in enumerate(rows, 1) if row.kind == "changes_requested"][-1:]
     return RequestPage(
         request=request,
+        seq=max((row.seq for row in rows if not row.delivery), default=0),
         requester=names(request.requester),
         owner=names(request.owner),
         outcome_word=words.outcome(wording.say, request.status, request.outcome),
         tone=_tone(request),
-        amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        amount=next(iter(facts_named(version.variables, settled, [version.amount or ""], wording)), None),
         action=action_of(request, names, wording),
         facts=facts_of(version.variables, given, wording),
         computed=facts_of(version.variables, computed, wording),
@@ -297,6 +301,7 @@ def _row(
     stored: RequestWithTasks, version: Version, principal: Principal, names: Names, wording: Wording
 ) -> RequestLine:
     request = stored.request
+    settled = version.settled(request.input) if request.status == "pending" else request.input
     waiting = [_waits_for(task, names, wording) for task in stored.tasks if task.status == "open"]
     word = words.outcome(wording.say, request.status, request.outcome)
     if request.returned and request.status == "pending":
@@ -306,7 +311,7 @@ def _row(
         title=request.title,
         template=request.template,
         requester=names(request.requester),
-        amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        amount=next(iter(facts_named(version.variables, settled, [version.amount or ""], wording)), None),
         word=word,
         tone=_tone(request),
         started_at=request.started_at,

@@ -28,6 +28,7 @@ from web.forms.checks import required_only
 from web.forms.fields import Field
 from web.languages import Wording
 from web.views import words
+from web.views.computed import set_so_far
 from web.views.people import Names, names_of
 from web.views.requests.bound_action import ActionView, action_of
 from web.views.requests.conversation import QuestionLine, may_answer, may_ask, people_asking, questions_of
@@ -216,7 +217,8 @@ def page_of(  # noqa: PLR0917
     """Make the page of a task out of what was read; `stands_in`: the reader does so for whoever has it."""
     request = stored.request
     news, new = news_of(rows, request.revision, mark, principal.person, version, names, wording)
-    asked, computed = version.asked_of(request.input)
+    settled = version.settled(request.input, set_so_far(rows))
+    asked, computed = version.asked_of(settled)
     refused = _refused(task, stored, principal, names, wording, stands_in=stands_in)
     sla = "none" if task.due_at is None else task.sla_state
     holds = principal.person == task.assignee
@@ -233,7 +235,7 @@ def page_of(  # noqa: PLR0917
         revision=request.revision,
         sla=sla,
         sla_word=wording.say(words.SLA[sla]),
-        amount=next(iter(facts_named(version.variables, request.input, [version.amount or ""], wording)), None),
+        amount=next(iter(facts_named(version.variables, settled, [version.amount or ""], wording)), None),
         action=action_of(request, names, wording),
         facts=facts_of(version.variables, asked, wording),
         computed=facts_of(version.variables, computed, wording),
