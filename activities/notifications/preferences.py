@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from languages.catalogues import Language
+from placet.definition.validation_messages import sentence_of
 from placet.errors import InputInvalid, Problem
 from storage.queries.notifications.delivery_queue import ChannelRoute
 
@@ -137,9 +138,7 @@ def read(given: Any) -> Preferences:
         return Preferences.model_validate(given or {})
     except ValidationError as error:
         problems = tuple(
-            Problem(
-                pointer="".join(f"/{part}" for part in one["loc"]), message=one["msg"].removeprefix("Value error, ")
-            )
-            for one in error.errors()
+            Problem(pointer="".join(f"/{part}" for part in one["loc"]), message=sentence_of(one))
+            for one in error.errors(include_url=False)
         )
         raise InputInvalid("Some preferences are invalid; see `problems`.", problems=problems) from error

@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from placet.audit.chain import standing_decisions
 from placet.definition.action_spec import ActionSpec
 from placet.definition.fields import Model
+from placet.definition.validation_messages import sentence_of
 from placet.errors import InputInvalid, Problem
 from simulation.report.comparison import TimelineEvent
 from simulation.report.result import ExecutionCost
@@ -56,8 +57,8 @@ def parse_prices(raw: object) -> Prices:
         return Prices.model_validate(raw)
     except ValidationError as error:
         problems = tuple(
-            Problem(pointer="/prices" + "".join(f"/{p}" for p in fault["loc"]), message=fault["msg"])
-            for fault in error.errors(include_url=False, include_context=False)
+            Problem(pointer="/prices" + "".join(f"/{p}" for p in fault["loc"]), message=sentence_of(fault))
+            for fault in error.errors(include_url=False)
         )
         raise InputInvalid("The prices cannot be read.", problems=problems) from None
 

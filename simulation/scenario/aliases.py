@@ -12,6 +12,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+from placet.definition.validation_messages import sentence_of
 from placet.errors import Problem
 from placet.json_pointer import pointer_of
 
@@ -135,8 +136,7 @@ def problem_of(fault: Mapping[str, Any], raw: Any, *, fields: Mapping[str, Seque
 
 
 def message_of(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) -> str:
-    """Return what a fault that pydantic found means; `fields` as in `problem_of`."""
-    message = str(fault["msg"]).removeprefix("Value error, ")
+    """Return what a fault that pydantic found, with its context, means; `fields` as in `problem_of`."""
     if fault["type"] == "extra_forbidden":
         names = fields.get(str(fault["loc"][0]) if len(fault["loc"]) > 1 else "", fields[""])
         near = get_close_matches(str(fault["loc"][-1]), names, n=1)
@@ -146,7 +146,7 @@ def message_of(fault: Mapping[str, Any], fields: Mapping[str, Sequence[str]]) ->
         return f"write an object, such as {_EXAMPLES.get(str(fault['loc'][0]) if fault['loc'] else '', _EXAMPLES[''])}"
     if fault["type"] in {"tuple_type", "list_type"}:
         return "write a list"
-    return _MESSAGES.get(fault["type"], message)
+    return _MESSAGES.get(fault["type"]) or sentence_of(fault)
 
 
 def _renamed(raw: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:

@@ -132,7 +132,7 @@ def parse_script(raw: object) -> tuple[ScriptLine, ...]:
     except ValidationError as error:
         problems = tuple(
             aliases.problem_of(fault, raw, fields={"": tuple(ScriptLine.model_fields)}, at="script")
-            for fault in error.errors(include_url=False, include_context=False)
+            for fault in error.errors(include_url=False)
         )
         message = 'The script cannot be read; each line is an object such as {"on": stage, "decision": "approve"}.'
         raise InputInvalid(message, problems=problems) from None

@@ -147,10 +147,7 @@ def parse_spec(raw: object) -> SimulationSpec:
             place: tuple(field.alias or name for name, field in model.model_fields.items())
             for place, model in inside.items()
         }
-        problems = tuple(
-            aliases.problem_of(fault, raw, fields=fields)
-            for fault in error.errors(include_url=False, include_context=False)
-        )
+        problems = tuple(aliases.problem_of(fault, raw, fields=fields) for fault in error.errors(include_url=False))
         first = problems[0]
         raise InputInvalid(
             sentence("{value}: {message}", value=first.pointer or "/", message=first.message), problems=problems

@@ -141,6 +141,19 @@ async def test_faults_stand_under_what_they_are_about(desk: ApiDesk) -> None:
     ]
 
 
+async def test_a_number_beyond_its_bounds_is_refused_in_the_readers_language_in_the_units_of_the_form(
+    desk: ApiDesk,
+) -> None:
+    _, ident = await published(desk)
+    browser = await browser_of(desk, "desi")
+    browser.headers["Accept-Language"] = "de"
+    form = {"mode": "explore", "horizon_days": "9999", "sample.approve": "180", "sample.seed": "1"}
+    page = unescape((await send(browser, f"/simulations/new/{ident}", **form)).text)
+    assert "schreiben Sie eine Zahl von höchstens 3660" in page
+    assert "Schreiben Sie einen Prozentsatz von 0 bis 100." in page
+    assert "Input should" not in page
+
+
 async def test_an_action_is_ordered_exactly_and_stands_on_the_form_of_who_orders_it_again(desk: ApiDesk) -> None:
     _, template = await published(desk)
     browser = await browser_of(desk, "desi")

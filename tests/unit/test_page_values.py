@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from placet.definition.variables import Variable
+from placet.errors import InputInvalid
+from web.costs.page import Asked, reasons_of
 from web.languages import Wording
 from web.views.values import Value, facts_of, value_of
 
@@ -75,3 +77,26 @@ def test_an_input_is_shown_in_the_order_of_its_process_and_nothing_of_it_is_left
     facts = facts_of(declared, {"left_over": "x", "purpose": "Stand", "amount": "5", "nothing": None}, wording("en"))
     assert [fact.label for fact in facts] == ["How much", "Purpose", "Left over"]
     assert facts[0].help == "Net."
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            Asked(currency="eur", delay_hour="1"),
+            ["Währung: schreiben Sie die drei Großbuchstaben einer Währung (ISO 4217), wie EUR"],
+        ),
+        (
+            Asked(approver_hour="-1", delay_hour="-1"),
+            [
+                "Eine Stunde eines Genehmigenden: schreiben Sie eine Zahl von mindestens 0",
+                "Eine Stunde Verzögerung: schreiben Sie eine Zahl von mindestens 0",
+            ],
+        ),
+        (Asked(approver_hour="x"), ["Eine Stunde eines Genehmigenden: hier ist eine Zahl nötig; schreiben Sie eine"]),
+    ],
+)
+def test_what_is_wrong_with_prices_is_said_of_each_field_in_the_readers_language(asked: Asked, said: list[str]) -> None:
+    with pytest.raises(InputInvalid) as refused:
+        asked.order(NOW, wording("de"))
+    assert reasons_of(refused.value, wording("de")) == said

@@ -33,6 +33,8 @@ VALIDATED = ("placet/definition/", "placet/nodes/")  # where pydantic makes prob
 LEFT_OUT = ("storage/migrations",)  # which speak to nobody
 # What the import of a BPMN or DMN file says of an element, and why it refuses one.
 IMPORTED = {"mapped", "assumed", "lost", "lose_inside", "Unclear", "_refuse", "refuse"}
+# What the reading of an event log refuses; the place is always the file.
+IMPORTED |= {"in_file"}
 _PLACES = re.compile(r"\{\w+(?:![rs])?(?::[^}]*)?\}")
 # Words that stand in sentences as values, and names of links: they are translated where they are found.
 VALUES = {

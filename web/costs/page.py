@@ -9,6 +9,7 @@ from decimal import Decimal, localcontext
 from typing import Final
 
 from insight.costs.ledger import CostRow, Grouping, Part
+from placet.errors import PlacetError
 from service.costs.asking import order_of
 from service.costs.report import CostOrder, CostReport
 from web.forms.reading import as_number
@@ -23,6 +24,14 @@ GROUPED: Final = {
     "template,stage": marked("Process and stage"),
     "month": marked("Month"),
     "template,stage,month": marked("Process, stage and month"),
+}
+_LABELS: Final = {
+    "currency": marked("Currency"),
+    "approver_hour": marked("An hour of an approver"),
+    "minutes_per_decision": marked("Work for a decision"),
+    "delay_hour": marked("An hour of delay"),
+    "from": marked("First month"),
+    "to": marked("Last month"),
 }
 MOST_SHOWN: Final = 500  # rows of the table
 MOST_BARS: Final = 24  # rows of a chart
@@ -141,6 +150,15 @@ def page_of(report: CostReport, names: Names, wording: Wording) -> CostPage:
         until=wording.day(local[1].date()),
         open=sum(row.open_requests for row in report.totals),
     )
+
+
+def reasons_of(error: PlacetError, wording: Wording) -> list[str]:
+    """Return why nothing could be worked out, each reason with the field of the form that it is about."""
+    found = []
+    for one in error.problems:
+        label, message = _LABELS.get(one.pointer.strip("/")), wording.tell(one.message)
+        found.append(message if label is None else f"{wording.say(label)}: {message}")
+    return found or [wording.tell(error.message)]
 
 
 def _line(row: CostRow, group_by: Sequence[Grouping], wording: Wording, *, total: bool = False) -> Line:

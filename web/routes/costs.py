@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
@@ -11,7 +9,7 @@ from sqlalchemy import Connection
 from insight.costs import stored
 from placet.errors import InputInvalid, PlacetError, TooMuchWork
 from service.costs.report import CostReport, cost_report, usual_period
-from web.costs.page import GROUPED, Asked, page_of
+from web.costs.page import GROUPED, Asked, page_of, reasons_of
 from web.routes.common import Here, shown
 from web.security import PageRoute
 from web.views.inbox import read_inbox_count
@@ -54,11 +52,5 @@ async def costs(request: Request, here: Here, visitor: SignedIn) -> HTMLResponse
         since=asked.since or f"{first:%Y-%m}",
         until=asked.until or f"{context.now().astimezone(wording.zone):%Y-%m}",
         page=None if report is None else page_of(report, names, wording),
-        reasons=_reasons(error),
+        reasons=[] if error is None else reasons_of(error, wording),
     )
-
-
-def _reasons(error: PlacetError | None) -> list[Any]:
-    if error is None:
-        return []
-    return [one.message for one in error.problems] or [error.message]

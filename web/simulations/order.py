@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from placet.definition.model import ProcessDefinition
 from placet.definition.variables import normalise_input
-from placet.errors import InputInvalid, NotFound
+from placet.errors import InputInvalid, NotFound, Problem
 from placet.json_text import read_json, with_floats
 from service.principal import Principal
 from service.visibility import drafts_of, seen_definition, seen_request, viewer_of
@@ -281,7 +281,8 @@ def _action(text: str) -> Any:
 def check(raw: Mapping[str, Any], choices: Choices, wording: Wording) -> None:
     """Raise InputInvalid with all faults of a specification, those of its input too."""
     problems = faults_of_lines(raw.get("script") or [], wording)
-    known = {problem.pointer.rpartition("/")[0] for problem in problems}
+    problems += _out_of_percent(raw.get("sample") or {}, wording)
+    known = {problem.pointer for problem in problems} | {problem.pointer.rpartition("/")[0] for problem in problems}
     try:
         if "input" in raw:
             normalise_input(choices.definition.variables, raw["input"], pointer="/input")
@@ -293,6 +294,14 @@ def check(raw: Mapping[str, Any], choices: Choices, wording: Wording) -> None:
         problems += [problem for problem in error.problems if problem.pointer not in known]
     if problems:
         raise InputInvalid(problems=tuple(problems))
+
+
+def _out_of_percent(sample: Mapping[str, Any], wording: Wording) -> list[Problem]:
+    """Return the fault of a share that the form asks for in percent, and the specification holds from 0 to 1."""
+    value = sample.get("approve")
+    if not isinstance(value, int | float) or 0 <= value <= 1:
+        return []
+    return [Problem(pointer="/sample/approve", message=wording.say("Write a percentage from 0 to 100."))]
 
 
 def mode_of(text: str) -> str:
