@@ -124,6 +124,7 @@ def consequences(
             decision=one,
             comment="…" if stage is not None and one in stage.comment_required else None,
             form=sample_decision(node, {}) if asks and node is not None else None,
+            revision=state.revision,
             stands_in=decision.stands_in,
         )
         event = signed(event, stage, now)

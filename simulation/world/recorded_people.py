@@ -288,6 +288,9 @@ def _event_for(task: Task, person: str, recorded: TaskEvent) -> Event:
             decision=recorded.decision,
             comment=recorded.comment,
             form=recorded.form,
+            # Not the recorded one: another process, or another script, may count other revisions, and people decide
+            # as recorded whatever the request has become.
+            revision=task.revision,
             via=recorded.via,
             stands_in=person not in task.people,  # as the service says it of everybody else
         )

@@ -237,7 +237,15 @@ def decision_events(
     form = sample_decision(node, required_values) if decision == "approve" else None
     stage = node.asked
     comment = "simulated" if stage is not None and decision in stage.comment_required else None
-    event = Decide(by=actor, task_id=task.id, decision=decision, form=form, comment=comment, via="simulation")
+    event = Decide(
+        by=actor,
+        task_id=task.id,
+        decision=decision,
+        form=form,
+        comment=comment,
+        revision=task.revision,
+        via="simulation",
+    )
     event = signed(event, stage, at)
     yield PlannedEvent(at=at, event=event, mark=mark)
 
@@ -263,6 +271,7 @@ def _task_event(line: ScriptLine, task: Task, person: str) -> Event:
         decision=line.decision or "approve",
         comment=line.comment,
         form=line.form,
+        revision=task.revision,
         via="simulation",
         stands_in=person not in task.people,  # as the service says it of everybody else
     )

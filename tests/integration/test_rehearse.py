@@ -60,6 +60,17 @@ async def test_silence_is_rehearsed_through_every_escalation(stage: RehearsalEng
     assert found.outcome == "rejected"
 
 
+async def test_decisions_that_have_to_name_the_revision_are_rehearsed(stage: RehearsalEngine) -> None:
+    changed = [
+        {"on": "Stage 1", "decision": "request_changes", "after_hours": 1},
+        {"do": "resubmit", "title": "Another", "after_hours": 1},
+        {"on": "Stage 1", "decision": "approve", "after_hours": 1},
+    ]
+    raw = blueprint({"stage_name": "Stage 1"}, settings={"require_revision": True})
+    found = await rehearse(stage, ask(raw, given={}, script=parse_script(changed)))
+    assert (found.extra["differences"], found.outcome, found.refused) == ([], "approved", ())
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_sampled_approvers_do_the_same_in_a_rehearsal(stage: RehearsalEngine, seed: int) -> None:
     # Slow ones too, so that tasks escalate, and some that reject.
