@@ -62,7 +62,13 @@ class DrawnPeople:
             at = max(add_hours(self.plan.calendar, task.opened_at, self.draw.wait(task)), now)
             decision = self.draw.decision(task)
             yield from decision_events(
-                self.done, self.plan.nodes[task.node], task, person=person, decision=decision, at=at
+                self.done,
+                self.plan.nodes[task.node],
+                task,
+                person=person,
+                decision=decision,
+                at=at,
+                variables=self.plan.variables,
             )
 
 
@@ -119,6 +125,7 @@ class PastPeople:
                     person=past.person,
                     decision=past.decision,
                     at=max(past.at, now),
+                    variables=self.plan.variables,
                 )
 
 

@@ -182,6 +182,7 @@ def _branches(
     witnesses = WitnessSearch(
         prepared.plan,
         conditions_of(prepared.plan),
+        variables=prepared.variables,
         given=prepared.given,
         people=prepared.persons,
         context=prepared.expression_context,

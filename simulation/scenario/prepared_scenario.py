@@ -33,6 +33,7 @@ from simulation.run.driver import (
 )
 from simulation.scenario.approver_model import RULE, ApproverModel, Sample, SampledApprovers
 from simulation.scenario.asked_action import AskedAction
+from simulation.scenario.fields import variables_from_outside
 from simulation.scenario.past import ResponseTime
 from simulation.scenario.samples import sample_input
 from simulation.scenario.scenario import Scenario, compiled_of
@@ -57,8 +58,10 @@ class PreparedScenario:
         self._children = 0  # sub-processes of the current run
         self.people = scenario.people if scenario.people.people else self._sample_organisation()
         raw = scenario.given
+        # As they are declared, and narrowed by the forms and results that alone set them.
+        self.variables = variables_from_outside(self.plan, raw or {})
         if raw is None:
-            raw = sample_input(self.plan.variables, self.persons)
+            raw = sample_input(self.variables, self.persons)
             if raw:
                 shown = ", ".join(f"{name} = {raw[name]!r}"[:200] for name in sorted(raw))
                 self.warnings.append(

@@ -8,9 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from placet.definition.variables import Variable
-from placet.json_pointer import parts_of
 from placet.plan.graph import Node
 from placet.proofs.solver.samples import sample
+from simulation.scenario.fields import with_fields
 
 _DATE = date(2026, 1, 5).isoformat()
 _MOMENT = f"{_DATE}T09:00:00Z"
@@ -77,30 +77,21 @@ class _Form:
         return self._values >= 0
 
 
-def put_value(sampled: Any, source: str, value: Any) -> dict[str, Any]:
-    """Return a copy of an object with a value set at a field or JSON Pointer; None removes the field."""
-    *outer, last = parts_of(source) if source[:1] == "/" else [source]
-    whole: dict[str, Any] = dict(sampled) if isinstance(sampled, Mapping) else {}
-    place = whole
-    for part in outer:
-        inner = place.get(part)
-        place[part] = place = dict(inner) if isinstance(inner, Mapping) else {}
-    place.pop(last, None)
-    if value is not None:
-        place[last] = value
-    return whole
+def sample_decision(
+    node: Node, required_values: Mapping[str, Any] = MappingProxyType({}), variables: Sequence[Variable] = ()
+) -> dict[str, Any] | None:
+    """Return a sample form for an approval.
 
-
-def sample_decision(node: Node, required_values: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any] | None:
-    """Return a sample form for an approval; `required_values` are values that it has to set variables to."""
+    `variables` are those of its process where the form has to set them; `required_values` are what it has to set them
+    to, where it can.
+    """
     form = node.asked.form if node.asked is not None else None
     if form is None:
         return None
     sampled = sample_form(form)
-    for name, source in node.sources.items():
-        if name in required_values:
-            sampled = put_value(sampled, source, required_values[name])
-    return sampled if isinstance(sampled, dict) else None
+    if not isinstance(sampled, dict):
+        return None
+    return with_fields(form, sampled, node.output, variables, required_values) if variables else sampled
 
 
 def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:

@@ -71,14 +71,18 @@ class WitnessSearch:
         plan: Plan,
         conditions: Sequence[Expression],
         *,
+        variables: Sequence[Variable] | None = None,
         given: Mapping[str, Any] | None = None,
         people: Mapping[str, str] | None = None,
         context: Mapping[str, object] = MappingProxyType({}),
         seconds: float = 10.0,
     ) -> None:
-        """Prepare the search; `context` is what conditions read besides variables (placet.expressions.types)."""
+        """Prepare the search; `context` is what conditions read besides variables (placet.expressions.types).
+
+        `variables` are those of the plan, as far as their values can be had (by default, as they are declared).
+        """
         self._plan = plan
-        self._variables = plan.variables
+        self._variables = plan.variables if variables is None else variables
         self._context = context
         self._prover: Prover | None = None
         self._end = perf_counter() + seconds  # after this time the search gives up

@@ -22,8 +22,8 @@ from placet.expressions.templates import value_from
 from placet.nodes.wait import wait_spec_of
 from placet.plan import pure_actions
 from placet.plan.plan import Plan
-from placet.proofs.solver.samples import sample
-from simulation.scenario.samples import put_value, sample_form
+from simulation.scenario.fields import with_fields
+from simulation.scenario.samples import sample_form
 from simulation.scenario.script import ScriptLine
 
 LATENCY = {
@@ -161,21 +161,17 @@ class Answers:
             return line.output
         schema = self.plan.actions[call.action].output_schema
         sampled = sample_form(schema) if schema else {}
-        return self._completed(self.plan.nodes[call.node].sources, sampled if isinstance(sampled, dict) else {})
+        sources = self.plan.nodes[call.node].sources
+        return self._completed(sources, sampled if isinstance(sampled, dict) else {}, schema)
 
     def _line(self, kinds: set[str], names: set[str], visit: int) -> ScriptLine | None:
         return next((n for n in self.lines if n.do in kinds and n.on in names and visit <= n.at_most), None)
 
-    def _completed(self, asked: Mapping[str, str], sampled: dict[str, Any]) -> dict[str, Any]:
-        """Add a valid value for each field that the process reads and the sample output lacks."""
-        shapes = {variable.name: variable for variable in self.plan.variables}
-        output = dict(sampled)
-        for name, source in asked.items():
-            if name in self.required_values:
-                output = put_value(output, source, self.required_values[name])
-            elif value_from(output, source) is None:
-                output = put_value(output, source, sample(shapes[name]))
-        return output
+    def _completed(
+        self, asked: Mapping[str, str], sampled: Mapping[str, Any], schema: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Give each field that the process reads a value that its variable and the schema of the answer accept."""
+        return with_fields(schema, sampled, asked, self.plan.variables, self.required_values)
 
 
 def answers_for(

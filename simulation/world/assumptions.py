@@ -14,7 +14,7 @@ from typing import Any
 from placet.engine.events import Decide
 from placet.json_pointer import parts_of
 from placet.sentences import sentence
-from simulation.scenario.samples import put_value
+from simulation.scenario.fields import put_value
 from simulation.scenario.script import ScriptLine
 from simulation.world.world import SimulatedRun
 

@@ -71,9 +71,15 @@ class RoutePeople:
                 if task.status == "open" and task.node == run.node and person is not None:
                     at = max(self.approver_model.decision_time(self.plan, stage, task), now)
                     decision: Decision = "approve" if result == "approved" else "reject"
-                    node, required_values = self.plan.nodes[task.node], self.required_values
                     yield from decision_events(
-                        self.done, node, task, person=person, decision=decision, at=at, required_values=required_values
+                        self.done,
+                        self.plan.nodes[task.node],
+                        task,
+                        person=person,
+                        decision=decision,
+                        at=at,
+                        variables=self.plan.variables,
+                        required_values=self.required_values,
                     )
 
     def _result(self, node: str, visit: tuple[int, int]) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
+from placet.definition.variables import Variable
 from placet.engine.bound_action import exact_numbers
 from placet.engine.events import (
     Actor,
@@ -208,7 +209,15 @@ class ScriptedPeople:
         if person is None:
             return
         at = max(self.approver_model.decision_time(self.plan, stage, task), now)
-        yield from decision_events(self.done, self.plan.nodes[task.node], task, person=person, decision=decision, at=at)
+        yield from decision_events(
+            self.done,
+            self.plan.nodes[task.node],
+            task,
+            person=person,
+            decision=decision,
+            at=at,
+            variables=self.plan.variables,
+        )
 
 
 def decision_events(
@@ -219,11 +228,13 @@ def decision_events(
     person: str,
     decision: Decision,
     at: datetime,
+    variables: Sequence[Variable] = (),
     required_values: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[PlannedEvent]:
     """Yield the next event of a person who decides a task: a claim, if the task is in a queue, else the decision.
 
-    `required_values` are values that the form of the decision has to set variables to.
+    `variables` are those of the process, for the fields of the form that set them (see sample_decision), and
+    `required_values` are values that the form has to set variables to.
     """
     actor = Actor(person=person)
     if task.assignee is None and person in task.candidates:
@@ -234,7 +245,7 @@ def decision_events(
     mark = ("decision", task.id, person)
     if mark in done:
         return
-    form = sample_decision(node, required_values) if decision == "approve" else None
+    form = sample_decision(node, required_values, variables) if decision == "approve" else None
     stage = node.asked
     comment = "simulated" if stage is not None and decision in stage.comment_required else None
     event = Decide(
