@@ -61,7 +61,7 @@ class Story:
             content_digest="",
         )
         story = replace(self, tasks=(*self.tasks, task), first=self.seq + 1)
-        return story._add("task_opened", task=task)._tell("task_opened", person, task)
+        return story._add("task_opened", task=task, assignee=f"user:{person}")._tell("task_opened", person, task)
 
     def remind(self, number: int = 1) -> Story:
         """Remind the person of a task."""

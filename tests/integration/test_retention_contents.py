@@ -42,8 +42,8 @@ async def desk(database: Database, client: Client, tmp_path: Path) -> AsyncItera
         yield opened
 
 
-async def rejected(desk: ApiDesk, template: str, *, days: int, file: bytes | None = None) -> str:
-    """Have a request rejected that ended so many days ago, and return its id."""
+async def rejected(desk: ApiDesk, template: str, *, file: bytes | None = None) -> str:
+    """Have a request rejected, and return its id."""
     body = {"template": template, "title": f"Trip to {CONTENT}", "input": {"amount": "100"}}
     request = (await desk.post("/workflow/requests/", body)).json()
     if file is not None:
@@ -55,15 +55,13 @@ async def rejected(desk: ApiDesk, template: str, *, days: int, file: bytes | Non
     decision = {"decision": "reject", "comment": f"not {CONTENT}"}
     decided = await desk.post(f"/workflow/tasks/{request['tasks'][0]['id']}/decide/", decision, as_="bob")
     assert decided.json()["outcome"] == "rejected", decided.text
-    ended = datetime.now(UTC) - timedelta(days=days)
-    with writing(desk.database) as session:
-        session.execute(update(ApprovalRequest).where(ApprovalRequest.id == request["id"]).values(ended_at=ended))  # type: ignore[arg-type]  # a column
     return str(request["id"])
 
 
-async def erase(desk: ApiDesk, contents: int | None = None, *, files: FileStore | None = None) -> None:
-    context = context_of(desk)
-    await erase_old_contents(desk.database, files or context.files, Periods(contents=contents), datetime.now(UTC))
+async def erase(desk: ApiDesk, contents: int | None = None, *, later: int, files: FileStore | None = None) -> None:
+    """Erase what is due so many days later."""
+    context, at = context_of(desk), datetime.now(UTC) + timedelta(days=later)
+    await erase_old_contents(desk.database, files or context.files, Periods(contents=contents), at)
 
 
 def titles(desk: ApiDesk) -> dict[str, str]:
@@ -76,30 +74,31 @@ async def test_a_rule_of_a_process_goes_before_what_holds_for_all(desk: ApiDesk)
     for template, days in ((short, 30), (lasting, None)):
         set_ = await desk.post(PATH, {"template": template, "content_days": days}, as_="adam")
         assert set_.status_code == 201, set_.text
-    old = {name: await rejected(desk, name, days=40) for name in (short, usual, lasting)}
-    older = {name: await rejected(desk, name, days=400) for name in (short, usual, lasting)}
+    ended = {name: await rejected(desk, name) for name in (short, usual, lasting)}
     running = await desk.start(short, amount=100)
-    await erase(desk, 365)
+    await erase(desk, 365, later=40)
+    assert {ident for ident, title in titles(desk).items() if title == TITLE} == {ended[short]}
+    await erase(desk, 365, later=400)
     erased = {ident for ident, title in titles(desk).items() if title == TITLE}
-    assert erased == {old[short], older[short], older[usual]}
+    assert erased == {ended[short], ended[usual]}
     assert running["id"] in titles(desk)
     listed = (await desk.get(PATH, as_="audrey")).json()["items"]
     assert sorted((rule["template"], rule["content_days"]) for rule in listed) == sorted([(short, 30), (lasting, None)])
     (rule,) = [one for one in listed if one["template"] == lasting]
     removed = await desk.call("DELETE", f"{PATH}{rule['id']}/", as_="adam")
     assert removed.json()["content_days"] is None
-    await erase(desk, 365)
-    assert {ident for ident, title in titles(desk).items() if title == TITLE} == erased | {older[lasting]}
+    await erase(desk, 365, later=400)
+    assert {ident for ident, title in titles(desk).items() if title == TITLE} == erased | {ended[lasting]}
 
 
 async def test_chains_log_and_acts_hold_and_content_is_gone_from_rows_search_and_files(
     desk: ApiDesk, tmp_path: Path
 ) -> None:
     template = await desk.publish()
-    request = await rejected(desk, template, days=2, file=PDF + CONTENT.encode())
+    request = await rejected(desk, template, file=PDF + CONTENT.encode())
     stored = tmp_path / "files" / request / hashlib.sha256(PDF + CONTENT.encode()).hexdigest()
     assert stored.exists()
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert not stored.exists()
     with reading(desk.database) as session:
         assert verify_rows(session.connection(), request)["ok"]
@@ -117,14 +116,14 @@ async def test_chains_log_and_acts_hold_and_content_is_gone_from_rows_search_and
     assert (checked["ok"], checked["head"] == checked["engine_head"]) == (True, True)
     again = await desk.database.read(retention.runs)
     assert (again["contents"].rows, again["contents"].total) == (1, 1)
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert (await desk.database.read(retention.runs))["contents"].total == 1
 
 
 async def test_files_that_the_store_does_not_give_up_are_deleted_by_the_next_run(
     desk: ApiDesk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = await rejected(desk, await desk.publish(), days=2, file=PDF)
+    request = await rejected(desk, await desk.publish(), file=PDF)
     files = context_of(desk).files
 
     async def away(self: FileStore, request_id: str, sha256: str) -> None:
@@ -133,10 +132,10 @@ async def test_files_that_the_store_does_not_give_up_are_deleted_by_the_next_run
     with monkeypatch.context() as patch:
         patch.setattr(FileStore, "delete", away)
         with pytest.raises(Unavailable):
-            await erase(desk, 1)
+            await erase(desk, 1, later=2)
     assert titles(desk)[request] == TITLE
     assert await files.holds(request, hashlib.sha256(PDF).hexdigest(), len(PDF))
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert not await files.holds(request, hashlib.sha256(PDF).hexdigest(), len(PDF))
 
 
@@ -145,8 +144,8 @@ async def test_a_request_that_cannot_be_erased_is_noted_and_holds_up_no_other(
 ) -> None:
     monkeypatch.setattr("storage.retention.contents.BATCH", 2)
     template = await desk.publish()
-    broken = [await rejected(desk, template, days=9 - number) for number in range(3)]
-    sound = [await rejected(desk, template, days=3) for _ in range(2)]
+    broken = [await rejected(desk, template) for number in range(3)]
+    sound = [await rejected(desk, template) for _ in range(2)]
     with writing(desk.database) as session:
         session.execute(text("UPDATE audit_entry SET actor = 'user:eve' WHERE seq = 1"))
         for ident in sound:
@@ -154,7 +153,7 @@ async def test_a_request_that_cannot_be_erased_is_noted_and_holds_up_no_other(
                 text("UPDATE audit_entry SET actor = 'user:ann' WHERE seq = 1 AND request_id = :ident"),
                 {"ident": ident},
             )
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert {ident for ident, title in titles(desk).items() if title == TITLE} == {*sound}
     number, kept = await desk.database.read(retention.kept, most=2)
     assert (number, len(kept)) == (3, 2)
@@ -162,7 +161,7 @@ async def test_a_request_that_cannot_be_erased_is_noted_and_holds_up_no_other(
     with writing(desk.database) as session:
         session.execute(text("UPDATE audit_entry SET actor = 'user:ann' WHERE seq = 1"))
         session.execute(update(KeptContent).values(tried_at=datetime.now(UTC) - timedelta(days=8)))
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert {ident for ident, title in titles(desk).items() if title == TITLE} == {*sound, *broken}
     assert (await desk.database.read(retention.kept, most=1))[0] == 0
 
@@ -183,7 +182,9 @@ async def test_rules_that_are_wrong_are_refused_with_their_place(desk: ApiDesk) 
 
 async def test_the_page_asks_before_anything_is_to_be_erased(desk: ApiDesk) -> None:
     template = await desk.publish(EXPENSE)
-    await rejected(desk, template, days=40)
+    await rejected(desk, template)
+    with writing(desk.database) as session:
+        session.execute(update(ApprovalRequest).values(ended_at=datetime.now(UTC) - timedelta(days=40)))
     adam = await browser_of(desk, "adam")
     page = await adam.get("/operations/retention")
     assert "PLACET_MESSAGES_DAYS" in page.text
@@ -211,12 +212,12 @@ async def test_the_page_asks_before_anything_is_to_be_erased(desk: ApiDesk) -> N
 
 
 async def test_a_claim_that_is_open_is_waited_for(desk: ApiDesk) -> None:
-    request = await rejected(desk, await desk.publish(), days=2)
+    request = await rejected(desk, await desk.publish())
     with writing(desk.database) as session:
         session.execute(update(ApprovalRequest).values(claim_status="open"))
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert titles(desk)[request] != TITLE
     with writing(desk.database) as session:
         session.execute(update(ApprovalRequest).values(claim_status=None))
-    await erase(desk, 1)
+    await erase(desk, 1, later=2)
     assert titles(desk)[request] == TITLE

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sqlalchemy import text
 
 from placet.audit.chain import canonical_json, link
+from placet.definition.model import canonical, parse_definition
+from placet.engine.events import Actor, AnswerQuestion, AskQuestion, Delegate
+from placet.engine.recording import recording_of
 from storage.database import Database
 from storage.recording.outbox import delivery_genesis
 from storage.recording.verify import VerifiedRows, verify_rows
-from storage.tables.approvals import Delivery
+from storage.tables.approvals import DefinitionVersion, Delivery
 from tests.integration.recordings import NOW, Story, write
 from tests.stored import reading, writing
+from tests.unit.core import Case, blueprint, office, plan_of
 
 
 async def _store(database: Database) -> Story:
@@ -135,3 +141,104 @@ async def test_deliveries_have_a_chain_too(database: Database, edit: str) -> Non
 async def test_an_unknown_request_does_not_hold(database: Database) -> None:
     verdict = await _verdict(database)
     assert (verdict["ok"], verdict["entries"], verdict["head"]) == (False, 0, None)
+
+
+PAST = "'2020-01-01 00:00:00.000000'"
+TOLD = [
+    ("approval_request", 'input = \'{"amount": "99999"}\'', "request.input"),
+    ("approval_request", "input = '[]'", "request.input"),
+    ("approval_request", "template = 'Another'", "request.template"),
+    ("approval_request", "owner = 'mallory'", "request.owner"),
+    ("approval_request", "started_by = 'mallory'", "request.started_by"),
+    ("approval_request", "stage = 'Another'", "request.stage"),
+    ("approval_request", "round = 2", "request.round"),
+    ("approval_request", "revision = 7", "request.revision"),
+    ("approval_request", "content_digest = '0'", "request.content_digest"),
+    ("approval_request", f"started_at = {PAST}", "request.started_at"),
+    ("approval_request", f"ended_at = {PAST}", "request.ended_at"),
+    ("approval_request", "ended_at = NULL", "request.ended_at"),
+    ("approval_request", f"claimed_at = {PAST}", "request.claimed_at"),
+    ("approval_request", "questions = NULL", "request.questions"),
+    ("approval_request", 'questions = \'[{"n": 1, "text": "Another?"}]\'', "request.questions"),
+    ("approval_task", "stage = 'Another'", "tasks.r.1.stage"),
+    ("approval_task", "round = 2", "tasks.r.1.round"),
+    ("approval_task", "assignee = 'mallory'", "tasks.r.1.assignee"),
+    ("approval_task", "status = 'open'", "tasks.r.1.status"),
+    ("approval_task", f"opened_at = {PAST}", "tasks.r.1.opened_at"),
+    ("approval_task", "decided_by = 'mallory'", "tasks.r.1.decided_by"),
+    ("approval_task", f"decided_at = {PAST}", "tasks.r.1.decided_at"),
+    ("approval_task", "comment = 'Another'", "tasks.r.1.comment"),
+    ("approval_task", "comment = NULL", "tasks.r.1.comment"),
+    ("approval_task", 'form = \'{"paid": "1"}\'', "tasks.r.1.form"),
+    ("approval_task", "on_behalf_of = 'mallory'", "tasks.r.1.on_behalf_of"),
+    ("approval_task", 'signature = \'{"name": "Mallory"}\'', "tasks.r.1.signature"),
+    ("approval_task", "revision = 7", "tasks.r.1.revision"),
+    ("approval_task", "content_digest = '0'", "tasks.r.1.content_digest"),
+    ("approval_task", "id = 'r.9'", "tasks.r.9"),
+]
+
+
+def _process() -> dict[str, Any]:
+    """Return a process with a form that sets a variable."""
+    stage = {
+        "approvers": ["user:mo"],
+        "form": {"type": "object", "properties": {"paid": {"type": "number"}}, "required": ["paid"]},
+    }
+    nodes = [
+        {"id": "start", "type": "trigger"},
+        {"id": "ask", "type": "approval", "step": "Stage 1", "output": {"amount": "paid"}},
+        {"id": "yes", "type": "terminator", "outcome": "approved"},
+        {"id": "no", "type": "terminator", "outcome": "rejected"},
+    ]
+    edges = [
+        {"from": "start", "to": "ask"},
+        {"from": "ask", "to": "yes", "on": "approved"},
+        {"from": "ask", "to": "no", "on": "rejected"},
+    ]
+    variables = [{"name": "amount", "type": "decimal"}, {"name": "many", "type": "integer"}]
+    return blueprint(stage, variables=variables, graph_spec={"nodes": nodes, "edges": edges})
+
+
+def _course() -> Case:
+    """Return a request that was asked about, handed over, and approved with a form that sets a variable."""
+    request = Case(plan=plan_of(_process()), org=office(), input={"amount": "10", "many": 2**60})
+    request.do(AskQuestion(by=Actor(person="mo"), text="Which one?"))
+    request.do(AnswerQuestion(by=Actor(person="rita"), n=1, text="The other."))
+    request.do(Delegate(by=Actor(person="mo"), task_id="r.1", to="user:ann"))
+    request.decide("ann", comment="Fine", form={"paid": 12.5})
+    assert (request.state.outcome, request.state.input["amount"]) == ("approved", "12.5")
+    return request
+
+
+def _write(database: Database, request: Case) -> None:
+    document = canonical(parse_definition(_process()))
+    with writing(database) as session:
+        session.add(
+            DefinitionVersion(
+                id="tpl",
+                name=request.plan.name,
+                version=request.plan.version,
+                template_type="approval",
+                status="published",
+                digest=request.plan.digest,
+                blueprint=document,
+                created_by="desi",
+                created_at=NOW,
+            )
+        )
+        write(session, recording_of(request.plan, "tpl", request.state, request.entries, (), stored={}), NOW)
+
+
+@pytest.mark.parametrize(("table", "edit", "differs"), TOLD)
+async def test_a_column_that_the_entries_tell_of_is_found_where_it_was_edited(
+    database: Database, table: str, edit: str, differs: str
+) -> None:
+    _write(database, _course())
+    with reading(database) as session:
+        assert verify_rows(session.connection(), "r")["ok"]
+    with writing(database) as session:
+        session.execute(text(f"UPDATE {table} SET {edit}"))
+    with reading(database) as session:
+        verdict = verify_rows(session.connection(), "r")
+    assert verdict["ok"] is False
+    assert differs in verdict["differs"]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import fields
 from datetime import datetime
 
 from placet.audit.chain import Entry, first_bad, genesis
+from placet.audit.told import same, told_by
 from placet.engine import machine
 from placet.engine.state import Notification, State, Transition
 from placet.frozen import evolve
@@ -27,6 +29,8 @@ def hold(plan: Plan, state: State, entries: list[Entry], now: datetime) -> None:
     _hands(state, entries)
     _people(plan, state, max((e.at for e in entries if e.kind == "migrated"), default=None))
     _clocks(plan, state)
+    if entries:
+        _told(plan, state, entries)
 
 
 def step_holds(before: State, step: Transition) -> None:
@@ -127,6 +131,33 @@ def _chain(state: State, entries: list[Entry]) -> None:
     if entries:
         assert entries[-1].hash == state.head
     assert sorted(entries, key=lambda e: e.at) == entries, "time only goes on"
+
+
+def _told(plan: Plan, state: State, entries: list[Entry]) -> None:
+    """What the entries tell of the request and its tasks is what the state has, where they tell it."""
+    told = told_by(entries)
+    facts = {name: fact.value for name, fact in told.request.items()}
+    by, questions = facts.pop("started_by"), facts.pop("questions")
+    assert by == state.started_by or (by == state.requester and state.started_by is None)
+    assert facts["input"] is not None
+    assert same(state.input, facts.pop("input"))
+    has = {name: getattr(state, name) for name in facts.keys() & {f.name for f in fields(State)}}
+    has["definition"], has["template"], has["version"] = plan.digest, plan.name, plan.version
+    has["action_digest"] = state.action.digest if state.action is not None else None
+    if "claimed_at" in facts:
+        has["claimed_at"] = state.claim.at if state.claim is not None else None
+    if "stage" in facts:
+        has["stage"] = state.stage
+    assert facts == has
+    for asked, question in zip(questions, state.questions, strict=True):
+        assert question.stored | asked == question.stored
+    assert told.tasks.keys() == {f"{state.request_id}.{n}" for n in range(1, state.opened + 1)}
+    for task in state.tasks:
+        of = {name: fact.value for name, fact in told.tasks[task.id].items()}
+        assert same(task.form, of.pop("form"))
+        signature = task.signature.stored if task.signature is not None else None
+        assert of.pop("signature") == signature
+        assert of == {name: getattr(task, name) for name in of}
 
 
 def _ending(plan: Plan, state: State) -> None:

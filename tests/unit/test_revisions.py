@@ -89,8 +89,8 @@ def test_another_title_is_another_content() -> None:
 
 
 def test_a_title_that_was_made_of_the_input_is_made_anew() -> None:
-    request = chain()
-    request.state = evolve(request.state, titled=False, title="Test: amount 100, note desk")
+    request = chain(title="Test: amount 100, note desk")
+    request.state = evolve(request.state, titled=False)
     request.decide("mo", "request_changes")
     resubmit(request, input={"amount": "60", "note": "desk"})
     assert request.state.title == "Test: amount 60, note desk"
