@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import traceback
 from typing import Any
+from urllib.parse import quote
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -74,8 +75,24 @@ def show(
     if document["status"] == 503:
         headers = {"Retry-After": str(problems.RETRY_AFTER), **(headers or {})}
     title, advice, detail = told(document, wording_of(request))
-    shown = {"problem": document, "title": title, "advice": advice, "detail": detail, "log_in": log_in}
+    shown = {
+        "problem": document,
+        "title": title,
+        "advice": advice,
+        "detail": detail,
+        "log_in": log_in,
+        "unsent": getattr(request.state, "written", ()),
+        "about": _about(request) if document["status"] == 409 else None,
+    }
     return render(request, "problem.html", shown, status=document["status"], headers=headers)
+
+
+def _about(request: Request) -> str | None:
+    """Return the page of the request or the task that a form was about; None where it was about none."""
+    for name, pages in (("request_id", "/requests"), ("task_id", "/tasks")):
+        if name in request.path_params:
+            return f"{pages}/{quote(request.path_params[name], safe='')}"
+    return None
 
 
 def _way_back(request: Request) -> str:

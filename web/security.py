@@ -28,6 +28,7 @@ from api.http.uploads import bounded_by
 from placet.errors import NotAuthenticated
 from service.identity.login import Session
 from web.access import LOGGED_IN, PUBLIC, rule_of
+from web.forms.reading import written_in
 from web.visitor import wording_of
 
 CSRF_FIELD = "csrf_token"
@@ -73,6 +74,7 @@ class PageRoute(APIRoute):
             bounded = bounded_by(request, self._most_bytes(context))
             try:
                 form = await bounded.form(max_fields=_MOST_FIELDS, max_part_size=context.max_body_bytes)
+                request.state.written = written_in(form.get)
                 if session is not None and rule is not PUBLIC:
                     sent = request.headers.get(CSRF_HEADER) or form.get(CSRF_FIELD)
                     require_csrf_token(session, sent if isinstance(sent, str) else None)

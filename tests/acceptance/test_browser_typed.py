@@ -69,3 +69,23 @@ def test_a_page_that_is_not_there_offers_no_log_in_to_somebody_who_is_logged_in(
     expect(page.get_by_role("link", name="Log in")).to_have_count(0)
     page = visit.stranger().go("/nowhere")
     expect(page.get_by_role("link", name="Log in")).to_be_visible()
+
+
+def test_who_was_too_late_reads_what_they_wrote_and_is_led_to_the_request(visit: Visitors, placet: Placet) -> None:
+    request = started(placet, "Chairs for Bonn")
+    (task,) = open_tasks(request).values()
+    here, there = visit("max"), visit("max", scripts=False)
+    here.go(f"/tasks/{task}").get_by_label(re.compile("^Comment")).fill("Six of them are too many")
+    page = there.go(f"/requests/{request['id']}")
+    page.get_by_label("Your comment or question").fill("Are they blue?")
+    placet.decide("max", task)
+    here.page.get_by_role("button", name="Reject").click()
+    expect(here.page.get_by_role("alert")).to_contain_text("What you wrote was not sent")
+    expect(here.page.locator("[role=alert] .quote")).to_have_text("Six of them are too many")
+    assert here.findings("too late to decide") == []
+    page.get_by_role("button", name="Send").click()
+    expect(page.get_by_role("alert")).to_contain_text("has ended")
+    expect(page.locator("[role=alert] .quote")).to_have_text("Are they blue?")
+    page.get_by_role("link", name="Open the request").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Chairs for Bonn")
+    assert here.complaints == []

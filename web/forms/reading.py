@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -17,12 +17,18 @@ _GROUPED = re.compile(
 )
 _THOUSAND = re.compile(r"-?[1-9][0-9]{0,2}[.,][0-9]{3}\Z")
 _MOST_ROWS = 1_000
+_WRITTEN = ("text", "comment", "reason", "added_because", "notes")
 _DIGITS = 9  # of a whole number that a form counts with
 
 
 def whole(text: str) -> int | None:
     """Return a whole number of at most nine digits that a form counts with; None for anything else."""
     return int(text) if len(text) <= _DIGITS and text.isascii() and text.isdecimal() else None
+
+
+def written_in(entry: Callable[[str], object]) -> list[str]:
+    """Return what somebody wrote into a form in words of their own, by its entries: nobody else has it."""
+    return [text.strip() for name in _WRITTEN if isinstance(text := entry(name), str) and text.strip()]
 
 
 @dataclass(frozen=True, kw_only=True)

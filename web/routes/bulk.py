@@ -60,7 +60,7 @@ async def delegate_many(request: Request, here: Here, visitor: SignedIn) -> Resp
     error: InputInvalid | None = None
     if entries.text("step") == "delegate" and rows:
         try:
-            to, reason = person_of(entries, "to", visitor), entries.text("reason")[:1000] or None
+            to, reason = await person_of(here, visitor, entries.text("to")), entries.text("reason")[:1000] or None
             return await hand_over_rows(request, here, visitor, rows, "delegate", to, reason, entries.text("key"), back)
         except InputInvalid as invalid:
             error = invalid
@@ -115,16 +115,21 @@ async def _carried_out(  # noqa: PLR0917
     count = sum(1 for outcome in outcomes if not isinstance(outcome, PlacetError))
     tasks = [task for one in outcomes if not isinstance(one, PlacetError) for task in one.tasks]
     undoable = verb == "decide" and any(may_undo(task, visitor.principal, visitor.wording.now) for task in tasks)
+    left = [row for row, outcome in zip(rows, outcomes, strict=True) if isinstance(outcome, PlacetError)]
+    again = left if verb == "delegate" else []  # to somebody else; the form stands below what came of it
     values: dict[str, Any] = {
-        "rows": rows,
-        "actions": {},
+        "rows": again,
+        "people": await here.context.database.read(people.colleagues) if again else (),
+        "entered": (await entries_of(request, visitor)).text,
+        "actions": await here.context.database.read(_actions, again, visitor),
         "results": results,
         "done": count,
         "back": back,
         "undoable": undoable,
+        "unsent": request.state.written if left and verb == "decide" else (),
     }
     badge = await badge_of(here, visitor)
-    return shown(request, "bulk.html", section="inbox", badge=badge, verb=verb, key="", faults=(), **values)
+    return shown(request, "bulk.html", section="inbox", badge=badge, verb=verb, key=fresh_key(), faults=(), **values)
 
 
 async def _summary(  # noqa: PLR0917

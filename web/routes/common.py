@@ -23,6 +23,7 @@ from service import commands
 from service.administration.health import Health
 from service.attachments.attachments import missing
 from service.engine.client import Command
+from storage.queries.people import people_listing
 from storage.queries.requests import reading_marks
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks
@@ -34,9 +35,11 @@ from web.views.requests.files import FileLine
 from web.views.requests.forecasts import ForecastLines
 from web.views.versions import Versions
 from web.views.waiting_processes import WaitingProcesses
+from web.views.words import marked
 from web.visitor import Visitor
 
 _log = structlog.get_logger(__name__)
+UNKNOWN_PERSON = marked("Name a person by their id or by their full name, as the list proposes them.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,12 +121,16 @@ def done_key(visitor: Visitor, given: str) -> str:
     return hashlib.sha256(f"page:{visitor.principal.person}:{given}".encode()).hexdigest()
 
 
-def person_of(entries: Entries, name: str, visitor: Visitor) -> str:
-    """Return the person who was chosen in a field, as events name one; raises InputInvalid for what names nobody."""
-    person = person_id(entries.text(name))
-    if not is_person(person):
-        raise InputInvalid(visitor.wording.say("Name a person by their id, as the list proposes them."))
-    return f"user:{person}"
+async def person_of(here: WebContext, visitor: Visitor, text: str) -> str:
+    """Return whom a text names, as events name people: by id, or by a name that one active person alone has.
+
+    Raises InputInvalid for what can be nobody's id; whether such a person is there, whoever is asked for them says.
+    """
+    person = person_id(text)
+    found = await here.context.database.read(people_listing.named, person) if person and "\0" not in person else None
+    if found is None and not is_person(person):
+        raise InputInvalid(visitor.wording.say(UNKNOWN_PERSON))
+    return f"user:{found or person}"
 
 
 async def record(

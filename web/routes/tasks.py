@@ -140,13 +140,13 @@ async def hand_over(request: Request, here: Here, visitor: SignedIn, task_id: Ta
     how = "reassign" if entries.text("how") == "reassign" else "delegate"
     reason = entries.text("reason")[:1000] or None
     try:
-        to, by = person_of(entries, "to", visitor), visitor.principal.actor
+        to, by = await person_of(here, visitor, entries.text("to")), visitor.principal.actor
         event: Command = Delegate(by=by, task_id=task_id, to=to, reason=reason)
         if how == "reassign":
             event = Reassign(by=by, task_id=task_id, to=to, reason=reason)
         await act(here, visitor, event, entries, how)
     except (InputInvalid, NotPermitted, Refused) as error:
-        return await _refused_choice(request, here, visitor, task_id, error, entries)
+        return await _refused_choice(request, here, visitor, task_id, error, entries, "to")
     return see_other("/", how)
 
 
@@ -155,21 +155,21 @@ async def add_approver(request: Request, here: Here, visitor: SignedIn, task_id:
     """Add an approver to the task's stage of this one request."""
     entries = await entries_of(request, visitor)
     try:
-        to, reason = person_of(entries, "who", visitor), entries.text("added_because")[:1000]
+        to, reason = await person_of(here, visitor, entries.text("who")), entries.text("added_because")[:1000]
         event = AddApprover(by=visitor.principal.actor, task_id=task_id, to=to, reason=reason)
         await act(here, visitor, event, entries, "add_approver")
     except (InputInvalid, NotPermitted, Refused) as error:
-        return await _refused_choice(request, here, visitor, task_id, error, entries)
+        return await _refused_choice(request, here, visitor, task_id, error, entries, "who")
     return see_other(f"/tasks/{task_id}", "add")
 
 
 async def _refused_choice(  # noqa: PLR0917
-    request: Request, here: WebContext, visitor: Visitor, task_id: str, error: PlacetError, entries: Entries
+    request: Request, here: WebContext, visitor: Visitor, task_id: str, error: PlacetError, entries: Entries, field: str
 ) -> Response:
-    """Show the task again, with why the person who was chosen there cannot be, or that the request has moved on."""
+    """Show the task again, with why the person chosen in a field cannot be, or that the request has moved on."""
     if isinstance(error, NotPermitted | Refused) and not isinstance(error, AlreadyDecided | Returned | Ended):
         error = InputInvalid(error.message)
-    return await task_page(request, here, visitor, task_id, error=error, entries=entries)
+    return await task_page(request, here, visitor, task_id, error=error, entries=entries, choice=field)
 
 
 def _version(connection: Connection, here: WebContext, visitor: Visitor, task_id: str) -> tuple[Version, str]:
@@ -188,11 +188,12 @@ async def task_page(
     entries: Entries | None = None,
     form: dict[str, Any] | None = None,
     conflict: dict[str, Any] | None = None,
+    choice: str | None = None,
 ) -> HTMLResponse:
-    """Show a task, as it is after something was refused."""
+    """Show a task, as it is after something was refused; `choice` is the field of the person who was chosen, if so."""
 
     def read(connection: Connection) -> tuple[TaskPage, str | None, list[tuple[str, str]], tuple[str, ...]]:
-        reason = entries.text("reason") if entries is not None else ""
+        reason = entries.text("reason") if entries is not None and choice is None else ""
         page = read_task(connection, visitor.principal, task_id, here.versions, visitor.wording, form, reason=reason)
         listed = people.colleagues(connection) if page.may_hand_over or page.may_add else []
         badge = read_inbox_count(connection, visitor.principal, visitor.wording)
@@ -202,6 +203,9 @@ async def task_page(
     page = replace(page, missing=await missing_files(here, page.request_id, page.files))
     invalid = isinstance(error, InputInvalid)
     status = 200 if error is None and conflict is None else 422 if invalid else 409
+    judged = judged_decision(page.form, error if invalid else None, visitor.wording.say, entries)
+    if isinstance(error, InputInvalid) and choice is not None:
+        judged["faults"] = [{"ident": choice, "label": visitor.wording.say("Person"), "message": error.message}]
     answer = shown(
         request,
         "task.html",
@@ -210,7 +214,9 @@ async def task_page(
         page=page,
         untold=untold,
         conflict=conflict if error is None or invalid else _conflict(error, page, visitor),
-        **judged_decision(page.form, error if invalid else None, visitor.wording.say, entries),
+        **judged,
+        choice=choice,
+        unsent=request.state.written if page.task.status != "open" and status == 409 else (),
         entered=entries.text if entries is not None else lambda _: "",
         key=fresh_key(),
         people=listed,

@@ -8,12 +8,12 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from placet.definition.assignees import is_person, person_id
-from placet.errors import NotFound
+from placet.definition.assignees import person_id
+from placet.errors import InputInvalid, NotFound
 from service.waiting.waiting import waiting_for
 from service.waiting.why import Why, why
 from storage.queries.people import people
-from web.routes.common import Here, WebContext, badge_of, shown
+from web.routes.common import UNKNOWN_PERSON, Here, WebContext, badge_of, person_of, shown
 from web.security import PageRoute
 from web.views.people import names_of
 from web.visitor import SignedIn, Visitor
@@ -35,7 +35,7 @@ async def waiting(
 ) -> HTMLResponse:
     """Show what a request waits for; with `person`, also why they are asked or not."""
     title, panel, proposed = await read_panel(here, visitor, request_id)
-    answered, fault = await _answered(here, visitor, request_id, person_id(person.strip()))
+    answered, fault = await _answered(here, visitor, request_id, person.strip())
     return shown(
         request,
         "waiting.html",
@@ -73,13 +73,13 @@ async def _answered(
     """Return why somebody is asked or not, or what is wrong with the name that was entered."""
     if not person:
         return None, None
-    unknown = visitor.wording.say("Name a person by their id, as the list proposes them.")
-    if not is_person(person):
-        return None, unknown
     try:
+        person = person_id(await person_of(here, visitor, person))
         found = await why(here.context, visitor.principal, request_id, person, patience=PATIENCE)
+    except InputInvalid as error:
+        return None, error.message
     except NotFound:
-        return None, unknown
+        return None, visitor.wording.say(UNKNOWN_PERSON)
 
     def write(connection: Connection, found: Why) -> Answered:
         names = names_of(connection, {person, *named_in(found.stages)})

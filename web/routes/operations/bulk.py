@@ -43,7 +43,8 @@ async def operate(request: Request, here: Here, visitor: SignedIn) -> Response:
     found: list[Looked] = []
     if entries.text("step") == "preview" and items:
         try:
-            found = await bulk.preview(here.context, visitor.principal, _order(entries, verb, visitor), items)
+            order = await _order(here, entries, verb, visitor)
+            found = await bulk.preview(here.context, visitor.principal, order, items)
         except InputInvalid as invalid:
             error = invalid
     return await _summary(request, here, visitor, entries, verb, items, found, error)
@@ -82,7 +83,7 @@ async def _summary(  # noqa: PLR0917
 
 
 async def _done(request: Request, here: WebContext, visitor: Visitor, entries: Entries, verb: Verb) -> HTMLResponse:
-    order, items = _order(entries, verb, visitor), _previewed(entries)
+    order, items = await _order(here, entries, verb, visitor), _previewed(entries)
     key = done_key(visitor, entries.text("key") or fresh_key())
     outcomes = await bulk.carry_out(here.context, visitor.principal, order, items, key=key)
     for item, outcome in outcomes:
@@ -129,7 +130,7 @@ async def _shown(
     )
 
 
-def _order(entries: Entries, verb: Verb, visitor: Visitor) -> Order:
+async def _order(here: WebContext, entries: Entries, verb: Verb, visitor: Visitor) -> Order:
     """Return what the form says; raises InputInvalid with what is missing."""
     say = visitor.wording.say
     reason = entries.text("reason")[:_REASON]
@@ -137,7 +138,8 @@ def _order(entries: Entries, verb: Verb, visitor: Visitor) -> Order:
         raise InputInvalid(say("Say why; each request keeps the reason on record."))
     if verb == "extend":
         return Order(verb=verb, reason=reason, seconds=_seconds(entries, visitor.wording))
-    return Order(verb=verb, reason=reason, to=person_of(entries, "to", visitor) if verb == "reassign" else None)
+    to = await person_of(here, visitor, entries.text("to")) if verb == "reassign" else None
+    return Order(verb=verb, reason=reason, to=to)
 
 
 def _seconds(entries: Entries, wording: Wording) -> float:
