@@ -181,6 +181,8 @@ PAGES: Final[dict[str, frozenset[str]]] = {
     "GET /me/tokens/{token_id}": EVERYBODY,
     "POST /me/tokens/{token_id}": EVERYBODY,
     "POST /me/reading": EVERYBODY,
+    "POST /me/notices": EVERYBODY,
+    "GET /preferences": EVERYBODY,
     "GET /live": EVERYBODY,
     "GET /live/rows": EVERYBODY,
     "GET /live/forecasts": EVERYBODY,

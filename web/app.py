@@ -94,6 +94,7 @@ ROUTERS = (
     canaries.router,
     attachments.router,
     me.router,
+    me.preferences,
     passkeys.router,
     sessions.router,
     live.router,

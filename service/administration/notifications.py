@@ -37,6 +37,11 @@ class Messages:
     with_error: bool
 
 
+def events() -> list[str]:
+    """Return the names of all events that people are told of, in order."""
+    return sorted(defaults().keys() - {LAYOUT, DIGEST, OTHER})
+
+
 def messages_of(connection: Connection, principal: Principal, request_id: str, now: datetime) -> Messages:
     """Return the notifications of a request that the caller may see; raises NotFound."""
     owner = seen_request(connection, principal, request_id, now).request.owner
@@ -102,9 +107,9 @@ def is_webhook(message: NotificationMessage) -> bool:
 
 def _require_known_names(given: dict[str, Any]) -> None:
     """Refuse names that nothing has, so that a misspelt one is found; raises InputInvalid."""
-    events = sorted(defaults().keys() - {LAYOUT, DIGEST, OTHER})
+    told = events()
     places = [(pointer_to("", name[:_LONGEST_NAME]), name, tuple(Preferences.model_fields)) for name in given]
-    for field, known in (("channels", CHANNELS), ("urgent", events), ("muted", events)):
+    for field, known in (("channels", CHANNELS), ("urgent", told), ("muted", told)):
         if isinstance(values := given.get(field), list):
             places += [(f"/{field}/{number}", name, tuple(known)) for number, name in enumerate(values)]
     if isinstance(addresses := given.get("addresses"), dict):

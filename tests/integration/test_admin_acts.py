@@ -171,6 +171,7 @@ FORMS: dict[str, set[str] | str] = {
     "POST /me/tokens/{token_id}": {"token_revoked"},
     "POST /me/away": ONES_OWN,
     "POST /me/reading": ONES_OWN,
+    "POST /me/notices": ONES_OWN,
     "POST /decide": ON_A_REQUEST,
     "POST /decide/undo": ON_A_REQUEST,
     "POST /login": ONES_OWN,

@@ -13,7 +13,7 @@ from web.forms.checks import MISSING, Check
 from web.forms.reading import Entries
 
 Widget = Literal[
-    "text", "long", "number", "truth", "choice", "choices", "day", "moment", "lines", "group", "rows", "json"
+    "text", "long", "number", "truth", "choice", "choices", "day", "time", "moment", "lines", "group", "rows", "json"
 ]
 
 

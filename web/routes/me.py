@@ -1,4 +1,4 @@
-"""The reader's own page: out of office, language and time zone, and their API tokens."""
+"""The reader's own page: out of office, how they read, what they are told, and their API tokens."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection
 
+from activities.notifications.preferences import read as read_preferences
 from placet.errors import InputInvalid
 from service.administration.notifications import choose_preferences
 from service.administration.people import add_absence, remove_absence
@@ -16,6 +17,7 @@ from service.identity.api_tokens import revoke_own
 from storage.queries.identity import tokens
 from storage.queries.people import people
 from web.forms.absence import absence_fields, absence_lines, at_its_field, proposed, read_absence
+from web.forms.notices import notice_fields, read_notices
 from web.forms.reading import Entries
 from web.operations.tokens import token_lines
 from web.routes.bulk import hand_over_rows, open_rows
@@ -26,6 +28,8 @@ from web.views.people import names_of
 from web.visitor import UNCHOSEN, SignedIn, Visitor
 
 router = APIRouter(prefix="/me", route_class=PageRoute)
+preferences = APIRouter(route_class=PageRoute)
+"""The address that messages lead to."""
 _LANGUAGES = (("", ""), ("en", "English"), ("de", "Deutsch"))
 
 
@@ -73,6 +77,25 @@ async def choose_reading(request: Request, here: Here, visitor: SignedIn) -> Res
     return see_other("/me", "saved")
 
 
+@router.post("/notices")
+async def choose_notices(request: Request, here: Here, visitor: SignedIn) -> Response:
+    """Choose what one is told, how and when."""
+    entries = await entries_of(request, visitor)
+    stored = read_preferences((await here.context.database.read(people.get, visitor.principal.person)).preferences)
+    chosen = {"timezone": stored.timezone, "language": stored.language, **read_notices(entries)}
+    try:
+        await choose_preferences(here.context, visitor.principal, chosen)
+    except InputInvalid as error:
+        return await _page(request, here, visitor, notices=(error, entries))
+    return see_other("/me#notices", "saved")
+
+
+@preferences.get("/preferences")
+async def to_notices() -> Response:
+    """Lead from a message to what its reader is told."""
+    return see_other("/me#notices")
+
+
 @router.get("/tokens/{token_id}")
 async def ask_before_revoking(
     request: Request, here: Here, visitor: SignedIn, token_id: Annotated[str, Path(max_length=100)]
@@ -102,8 +125,11 @@ async def _page(
     *,
     error: InputInvalid | None = None,
     entries: Entries | None = None,
+    notices: tuple[InputInvalid, Entries] | None = None,
 ) -> HTMLResponse:
-    def read(connection: Connection) -> dict[str, Any]:
+    """Show the page, with what is wrong in the form of absences (`error`), or in that of `notices`."""
+
+    def read_values(connection: Connection) -> dict[str, Any]:
         stored = people.get(connection, visitor.principal.person)
         names = names_of(connection, [*(span.get("substitute") for span in stored.away), stored.manager])
         return {
@@ -115,15 +141,20 @@ async def _page(
             "badge": read_inbox_count(connection, visitor.principal, visitor.wording),
         }
 
-    values = await here.context.database.read(read)
-    fields = absence_fields(entries, visitor.wording, values.pop("people"))
+    values = await here.context.database.read(read_values)
+    absence = judged(absence_fields(entries, visitor.wording, values.pop("people")), at_its_field(error))
+    in_force, (refused, sent) = read_preferences(values["person"].preferences), notices or (None, None)
+    told = judged(notice_fields(in_force, sent, visitor.wording.say), refused)
     return shown(
         request,
         "me.html",
         section="me",
-        status=200 if error is None else 422,
-        **judged(fields, at_its_field(error)),
+        status=200 if error is None and notices is None else 422,
+        fields=absence["fields"],
+        notices=told["fields"],
+        faults=[*absence["faults"], *told["faults"]],
         move=entries is not None and bool(entries.text("move")),
+        notice_zone=in_force.timezone,
         languages=_LANGUAGES,
         timezones=sorted(available_timezones() - {UNCHOSEN}),
         **values,
