@@ -101,6 +101,11 @@ class Wording:
         """Write a time of today to the second, in the reader's time zone."""
         return str(dates.format_time(at.astimezone(self.zone), "HH:mm:ss", locale=self.locale))
 
+    def short_day(self, at: datetime, *, year: bool = True, clock: bool = False) -> str:
+        """Write a day in the reader's time zone without its weekday, for charts and lines that have little room."""
+        pattern = _pattern("yMMMd" if year else "MMMd", self.language) + (", HH:mm" if clock else "")
+        return str(dates.format_datetime(at.astimezone(self.zone), pattern, locale=self.locale))
+
     def zone_name(self, at: datetime) -> str:
         """Write the short name of the reader's time zone at a moment."""
         local = at.astimezone(self.zone).replace(second=0, microsecond=0)
@@ -142,15 +147,21 @@ class Wording:
         return found if found.is_finite() else None
 
 
+@cache
+def _pattern(skeleton: str, language: str) -> str:
+    """Return in which order, and with which points, a locale writes the parts of a date."""
+    return str(_locale(language).datetime_skeletons[skeleton].pattern)
+
+
 # A list has a hundred moments, of which most were written for the page before: formatting them anew takes most of it.
 @lru_cache(8192)
 def _moment(local: datetime, language: str) -> str:
-    return str(dates.format_datetime(local, "d MMM y, HH:mm", locale=_locale(language)))
+    return str(dates.format_datetime(local, f"{_pattern('yMMMd', language)}, HH:mm", locale=_locale(language)))
 
 
 @lru_cache(8192)
 def _day(at: date, language: str) -> str:
-    return str(dates.format_date(at, "EEE, d MMM y", locale=_locale(language)))
+    return str(dates.format_date(at, _pattern("yMMMEd", language), locale=_locale(language)))
 
 
 @lru_cache(8192)

@@ -50,7 +50,7 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "pieces": ("1,5", "Enter a whole number, such as 12.", "Geben Sie eine ganze Zahl ein, etwa 12."),
     "code": ("AB-123", "This does not have the form", "Das hat nicht die Form"),
     "note": ("far too long a note", "Enter at most 12 characters (now 19).", "höchstens 12 Zeichen ein (jetzt 19)."),
-    "day": ("2026-03-01", "Enter Mon, 2 Mar 2026 or a later one.", "Frühestens Mo., 2 März 2026."),
+    "day": ("2026-03-01", "Enter Mon, 2 Mar 2026 or a later one.", "Frühestens Mo., 2. März 2026."),
     "shares": ("12\n120", "Entry 2: Enter at most 100.", "Eintrag 2: Geben Sie höchstens 100 ein."),
     "lines-0-price": ("0,5", "Enter at least 1.", "Geben Sie mindestens 1 ein."),
 }  # fmt: skip

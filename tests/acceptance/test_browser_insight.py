@@ -256,7 +256,7 @@ def test_what_was_mined_goes_through_the_pages_to_a_published_version_and_a_runn
     page.locator("[data-open-row]").first.press("Enter")
     expect(page.get_by_role("heading", name="Nachweise")).to_be_visible()
     findings += olivia.findings("a mined suggestion in German")
-    page.get_by_role("link", name="Annehmen…").press("Enter")
+    page.get_by_role("link", name="Annehmen …").press("Enter")
     page.get_by_label("Anmerkungen").fill("Genehmigt wird ohnehin.")
     page.get_by_role("button", name="Annehmen").press("Enter")
     page.wait_for_url("**/drafts/suggestion-*")

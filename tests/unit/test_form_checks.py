@@ -113,7 +113,7 @@ AMOUNT = {"type": "decimal", "required": True, "currency": "EUR", "minimum": 0, 
             {"type": "date", "minimum": "2026-03-02"},
             "2026-03-01",
             "Enter Mon, 2 Mar 2026 or a later one.",
-            "Frühestens Mo., 2 März 2026.",
+            "Frühestens Mo., 2. März 2026.",
         ),
         (
             {"type": "list", "items": {"type": "decimal"}},

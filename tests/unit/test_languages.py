@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from activities.notifications.templates.template_set import defaults
 from api.http import problems
 from placet.audit.chain import KINDS
+from placet.definition.assignees import parse_assignee
 from placet.engine import state
 from placet.nodes.registry import NODE_TYPES
 from service.administration.notifications import CHANNELS
@@ -33,6 +34,7 @@ from web.refusals import told
 from web.simulations import wording as wording_of_simulations
 from web.views import words
 from web.views.requests import timeline
+from web.views.words import assignee
 
 WEB = Path(__file__).parents[2] / "web"
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -195,3 +197,38 @@ def test_a_text_with_a_number_is_said_by_the_name_that_the_catalogue_is_made_by(
     assert [
         str(file) for file in WEB.rglob("*.py") if file.name != "languages.py" and called.search(file.read_text())
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "english", "german"),
+    [
+        ("manager_of(requester)", "the manager of the requester", "die Führungskraft der antragstellenden Person"),
+        (
+            "manager_of(owner)",
+            "the manager of the process owner",
+            "die Führungskraft der Person, der der Prozess gehört",
+        ),
+        ("manager_of(user:max)", "the manager of Max", "die Führungskraft von Max"),
+        (
+            "manager_of(input:buyer)",
+            "the manager of whom the request names in buyer",
+            "die Führungskraft der Person, die der Antrag in buyer nennt",
+        ),
+        (
+            "manager_of(manager_of(requester))",
+            "the manager one level above: the manager of the requester",
+            "die Führungskraft eine Ebene höher: die Führungskraft der antragstellenden Person",
+        ),
+    ],
+)
+def test_whoever_a_process_names_is_told_in_words_that_fit_together(name: str, english: str, german: str) -> None:
+    told = [assignee(wording(one).say, parse_assignee(name), lambda who: who.title()) for one in ("en", "de")]
+    assert told == [english, german]
+
+
+def test_a_day_is_written_in_the_order_and_with_the_points_of_the_language() -> None:
+    written = [(one.moment(NOW), one.day(NOW), one.short_day(NOW, year=False)) for one in map(wording, ("en", "de"))]
+    assert written == [
+        ("2 Mar 2026, 10:00", "Mon, 2 Mar 2026", "2 Mar"),
+        ("2. März 2026, 10:00", "Mo., 2. März 2026", "2. März"),
+    ]

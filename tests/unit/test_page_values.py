@@ -33,8 +33,8 @@ def shown(declared: dict[str, Any] | None, value: Any, language: str = "en") -> 
         ({"type": "decimal", "currency": "EUR"}, "1234.5", "money", "€1,234.50", "1.234,50\xa0€"),
         ({"type": "decimal"}, "1234.567890123456789", "number", "1,234.567890123456789", "1.234,567890123456789"),
         ({"type": "integer"}, 12, "number", "12", "12"),
-        ({"type": "date"}, "2026-03-02", "day", "Mon, 2 Mar 2026", "Mo., 2 März 2026"),
-        ({"type": "datetime"}, "2026-03-02T09:00:00Z", "moment", "2 Mar 2026, 10:00", "2 März 2026, 10:00"),
+        ({"type": "date"}, "2026-03-02", "day", "Mon, 2 Mar 2026", "Mo., 2. März 2026"),
+        ({"type": "datetime"}, "2026-03-02T09:00:00Z", "moment", "2 Mar 2026, 10:00", "2. März 2026, 10:00"),
         ({"type": "boolean"}, True, "truth", "Yes", "Ja"),
         ({"type": "string"}, "https://example.com/a?b=c", "link", "https://example.com/a?b=c", None),
         # What could run is text, and so is what only begins as an address.

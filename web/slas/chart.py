@@ -146,11 +146,12 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 
 def _moment(at: datetime, course: Course, wording: Wording) -> str:
     if course.parts[0].end - course.parts[0].begin >= _DAY:
-        return str(dates.format_date(at.astimezone(wording.zone), "d MMM y", locale=wording.locale))
+        return wording.short_day(at)
     return wording.moment(at)
 
 
 def _moments(moments: Sequence[datetime], wording: Wording) -> list[str]:
     """Write the moments below the chart: times of a day, or days where the window is longer than two of them."""
-    pattern = "HH:mm" if moments[-1] - moments[0] < 2 * _DAY else "d MMM"
-    return [str(dates.format_datetime(at.astimezone(wording.zone), pattern, locale=wording.locale)) for at in moments]
+    if moments[-1] - moments[0] >= 2 * _DAY:
+        return [wording.short_day(at, year=False) for at in moments]
+    return [str(dates.format_datetime(at.astimezone(wording.zone), "HH:mm", locale=wording.locale)) for at in moments]

@@ -324,9 +324,24 @@ def assignee(say: Translate, name: AssigneeName, named: Named) -> str:
         case "input" | "inputs":
             return say("whom the request names in {name}").format(name=name.name)
         case "manager_of" if name.of is not None:
-            return say("the manager of {person}").format(person=assignee(say, name.of, named))
+            return _manager(say, name.of, named)
         case _:
             return str(name)
+
+
+def _manager(say: Translate, of: AssigneeName, named: Named) -> str:
+    """Return in words whose manager is meant: a text of its own for each, since other languages inflect a person."""
+    match of.kind:
+        case "requester":
+            return say("the manager of the requester")
+        case "owner":
+            return say("the manager of the process owner")
+        case "input":
+            return say("the manager of whom the request names in {name}").format(name=of.name)
+        case "user":
+            return say("the manager of {person}").format(person=named(of.name))
+        case _:
+            return say("the manager one level above: {person}").format(person=assignee(say, of, named))
 
 
 def entry(say: Translate, kind: str, facts: Mapping[str, Any], *, of_task: bool = True) -> str:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from babel import dates
 from babel.numbers import format_percent
 from sqlalchemy import Connection
 
@@ -117,7 +116,7 @@ def _seen(connection: Connection, principal: Principal, ids: Sequence[str], now:
 
 
 def _short(at: datetime, wording: Wording) -> str:
-    return str(dates.format_datetime(at.astimezone(wording.zone), "d MMM, HH:mm", locale=wording.locale))
+    return wording.short_day(at, year=False, clock=True)
 
 
 def _share(share: float, wording: Wording) -> str:
