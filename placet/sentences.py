@@ -15,7 +15,7 @@ Say = Callable[[str], str]
 """A function that translates a source text; the core itself speaks English."""
 # A source that reaches into no value: it comes from elsewhere where a sentence is read.
 _PLAIN = re.compile(r"(?:[^{}]|\{\{|\}\}|\{\w+(?:![rs])?(?::[^{}]*)?\})*")
-_WORDS = {"decision", "outcome", "status", "message"}
+_WORDS = {"decision", "outcome", "status", "message", "why", "says"}
 _DEEPEST = 20  # sentences inside each other
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from placet.audit.chain import moment
-from placet.audit.reasons import Reason, because
+from placet.audit.reasons import Reason, because, words
 from placet.audit.sealed import Sealed, sealed
 from placet.definition.assignees import person_id
 from placet.definition.json_schema.forms import check_text
@@ -75,7 +75,9 @@ def claim(run: Run, event: Claim) -> None:
     person = event.by.person
     if task.assignee is not None:
         raise Refused(
-            sentence("The task is user:{assignee}'s already; ask them to release it.", assignee=task.assignee)
+            sentence(
+                "The task is user:{assignee}'s already; ask them to put it back into the queue.", assignee=task.assignee
+            )
         )
     require_not_own(run, person)
     if task.queue is not None:
@@ -252,6 +254,6 @@ def require_eligible(run: Run, task: Task, to: str, pointer: str, *, taken: set[
         )
     if (why := ineligible_reason(run, person, run.stage_of(task), task.node, taken)) is not None:
         raise NotPermitted(
-            sentence("user:{person} may not have this task: user:{person} {why}.", person=person, why=why)
+            sentence("user:{person} may not have this task: user:{person} {why}.", person=person, why=words(why))
         )
     return person

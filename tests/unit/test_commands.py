@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from languages.catalogues import say_in
 from placet.audit.reasons import why_of
 from placet.directory import Person
 from placet.engine.events import Actor, Claim, Comment, Decide, Delegate, Event, Extend, Reassign, Release
 from placet.errors import AlreadyDecided, HandedOver, InputInvalid, NotPermitted, Refused
+from placet.sentences import translated
 from tests.unit.core import HOUR, START, Case, away, case, office
 
 ADMIN = Actor(person="root", admin=True)
@@ -92,6 +94,16 @@ def test_a_delegated_task_is_the_delegates_alone() -> None:
     assert (request.asked, request.task.via) == (["cid"], "delegation:mo")
     with pytest.raises(NotPermitted):
         request.decide("mo", task="r.1")
+
+
+def test_why_somebody_may_not_have_a_task_is_said_in_the_readers_language() -> None:
+    request = case({})
+    with pytest.raises(NotPermitted) as refused:
+        request.do(Delegate(by=by("mo"), task_id="r.1", to="rita"))
+    assert translated(refused.value.message, say_in("de")) == (
+        "user:rita darf diese Aufgabe nicht haben: user:rita hat den Antrag gestellt, und niemand entscheidet über den "
+        "eigenen Antrag."
+    )
 
 
 @pytest.mark.parametrize("person", ["mo", "cid"])

@@ -13,7 +13,7 @@ from placet.definition.bpmn.file.parser import read_term
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.terms import Term, Unclear, negated
 from placet.definition.bpmn.file.words import slug
-from placet.sentences import sentence
+from placet.sentences import as_sentence, sentence
 
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
@@ -152,7 +152,7 @@ def _each(build: Build, part: Part, outs: Sequence[Flow]) -> dict[str, str]:
                     "the input {name!r} says whether {title!r} is done ({error})",
                     name=name,
                     title=title,
-                    error=error.why,
+                    error=as_sentence(error.why),
                 ),
             )
             if flow.condition:
