@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -291,3 +292,39 @@ def test_on_a_phone_what_is_asked_for_comes_before_the_decision_and_the_rest_aft
     places = [box["y"] for box in tops if box is not None]
     assert places == sorted(places)
     assert len(places) == 4
+
+
+# Words of buttons and of tables that are scrolled which stand in more than one line; what cannot fit at all may break.
+_BROKEN = """() => {
+  const broken = [];
+  for (const place of document.querySelectorAll("button, .button, .scroll :is(td, th)")) {
+    const texts = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode())
+      for (const { 0: word, index } of texts.currentNode.data.matchAll(/[^\\s-]+/g)) {
+        const range = new Range();
+        range.setStart(texts.currentNode, index);
+        range.setEnd(texts.currentNode, index + word.length);
+        if (new Set([...range.getClientRects()].map(rect => Math.round(rect.top))).size > 1) broken.push(word);
+      }
+  }
+  return broken;
+}"""
+
+
+def test_on_a_phone_no_word_of_a_button_or_a_table_is_broken_into_letters(placet: Placet, visit: Visitors) -> None:
+    (task,) = open_tasks(started(placet, "A lamp")).values()
+    content = json.loads((Path(__file__).parents[2] / "blueprints/expense.json").read_text())
+    draft = placet.post("ada", "blueprint-drafts/", {"content": content}, expect=201)
+    broken, wide = [], []
+    for person, path in (
+        ("max", f"/tasks/{task}"),
+        ("max", "/me/sessions"),
+        ("max", "/"),
+        ("ada", "/operations/retention"),
+        ("ada", f"/drafts/{draft['id']}?at=node:{content['graph_spec']['nodes'][1]['id']}"),
+    ):
+        page = visit(person, width=360, locale="de-DE").go(path)
+        broken += [f"{path}: {word}" for word in page.evaluate(_BROKEN)]
+        if page.evaluate("document.documentElement.scrollWidth") > 360:
+            wide.append(path)
+    assert (broken, wide) == ([], [])
