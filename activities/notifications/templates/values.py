@@ -260,8 +260,7 @@ class _Shown:
         for one in changes[:MOST_FACTS]:
             name = str(one["field"]).removeprefix("input.")
             before, after = self._text(name, one["before"]), self._text(name, one["after"])
-            # A field without a title is told by its name, as the refusal of a stale decision tells it.
-            label = self._title(name) or name
+            label = self._label(name)
             found.append({"field": str(one["field"]), "label": label, "before": before, "after": after})
         return found
 
