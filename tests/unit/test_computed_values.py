@@ -15,6 +15,7 @@ from placet.proofs.values.process_variables import process_variables
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
 from web.views.computed import set_so_far
+from web.views.requests.timeline import changes_since
 from web.views.versions import Version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,3 +46,15 @@ def test_a_default_is_left_out_until_a_node_has_set_the_value(total: str, rows: 
     settled = VERSION.settled(GIVEN | {"total": total}, set_so_far(rows))
     assert ("total" in settled) is shown
     assert settled.items() >= {"supplier": "Max", "quantity": 10, "unit_price": "12.5"}.items()
+
+
+def test_what_changed_since_a_revision_names_what_was_computed_anew() -> None:
+    rows = [
+        row(1, "started"),
+        computed(2, "0", "9600"),
+        row(3, "resubmitted", revision=2, changes=[{"field": "unit_price", "before": "800", "after": "2500"}]),
+        computed(4, "9600", "30000"),
+    ]
+    told = [(one.label, one.before.text, one.after.text) for one in changes_since(rows, 1, VERSION, WORDING)]
+    assert told == [("Unit price", "€800.00", "€2,500.00"), ("Total", "€9,600.00", "€30,000.00")]
+    assert changes_since(rows, 2, VERSION, WORDING) == ()

@@ -13,6 +13,8 @@ Values = Mapping[str, Any]
 def writings(rows: Iterable[TimelineRow]) -> Iterator[tuple[TimelineRow, Values, Values]]:
     """Yield the entries that tell of variables which a node has set, with their values before and after."""
     for row in rows:
+        if row.delivery:
+            continue
         before, after = row.detail.get("before"), row.detail.get("after")
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             yield row, before, after

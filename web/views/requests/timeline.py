@@ -10,10 +10,11 @@ from typing import Any
 
 from placet.audit.reasons import Reason
 from placet.audit.reasons import words as words_of
-from placet.engine.content import FieldChange, Revision, changes_as_json, difference
+from placet.engine.content import FieldChange, Revision, changes_as_json, changes_between, difference
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
 from web.views import words
+from web.views.computed import writings
 from web.views.people import Names
 from web.views.values import ChangedFact, changes_of
 from web.views.versions import Version
@@ -172,20 +173,20 @@ def course_of(
 def changes_since(
     rows: Sequence[TimelineRow], revision: int, version: Version, wording: Wording
 ) -> tuple[ChangedFact, ...]:
-    """Return what changed between a revision and now, field by field."""
-    revised = [
-        Revision(
-            revision=number,
-            changes=tuple(
+    """Return what changed between a revision and now, field by field; what nodes have set anew since is part of it."""
+    revised: list[Revision] = []
+    written = {row.seq: changes_between(before, after) for row, before, after in writings(rows)}
+    for row in rows:
+        number, changes = row.detail.get("revision"), row.detail.get("changes")
+        if isinstance(number, int) and isinstance(changes, list):
+            fields = (
                 FieldChange(field=str(one.get("field")), before=one.get("before"), after=one.get("after"))
                 for one in changes
                 if isinstance(one, Mapping)
-            ),
-        )
-        for row in rows
-        if isinstance(number := row.detail.get("revision"), int)
-        and isinstance(changes := row.detail.get("changes"), list)
-    ]
+            )
+            revised.append(Revision(revision=number, changes=tuple(fields)))
+        elif revised and not row.delivery and row.seq in written:
+            revised.append(Revision(revision=revised[-1].revision, changes=written[row.seq]))
     return changes_of(version.variables, changes_as_json(difference(revised, revision)), wording)
 
 
