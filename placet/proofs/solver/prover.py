@@ -161,10 +161,10 @@ class Prover:
                 part.demands.append(self._formulas.texts.matches(term, shape.pattern))
         self._parts.append((frozenset([name]), part))
 
-    def _satisfiable(self, solver: Any) -> bool:
+    def _satisfiable(self, solver: Any, wishes: Sequence[Term] = ()) -> bool:
         if self._spent > ALL_QUESTIONS:
             raise Undecided("the questions together took more work than allowed")
-        answer = solver.check()
+        answer = solver.check(*wishes)  # not by a push, which z3 does without a bound
         # z3 counts for the whole context, from its beginning on.
         self._spent = next((int(value) for key, value in solver.statistics() if key == "rlimit count"), self._spent)
         if answer == z3.unknown:
@@ -183,14 +183,10 @@ class Prover:
 
     def _candidate(self, solver: Any, wishes: list[Term], asked: frozenset[str]) -> dict[str, Any] | None:
         """Return the input of a model of what the solver holds and the wishes."""
-        solver.push()
         try:
-            solver.add(*wishes)
-            return self._input(solver.model(), asked) if self._satisfiable(solver) else None
+            return self._input(solver.model(), asked) if self._satisfiable(solver, wishes) else None
         except (Undecided, Unreadable):
             return None
-        finally:
-            solver.pop()
 
     def _input(self, model: Any, asked: frozenset[str]) -> dict[str, Any] | None:
         found = {name: value_of(self._symbols[name], model) for name in asked}
