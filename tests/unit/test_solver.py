@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -57,6 +58,7 @@ VARIABLES = [
     )
 ]
 SCOPE = scope_of(VARIABLES)
+TEXT = [Variable.model_validate({"name": "note", "type": "string", "required": True})]
 
 
 def solved(*texts: str, variables: list[Variable] = VARIABLES) -> dict[str, Any] | None:
@@ -153,6 +155,49 @@ def test_a_question_beyond_the_solver_is_undecided_within_seconds() -> None:
     with pytest.raises(Undecided):
         witness([(expression, True)], variables)
     assert time.process_time() - began < 30
+
+
+def test_long_texts_that_a_condition_looks_for_cost_no_more_than_any_question() -> None:
+    expression = compile_condition(" && ".join(f'note.contains("{c * 120}")' for c in "abc"), scope_of(TEXT))
+    began = time.process_time()
+    with contextlib.suppress(Undecided):
+        witness([(expression, True)], TEXT)
+    assert time.process_time() - began < 30
+
+
+def test_more_text_than_the_solver_is_told_is_left_open() -> None:
+    *others, last = [compile_condition(f'note == "{n:04}{"x" * 3000}"', scope_of(TEXT)) for n in range(8)]
+    with pytest.raises(Undecided):
+        witness([*((other, False) for other in others), (last, True)], TEXT)
+
+
+FLAG = "\N{WAVING BLACK FLAG}\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        ([{"max_length": 1}], 'note != "\U000e0067"', False),
+        ([{"enum": [FLAG, "ab"]}], "size(note) == 7", True),
+        ([{}], 'note.contains("\U00030000")', True),
+        ([{}], 'note > "\U0002ffff"', True),
+    ],
+)
+def test_that_there_is_none_is_not_said_of_texts_beyond_the_characters_of_the_solver(
+    conditions: tuple[list[dict[str, Any]], str, bool],
+) -> None:
+    [shape], text, wanted = conditions
+    variables = [Variable.model_validate({"name": "note", "type": "string", "required": True, **shape})]
+    expression = compile_condition(text, scope_of(variables))
+    with contextlib.suppress(Undecided):
+        found = witness([(expression, wanted)], variables)
+        assert found is not None
+        assert evaluate(expression, values_of(variables, found)) is wanted
+
+
+def test_small_letters_of_a_literal_are_those_of_its_characters() -> None:
+    assert witness([(compile_condition('lower("\u00c9") == "\u00e9"', {}), True)], []) is not None
+    assert witness([(compile_condition('lower("\u00c9") == "\u00e9"', {}), False)], []) is None
 
 
 @given(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import z3
 
 from placet.definition.variables.shapes import MAX_LENGTH, Shape, typed
-from placet.proofs.solver.symbols import Symbol, Term, constant
+from placet.proofs.solver.symbols import Symbol, Term, constant, is_expressible
 from placet.proofs.solver.texts import Texts
 
 _KINDS = {"string": "string", "integer": "int", "decimal": "decimal", "boolean": "bool", "date": "date"} | {
@@ -32,6 +32,8 @@ def fits(texts: Texts, symbol: Symbol, shape: Shape) -> Term | None:
     if shape.highest is not None:
         kept.append(term <= constant(kind, shape.highest, context))
     if shape.enum is not None:
+        if kind == "string" and not all(is_expressible(one) for one in shape.choices):
+            return None
         kept.append(z3.Or([term == constant(kind, typed(shape, one), context) for one in shape.choices]))
     if shape.scale is not None:
         kept.append(z3.IsInt(term * 10**shape.scale))

@@ -116,9 +116,10 @@ class Formulas:
         elif kind == "timestamp":
             value = moments.read_timestamp(value)
         elif kind == "string":
-            self.texts.mention(value)
+            if not self.texts.mention(value):
+                return self.valued(self.opaque(node))
         elif kind in {"int", "decimal"}:
-            self.texts.mention(Decimal(value))
+            self.texts.mention_number(Decimal(value))
         return self.scalar(kind, constant(kind, value, self.context))
 
     def _name(self, node: Node) -> Value:

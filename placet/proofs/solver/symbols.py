@@ -24,6 +24,9 @@ ITEMS = 3  # of a list, that are looked into
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _FIRST, _LAST = datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+# z3's characters end at U+2FFFF. A text with any later ones behaves as one with others that no condition mentions, for
+# which there is room as long as those that conditions mention end before.
+_BEYOND = 0x2FF00
 _ESCAPED = re.compile(r"\\u\{([0-9a-fA-F]+)\}|\\u([0-9a-fA-F]{4})")
 
 _TEXT = Shape(type="string", required=True, min_length=1, max_length=200)
@@ -111,8 +114,11 @@ class Declarations:
         if shape.highest is not None:
             self.now.demands.append(term <= constant(kind, shape.highest, self.context))
         if shape.enum is not None:
-            choices = [constant(kind, _python(kind, choice), self.context) for choice in shape.choices]
-            self.now.demands.append(z3.Or([term == choice for choice in choices]))
+            known = [choice for choice in shape.choices if kind != "string" or is_expressible(choice)]
+            choices = [term == constant(kind, _python(kind, choice), self.context) for choice in known]
+            if len(known) < len(shape.choices):
+                choices.append(self.fresh("Bool", f"{hint}~"))  # one of those that z3 has no text for
+            self.now.demands.append(z3.Or(choices))
         return Symbol(kind=kind, absent=absent, term=term)
 
     def _string(self, shape: Shape, hint: str) -> tuple[str, Term]:
@@ -180,6 +186,16 @@ _SCALARS: dict[str, Callable[[Declarations, Shape, str], tuple[str, Term]]] = {
 }
 
 
+def is_expressible(text: str) -> bool:
+    """Say whether z3 has a constant for a text, and characters that come after all of those in it."""
+    return all(ord(char) < _BEYOND for char in text)
+
+
+def text_of(term: Term) -> str:
+    """Return the text that a constant of z3 stands for."""
+    return _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), term.as_string())
+
+
 def constant(kind: str, value: Any, context: Any) -> Term:
     """Return a Python value (str, int, Decimal, bool, date, aware datetime) as a z3 constant."""
     if kind == "string":
@@ -230,7 +246,7 @@ def _scalar(kind: str, term: Term) -> Any:
     if kind == "bool":
         return z3.is_true(term)
     if kind == "string":
-        return _ESCAPED.sub(lambda found: chr(int(found[1] or found[2], 16)), term.as_string())
+        return text_of(term)
     if kind == "decimal":
         if not z3.is_rational_value(term):
             raise Unreadable

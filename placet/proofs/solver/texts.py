@@ -19,9 +19,10 @@ from placet.expressions.number import write_decimal
 from placet.expressions.patterns import compile_pattern
 from placet.expressions.types import STRING
 from placet.proofs.solver.samples import varied
-from placet.proofs.solver.symbols import Term, constant
+from placet.proofs.solver.symbols import Term, constant, is_expressible, text_of
 
 _MOST_TEXTS = 60  # sample texts for each unknown one
+_MOST_CHARACTERS = 20_000  # of all texts that conditions mention
 _MOST_PATTERNS = 4  # that samples tell apart
 _MOST_NUMBERS = 8  # that conditions mention, each with its neighbours as a text
 
@@ -32,16 +33,24 @@ class Texts:
     def __init__(self, context: Any) -> None:
         self.context = context
         self._literals: dict[str, None] = {}  # that conditions mention, in order
+        self._characters = 0  # of these
         self._numbers: dict[Decimal, None] = {}
         self._lower: Any = None
         self._patterns: dict[str, Any] = {}
         self._read: dict[str, tuple[Any, Any]] = {}  # by function: its value, and whether it fails
 
-    def mention(self, value: str | int | Decimal) -> None:
-        """Take note of a text or a number that a condition mentions."""
-        if isinstance(value, str):
-            self._literals.setdefault(value)
-        elif len(self._numbers) < _MOST_NUMBERS:
+    def mention(self, value: str) -> bool:
+        """Take note of a text that a condition mentions; False where the solver is not told which one it is."""
+        if value not in self._literals:
+            if not is_expressible(value) or self._characters + len(value) > _MOST_CHARACTERS:
+                return False
+            self._characters += len(value)
+            self._literals[value] = None
+        return True
+
+    def mention_number(self, value: int | Decimal) -> None:
+        """Take note of a number that a condition mentions."""
+        if len(self._numbers) < _MOST_NUMBERS:
             self._numbers.setdefault(Decimal(value))
 
     def text(self, text: str) -> Term:
@@ -58,7 +67,7 @@ class Texts:
     def lowered(self, term: Term) -> Term:
         """Return a text in small letters."""
         if z3.is_string_value(term):
-            return self.text(term.as_string().lower())
+            return self.text(text_of(term).lower())
         if self._lower is None:
             sort = z3.StringSort(self.context)
             self._lower = z3.Function("lower", sort, sort)
@@ -92,7 +101,7 @@ class Texts:
             found |= dict.fromkeys([text, text + "a", "a" + text])
         texts = list(self._literals)
         found |= dict.fromkeys(one + other for one in texts[:4] for other in texts[:4])
-        return list(found)[:_MOST_TEXTS]
+        return [text for text in found if is_expressible(text)][:_MOST_TEXTS]
 
     def facts(self, samples: Iterable[str]) -> list[Term]:
         """Return what is known of these texts, and of those that conditions mention."""
