@@ -29,6 +29,14 @@ _EXAMPLE: dict[str, Any] = {
         "assumed": [],
     },
     "request_changes": {"unavailable": "Working it out would take too long."},
+    "abstain": {
+        "settles": True,
+        "next": [],
+        "outcome": "rejected",
+        "forecast_end": "2026-03-02T09:00:00Z",
+        "side_effects": [],
+        "assumed": [],
+    },
 }
 
 
@@ -72,6 +80,7 @@ class ConsequencesView(View):
     approve: ConsequenceView | UnavailableView
     reject: ConsequenceView | UnavailableView
     request_changes: ConsequenceView | UnavailableView
+    abstain: ConsequenceView | UnavailableView
 
     @classmethod
     def of(cls, found: Consequences) -> ConsequencesView:

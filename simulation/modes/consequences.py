@@ -27,7 +27,7 @@ from simulation.world.scripted_people import ScriptedPeople
 from simulation.world.signatures import signed
 from simulation.world.world import SimulatedRun, World
 
-DECISIONS: tuple[Decision, ...] = ("approve", "reject", "request_changes")
+DECISIONS: tuple[Decision, ...] = ("approve", "reject", "request_changes", "abstain")
 # Results of actions that follow one another before somebody is asked; what comes after so many is left out.
 MOST_IN_TURN = 20
 MOST_ENTRIES = 2_000

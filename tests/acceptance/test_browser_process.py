@@ -79,7 +79,7 @@ def test_an_audit_is_verified_and_its_entries_are_chosen_by_keyboard(placet: Pla
 
 
 LONG_STAGE = "Finance committee of the Donaudampfschifffahrtsgesellschaft, second reading"
-WORDS = ("Approve", "Reject", "Request changes")
+WORDS = ("Approve", "Reject", "Request changes", "Abstain")
 STAGES: list[dict[str, Any]] = [
     MAX,
     {"stage_name": LONG_STAGE, "approvers": ["user:carla"]},
@@ -159,6 +159,7 @@ def test_what_each_decision_leads_to_is_said_beside_the_decision(
     expect(said[0]).to_contain_text("Forecast end:")
     expect(said[1]).to_contain_text("The request ends: Rejected.")
     expect(said[2]).to_contain_text("The request goes back to its requester.")
+    expect(said[3]).to_contain_text("The request ends: Rejected.")
     findings = visitor.findings(f"a task with what each decision leads to {scheme}")
     assert open_tasks(placet.request(request)) == open_tasks(request), "looking decides nothing"
     visitor.go(f"/tasks/{task}/consequences")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
@@ -56,6 +57,20 @@ async def test_each_decision_says_what_it_leads_to_and_taking_it_leads_there(des
     assert said["reject"]["outcome"] == "rejected", "a comment that a rejection needs is no reason to say nothing"
 
 
+async def test_each_button_of_the_task_page_says_what_it_leads_to(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(EXPENSE), amount="10")
+    (task,) = request["tasks"]
+    browser = await browser_of(desk, "bob")
+    offered = set(re.findall(r'data-decision="(\w+)"', (await browser.get(f"/tasks/{task['id']}")).text))
+    said = (await desk.get(f"/workflow/tasks/{task['id']}/consequences/", as_="bob")).json()
+    assert said.keys() == {"revision", *offered} == {"revision", "approve", "reject", "request_changes", "abstain"}
+    assert said["abstain"]["outcome"] == "rejected", "nobody else can approve"
+    page = (await browser.get(f"/tasks/{task['id']}/consequences")).text
+    assert re.search(r"<dt>Abstain</dt><dd><p>The request ends: Rejected\.</p>", page), page
+    after = (await desk.post(f"/workflow/tasks/{task['id']}/decide/", {"decision": "abstain"}, as_="bob")).json()
+    assert after["outcome"] == "rejected"
+
+
 @pytest.mark.parametrize(("person", "status"), [("ann", 403), ("zoe", 404), ("audrey", 403), ("olivia", 403)])
 async def test_only_who_may_decide_is_told(desk: ApiDesk, person: str, status: int) -> None:
     request = await desk.start(await desk.publish(TWO), amount="10")
@@ -102,6 +117,6 @@ async def test_what_takes_longer_than_it_may_is_absent_with_the_reason(
     request = await desk.start(await desk.publish(TWO), amount="10")
     (task,) = request["tasks"]
     said = (await desk.get(f"/workflow/tasks/{task['id']}/consequences/", as_="bob")).json()
-    assert [said[one]["unavailable"] for one in ("approve", "reject", "request_changes")] == [SLOW] * 3
+    assert [said[one]["unavailable"] for one in ("approve", "reject", "request_changes", "abstain")] == [SLOW] * 4
     page = (await (await browser_of(desk, "bob")).get(f"/tasks/{task['id']}/consequences")).text
-    assert page.count(SLOW) == 3
+    assert page.count(SLOW) == 4

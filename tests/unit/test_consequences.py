@@ -100,6 +100,16 @@ def test_one_vote_of_several_settles_nothing() -> None:
     assert (found.settles, found.next, found.outcome) == (False, (), None)
 
 
+def test_an_abstention_ends_what_nobody_else_can_approve_and_otherwise_leaves_the_stage_open() -> None:
+    for approvers, settles, outcome in ((["user:ann"], True, "rejected"), (["user:ann", "user:ben"], False, None)):
+        stage = {"stage_name": "All", "approvers": approvers, "quorum": "any"}
+        case = Case(plan=plan_of(blueprint(stage)), org=office())
+        task = next(t for t in case.state.open_tasks if t.assignee == "ann")
+        found = foreseen(case, "ann", task.id)["abstain"]
+        assert isinstance(found, Consequence)
+        assert (found.settles, found.outcome) == (settles, outcome)
+
+
 def test_where_the_form_decides_what_follows_nothing_is_made_up() -> None:
     form = {"type": "object", "properties": {"limit": {"type": "number"}}, "required": ["limit"]}
     raw = blueprint(
@@ -200,7 +210,7 @@ def test_what_is_foreseen_is_what_happens(
     assume(held)
     task = data.draw(st.sampled_from(held))
     person = task.people[0]
-    decision = data.draw(st.sampled_from(["approve", "reject", "request_changes"]))
+    decision = data.draw(st.sampled_from(DECISIONS))
     try:
         foretold = foreseen(case, person, task.id)[decision]
     except REFUSALS:

@@ -4369,6 +4369,14 @@ export interface components {
          * ConsequencesView
          * @description What each decision leads to, on the revision that it would be a decision on.
          * @example {
+         *       "abstain": {
+         *         "assumed": [],
+         *         "forecast_end": "2026-03-02T09:00:00Z",
+         *         "next": [],
+         *         "outcome": "rejected",
+         *         "settles": true,
+         *         "side_effects": []
+         *       },
          *       "approve": {
          *         "assumed": [],
          *         "forecast_end": "2026-03-04T09:00:00Z",
@@ -4398,6 +4406,8 @@ export interface components {
          *     }
          */
         ConsequencesView: {
+            /** Abstain */
+            abstain: components["schemas"]["ConsequenceView"] | components["schemas"]["UnavailableView"];
             /** Approve */
             approve: components["schemas"]["ConsequenceView"] | components["schemas"]["UnavailableView"];
             /** Reject */
