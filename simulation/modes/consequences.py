@@ -17,7 +17,7 @@ from placet.directory import Directory
 from placet.engine import machine
 from placet.engine.events import Decide
 from placet.engine.state import Decision, State
-from placet.errors import InputInvalid
+from placet.errors import InputInvalid, Refused
 from placet.plan.plan import Plan
 from simulation.run.driver import HORIZON, PlannedEvent, Trace, UnknownNextEvent, resume
 from simulation.scenario.approver_model import ApproverModel
@@ -116,6 +116,7 @@ def consequences(
     node = plan.nodes[task.node] if task is not None else None
     stage = node.asked if node is not None else None
     found: dict[Decision, Consequence | Unavailable] = {}
+    refusals: list[Refused] = []
     for one in DECISIONS:
         asks = node is not None and one == "approve" and stage is not None and stage.form is not None
         event = Decide(
@@ -136,10 +137,15 @@ def consequences(
         except InputInvalid as error:
             # A form that nobody has filled in yet is no fault of the reader's.
             found[one] = Unavailable(reason=FORM if asks else error.message)
+        except Refused as error:
+            refusals.append(error)
+            found[one] = Unavailable(reason=error.message)
         except UnknownNextEvent as error:
             found[one] = Unavailable(reason=error.why)
         except TooSlow:
             found[one] = Unavailable(reason=SLOW)
+    if len(refusals) == len(DECISIONS):
+        raise refusals[0]
     return found
 
 

@@ -110,6 +110,18 @@ async def test_the_audit_page_verifies_the_request_and_lists_its_entries_by_kind
     assert (await (await browser_of(desk, "zoe")).get(path)).status_code == 404
 
 
+async def test_in_the_only_round_the_other_decisions_say_what_they_lead_to(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish({**EXPENSE, "settings": {"max_rounds": 1}}), amount="10")
+    path = f"/workflow/tasks/{request['tasks'][0]['id']}/consequences/"
+    said = (await desk.get(path, as_="bob")).json()
+    assert said["request_changes"].keys() == {"unavailable"}
+    assert [said[one]["outcome"] for one in ("approve", "reject")] == ["approved", "rejected"]
+    browser = await browser_of(desk, "bob")
+    address = f"/tasks/{request['tasks'][0]['id']}/consequences"
+    german = (await browser.get(address, headers={"accept-language": "de"})).text
+    assert "seine erste Runde ist die einzige" in german
+
+
 async def test_what_takes_longer_than_it_may_is_absent_with_the_reason(
     desk: ApiDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from placet.audit.chain import Entry
 from placet.definition.model import parse_definition
 from placet.directory import Directory
-from placet.engine.events import Actor, Decide
+from placet.engine.events import Actor, Decide, Resubmit
 from placet.engine.state import Task
 from placet.plan.compiler import compile_plan
 from simulation.modes.consequences import (
@@ -108,6 +108,20 @@ def test_an_abstention_ends_what_nobody_else_can_approve_and_otherwise_leaves_th
         found = foreseen(case, "ann", task.id)["abstain"]
         assert isinstance(found, Consequence)
         assert (found.settles, found.outcome) == (settles, outcome)
+
+
+@pytest.mark.parametrize("rounds", [1, 2])
+def test_in_the_last_round_only_a_request_for_changes_is_unavailable_and_says_why(rounds: int) -> None:
+    case = Case(plan=plan_of(blueprint(MANAGER, settings={"max_rounds": rounds})), org=office())
+    if rounds == 2:
+        case.decide(case.state.open_tasks[0].people[0], "request_changes", task=case.state.open_tasks[0].id)
+        case.do(Resubmit(by=Actor(person="rita")))
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id)
+    changes = found.pop("request_changes")
+    assert isinstance(changes, Unavailable)
+    assert ("no request for changes" if rounds == 1 else "has had 2 rounds") in changes.reason
+    assert all(isinstance(one, Consequence) for one in found.values())
 
 
 def test_where_the_form_decides_what_follows_nothing_is_made_up() -> None:

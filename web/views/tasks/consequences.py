@@ -45,7 +45,8 @@ def _line(decision: Decision, one: Consequence | Unavailable, names: Names, word
     say = wording.say
     word = say(words.DECISIONS[decision])
     if isinstance(one, Unavailable):
-        return ConsequenceLine(word=word, sentences=(say(_REASONS.get(one.reason, one.reason)),), end=None)
+        reason = say(_REASONS[one.reason]) if one.reason in _REASONS else wording.tell(one.reason)
+        return ConsequenceLine(word=word, sentences=(reason,), end=None)
     sentences = []
     if one.outcome is not None:
         sentences.append(say("The request ends: {outcome}.").format(outcome=words.outcome(say, "", one.outcome)))
