@@ -18,6 +18,8 @@ from placet.engine import machine
 from placet.engine.events import Decide
 from placet.engine.state import Decision, State
 from placet.errors import InputInvalid, Refused
+from placet.expressions import Expression
+from placet.plan.graph import Node
 from placet.plan.plan import Plan
 from simulation.run.driver import HORIZON, PlannedEvent, Trace, UnknownNextEvent, resume
 from simulation.scenario.approver_model import ApproverModel
@@ -35,8 +37,11 @@ MOST_ENTRIES = 2_000
 MOST_WORK = 2_000
 FORM = "What follows depends on what is entered into the form."
 PEOPLE = "Who is asked next depends on an answer that is not known yet."
+ANSWER = "What follows depends on an answer that is not known yet."
 PROCESS = "A sub-process begins, and its result is not known yet."
 SLOW = "Working it out would take too long."
+# Entries of a node that reads values and goes on alike whatever they are.
+_PASSES_ON = frozenset({"action_started", "action_run", "informed"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +166,11 @@ class _Future:
     bound: Bound
 
     def after(self, event: Decide) -> Consequence:
+        """Return what follows; raises TooSlow, and UnknownNextEvent where that depends on what is not known yet."""
         soon, world = self._soon(event)
         entries = soon.entries
+        if _follows_assumed(self.plan, entries, world.assumed_values):
+            raise UnknownNextEvent(ANSWER)
         ended = soon.state.status != "pending"
         returned = event.decision == "request_changes"
         task = self.state.task(event.task_id)
@@ -282,6 +290,50 @@ class _Deciding(_Bounded):
         if undo_until is not None:
             running.append(undo_until)  # it has no effect before it stands
         return max(running, default=now) if self.results < MOST_IN_TURN else self.at
+
+
+def _follows_assumed(plan: Plan, entries: Sequence[Entry], assumed_values: Sequence[tuple[str, str, str, Any]]) -> bool:
+    """Say whether an assumed value, or one that was computed of it, has led the request where it went."""
+    assumed: dict[str, set[str]] = {}
+    for name, variable, *_ in assumed_values:
+        assumed.setdefault(name, set()).add(variable)
+    doubtful: set[str] = set()  # variables, by now
+    for entry in entries:
+        node = _node_of(plan, entry)
+        if node is None:
+            continue
+        read = {name for expression in _led_by(node, entry) for name in expression.names}
+        if entry.kind in _PASSES_ON:
+            if entry.kind == "action_run":
+                doubtful -= node.sources.keys()
+                doubtful |= assumed.get(node.id, set()) or (node.sources.keys() if read & doubtful else set())
+        elif read & doubtful:
+            return True
+        elif entry.kind == "waited":
+            doubtful |= assumed.get(node.id, set())
+    return False
+
+
+def _node_of(plan: Plan, entry: Entry) -> Node | None:
+    """Return the node that an entry is about, also the one at which the request failed."""
+    why = entry.detail.get("why")
+    name = entry.detail.get("node") or (why.get("node") if isinstance(why, Mapping) else None)
+    if name is None and entry.kind in {"task_opened", "approver_missing"}:
+        return next((node for node in plan.nodes.values() if node.stage and node.stage.name == entry.stage), None)
+    return plan.nodes.get(str(name))
+
+
+def _led_by(node: Node, entry: Entry) -> Sequence[Expression]:
+    """Return the expressions that were evaluated for an entry: of a decision, those up to the one that held."""
+    if entry.kind != "routed" or node.hit_policy != "first":
+        return node.expressions
+    evaluated: list[Expression] = []
+    for edge in node.edges:
+        if edge.condition is not None:
+            evaluated.append(edge.condition)
+            if edge.condition.source == entry.detail.get("condition"):
+                break
+    return evaluated
 
 
 def _asked(entries: Sequence[Entry]) -> tuple[NextStage, ...]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
+from activities.actions.builtin import BUILT_IN
 from placet.audit.chain import Entry
 from placet.definition.model import parse_definition
 from placet.directory import Directory
@@ -16,6 +18,7 @@ from placet.engine.events import Actor, Decide, Resubmit
 from placet.engine.state import Task
 from placet.plan.compiler import compile_plan
 from simulation.modes.consequences import (
+    ANSWER,
     DECISIONS,
     FORM,
     MOST_WORK,
@@ -29,7 +32,7 @@ from simulation.modes.consequences import (
 from simulation.scenario.samples import sample_decision
 from tests.bench.consequences import BOARD, MANAGER, in_a_row, stories
 from tests.gallery import ACTIONS, STORIES, children, people, raw, tell
-from tests.unit.core import REFUSALS, START, Case, blueprint, graph, office, plan_of
+from tests.unit.core import REFUSALS, START, Case, blueprint, graph, office, plan_of, spec
 from tests.unit.test_machine_properties import CHILD, blueprints, drawings, organisations
 from tests.unit.test_revisions_properties import Player
 
@@ -141,6 +144,88 @@ def test_where_the_form_decides_what_follows_nothing_is_made_up() -> None:
     found = foreseen(case, task.people[0], task.id)
     assert found["approve"] == Unavailable(reason=FORM)
     assert isinstance(found["reject"], Consequence)
+
+
+NODES: dict[str, dict[str, Any]] = {
+    "ask": {"step": "Manager"},
+    "price": {"type": "action", "action": "look", "input": {}, "output": {"total": "total"}},
+    "double": {
+        "type": "action",
+        "action": "set_variables",
+        "input": {"twice": {"expr": "total * 2.0"}},
+        "output": {"twice": "twice"},
+    },
+    "again": {
+        "type": "action",
+        "action": "set_variables",
+        "input": {"total": {"expr": "amount"}},
+        "output": {"total": "total"},
+    },
+    "book": {"type": "action", "action": "pay", "input": {"sum": {"expr": "total"}}},
+    "which": {"type": "decision"},
+    "board": {"step": "Board"},
+}
+
+
+@pytest.mark.parametrize(
+    ("between", "condition", "amount", "known"),
+    [
+        ([], "total > 100", "10", False),
+        (["book"], "total > 100", "10", False),
+        (["double"], "twice > 100", "10", False),  # computed of what is assumed
+        ([], "amount > 5", "10", True),
+        (["book"], "amount > 5", "10", True),  # a call is made alike, whatever it is given
+        (["double"], "amount > 5", "10", True),
+        ([], "total > 100", "900", True),  # a condition before has held
+        (["again"], "total > 100", "10", True),  # it has been set to what is known
+    ],
+)
+def test_what_rests_on_an_assumed_answer_is_unavailable_only_where_that_was_read(
+    between: list[str], condition: str, amount: str, known: bool
+) -> None:
+    way = ["price", *between, "which"]
+    drawn = graph(
+        "start -> ask",
+        "ask -> price on approved",
+        "ask -> rejected on rejected",
+        *(f"{one} -> {other}" for one, other in pairwise(way)),
+        "board -> approved on approved",
+        "board -> rejected on rejected",
+        nodes={name: node for name, node in NODES.items() if name in {"ask", "board", *way}},
+    )
+    drawn["edges"] += [
+        {"from": "which", "to": "board", "condition": "amount > 500"},
+        {"from": "which", "to": "board", "condition": condition},
+        {"from": "which", "to": "approved", "default": True},
+    ]
+    variables = [{"name": name, "type": "decimal"} for name in ("amount", "total", "twice")]
+    variables[0]["required"] = True
+    raw = blueprint(MANAGER, BOARD, variables=variables, graph_spec=drawn)
+    actions = {one.name: one for one in (*BUILT_IN, spec("look"), spec("pay"))}
+    case = Case(plan=plan_of(raw, actions=actions), org=office(), input={"amount": amount})
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id)
+    if known:
+        assert isinstance(found["approve"], Consequence)
+        assert found["approve"].assumed == ("price",)
+    else:
+        assert found["approve"] == Unavailable(reason=ANSWER)
+    assert isinstance(found["reject"], Consequence)
+
+
+def test_that_no_rule_fits_an_assumed_answer_is_not_said_to_fail_the_request() -> None:
+    table = {"inputs": ["total"], "rules": [{"when": ["> 100"], "to": "approved"}], "default": None}
+    drawn = graph(
+        "start -> ask",
+        "ask -> price on approved",
+        "ask -> rejected on rejected",
+        "price -> which",
+        nodes={name: NODES[name] for name in ("ask", "price")} | {"which": {"type": "decision", "table": table}},
+    )
+    raw = blueprint(MANAGER, variables=[{"name": "total", "type": "decimal"}], graph_spec=drawn)
+    case = Case(plan=plan_of(raw), org=office())
+    task = case.state.open_tasks[0]
+    assert foreseen(case, task.people[0], task.id)["approve"] == Unavailable(reason=ANSWER)
 
 
 def test_a_form_that_no_sample_fits_leaves_the_other_decisions_as_they_are() -> None:

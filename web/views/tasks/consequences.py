@@ -7,7 +7,7 @@ from datetime import datetime
 
 from placet.engine.state import Decision
 from service.consequences import Consequences
-from simulation.modes.consequences import FORM, PEOPLE, PROCESS, SLOW, Consequence, Unavailable
+from simulation.modes.consequences import ANSWER, FORM, PEOPLE, PROCESS, SLOW, Consequence, Unavailable
 from web.languages import Wording
 from web.views import words
 from web.views.people import Names
@@ -16,6 +16,7 @@ from web.views.words import marked
 _REASONS = {
     FORM: marked("What follows depends on what is entered into the form."),
     PEOPLE: marked("Who is asked next depends on an answer that is not known yet."),
+    ANSWER: marked("What follows depends on an answer that is not known yet."),
     PROCESS: marked("A sub-process begins, and its result is not known yet."),
     SLOW: marked("Working it out would take too long."),
 }
