@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -11,6 +12,14 @@ from typing import Any
 from placet.audit.reasons import why_of
 from placet.plan.plan import Plan
 from placet.sentences import sentence
+from simulation.modes.following import (
+    as_far_as,
+    depends_on_conditions_alone,
+    ended_early,
+    follows,
+    settled_in,
+    took_edges,
+)
 from simulation.report.costs import actions_of
 from simulation.report.result import (
     Branch,
@@ -64,12 +73,12 @@ def explore(scenario: Scenario, *, tell: Tell | None = None) -> SimulationResult
         if tell is not None:
             tell({"branch": json_value(branch)})
 
-    branches, search, witnesses, preempted = _branches(prepared, note, payload_faults, assumption_warnings)
+    branches, search, witnesses, missed = _branches(prepared, note, payload_faults, assumption_warnings)
     took = perf_counter() - started
     warnings = [
         *prepared.warnings,
         *trace_warnings(trace),
-        *_cut(search, preempted),
+        *_cut(search, missed),
         *payload_warnings(prepared.blueprint, called),
         *assumption_warnings,
     ]
@@ -111,8 +120,29 @@ def traces_of_branches(scenario: Scenario) -> tuple[list[tuple[Branch, Trace]], 
     """
     prepared = PreparedScenario(scenario)
     found: list[tuple[Branch, Trace]] = []
-    _, search, _, preempted = _branches(prepared, lambda branch, trace: found.append((branch, trace)), [], [])
-    return found, tuple(_cut(search, preempted))
+    _, search, _, missed = _branches(prepared, lambda branch, trace: found.append((branch, trace)), [], [])
+    return found, tuple(_cut(search, missed))
+
+
+@dataclass(kw_only=True)
+class Missed:
+    """Counts of the routes whose simulation did not take them, which are no branches."""
+
+    impossible: int = 0  # whatever the input is
+    refused: int = 0
+    elsewhere: int = 0
+    why: str = ""  # something was refused
+
+    def note(self, plan: Plan, trace: Trace) -> None:
+        """Count a route by the trace of its simulation."""
+        refused = next((applied.refused for applied in trace.applied_events if applied.refused is not None), None)
+        if refused is not None:
+            self.refused += 1
+            self.why = self.why or refused
+        elif trace.stopped is None and depends_on_conditions_alone(plan):
+            self.impossible += 1  # an earlier result decides this one
+        else:
+            self.elsewhere += 1
 
 
 def key_of(branch: Mapping[str, Any]) -> BranchKey:
@@ -171,7 +201,7 @@ def withheld_by(trace: Trace) -> dict[str, int]:
 
 def _branches(
     prepared: PreparedScenario, note: Note, payload_faults: list[dict[str, Any]], assumption_warnings: list[str]
-) -> tuple[list[Branch], RouteSearch, WitnessSearch, int]:
+) -> tuple[list[Branch], RouteSearch, WitnessSearch, Missed]:
     """Explore every route; `note` is called with each branch as it is found, and its trace.
 
     Errors of action inputs on the branches are added to `payload_faults`, and a warning about the values that are
@@ -192,7 +222,7 @@ def _branches(
     approver_model = prepared.approver_model()
     branches: list[Branch] = []
     seen: set[tuple[Any, ...]] = set()
-    preempted = 0
+    missed = Missed()
     end = perf_counter() + scenario.seconds
     for route in search.routes():
         if perf_counter() > end:
@@ -215,19 +245,21 @@ def _branches(
 
         simulated, hurried = run(route, blocked, in_turn=False), False
         trace = simulated.trace
-        if not _follows(prepared.plan, route, trace):
+        if not follows(prepared.plan, route, trace) and trace.stopped is None:
             # Branches run in parallel: with usual response times others may arrive first than on this route.
             quick = run(route, blocked, in_turn=True)
-            if _follows(prepared.plan, route, quick.trace):
+            if follows(prepared.plan, route, quick.trace):
                 simulated, trace, hurried = quick, quick.trace, True
-            elif trace.stopped is None:
-                preempted += 1  # an earlier result decides this one, so that it cannot occur
-                if _joined_differently(route, trace):
-                    continue
-        if any(witnesses.depends_on_time(constraint) for constraint in route.constraints) and not _taken(route, trace):
-            search.time_dependent += 1
-            continue
-        settled = tuple(_settled(trace))
+        if not follows(prepared.plan, route, trace):
+            timed = any(witnesses.depends_on_time(constraint) for constraint in route.constraints)
+            if timed and not took_edges(route, trace):
+                search.time_dependent += 1
+                continue
+            if not ended_early(prepared.plan, route, trace):
+                missed.note(prepared.plan, trace)
+                continue
+            route = as_far_as(prepared.plan, route, trace)  # noqa: PLW2901 - the rest of it was not simulated
+        settled = tuple(settled_in(trace))
         key = (tuple(constraint.key for constraint in route.constraints), *_node_results(trace), trace.state.outcome)
         if key in seen:
             continue
@@ -244,7 +276,7 @@ def _branches(
         assumption_warnings.append(
             sentence("on the branches, these values were assumed as each branch needs them: {named}", named=named)
         )
-    return branches, search, witnesses, preempted
+    return branches, search, witnesses, missed
 
 
 def _required_values(plan: Plan, route: Route) -> dict[str, Any]:
@@ -285,33 +317,6 @@ def _branch(
     )
 
 
-def _follows(plan: Plan, route: Route, trace: Trace) -> bool:
-    """Whether a trace has the stage results, the joins and the end of its route."""
-    if trace.stopped is not None:
-        return True  # as far as it was simulated
-    wanted = Counter(
-        (stage.name, result) for node, result in route.results if (stage := plan.stages_by_node.get(node)) is not None
-    )
-    last = plan.nodes.get(route.nodes[-1])
-    ended = last is None or trace.state.outcome == last.outcome
-    settled = Counter((s["stage"], s["result"]) for s in _settled(trace))
-    return ended and not wanted - settled and not _joined_differently(route, trace)
-
-
-def _taken(route: Route, trace: Trace) -> bool:
-    """Whether the decision nodes of a trace took the edges of its route."""
-    came = Counter((entry.detail["node"], entry.detail["to"]) for entry in trace.entries if entry.kind == "routed")
-    return came == Counter((taken["node"], taken["to"]) for taken in route.taken)
-
-
-def _joined_differently(route: Route, trace: Trace) -> bool:
-    """Whether a join was reached by other branches than on the route."""
-    came = Counter(
-        (entry.detail["node"], frozenset(entry.detail["arrived"])) for entry in trace.entries if entry.kind == "joined"
-    )
-    return bool(Counter(route.joined) - came)
-
-
 def _node_results(trace: Trace) -> Iterator[tuple[str, str]]:
     """List the results of the nodes of a trace, which distinguish two branches."""
     for entry in trace.entries:
@@ -322,12 +327,6 @@ def _node_results(trace: Trace) -> Iterator[tuple[str, str]]:
             yield detail["node"], ",".join(sorted(detail["arrived"]))
         elif entry.kind in {"waited", "child_ended", "action_run", "action_failed"}:
             yield detail["node"], str(detail.get("result") or detail.get("outcome") or entry.kind)
-
-
-def _settled(trace: Trace) -> Iterator[dict[str, str]]:
-    for entry in trace.entries:
-        if entry.kind == "stage_settled":
-            yield {"stage": entry.stage or "", "result": str(entry.detail.get("result"))}
 
 
 def trace_warnings(trace: Trace) -> Iterator[str]:
@@ -353,7 +352,7 @@ def trace_warnings(trace: Trace) -> Iterator[str]:
             )
 
 
-def _cut(search: RouteSearch, preempted: int) -> Iterator[str]:
+def _cut(search: RouteSearch, missed: Missed) -> Iterator[str]:
     """List the warnings about what was left out of the exploration, and why."""
     if search.stopped_at is not None:
         yield sentence(
@@ -375,5 +374,19 @@ def _cut(search: RouteSearch, preempted: int) -> Iterator[str]:
             'request that begins now; set "starts_at" to explore another time',
             time_dependent=search.time_dependent,
         )
-    if preempted:
-        yield sentence("{preempted} outcomes cannot occur: an earlier result already decides them", preempted=preempted)
+    if missed.impossible:
+        yield sentence(
+            "{preempted} outcomes cannot occur: an earlier result already decides them", preempted=missed.impossible
+        )
+    if missed.refused:
+        yield sentence(
+            "{count} routes could not be simulated: what they need of a form or an event was refused ({why})",
+            count=missed.refused,
+            why=missed.why,
+        )
+    if missed.elsewhere:
+        yield sentence(
+            "{count} routes could not be simulated: with the values that were tried, something else happened first or "
+            "decided otherwise",
+            count=missed.elsewhere,
+        )

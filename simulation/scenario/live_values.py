@@ -56,7 +56,7 @@ class LiveValues:
                     return None
         return {}, "live"
 
-    def steps_after(self, steps: tuple[str, ...], node: Node, /) -> tuple[str, ...]:
+    def steps_after(self, steps: tuple[str, ...], node: Node, _: str, /) -> tuple[str, ...]:
         """Return the steps of what follows a node that came to a result."""
         return (*steps, node.id) if node.sources else steps
 

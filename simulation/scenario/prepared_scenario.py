@@ -39,8 +39,9 @@ from simulation.scenario.samples import sample_input
 from simulation.scenario.scenario import Scenario, compiled_of
 from simulation.scenario.script import OUTSIDE
 from simulation.world.answers import Answers, answers_for
+from simulation.world.route_people import RoutePeople
 from simulation.world.scripted_people import ScriptedPeople
-from simulation.world.world import PeopleUntilCancelled, SimulatedRun, World
+from simulation.world.world import PeopleUntilCancelled, RunChild, SimulatedRun, World
 
 # Sub-processes of one request, nested ones included.
 MOST_CHILDREN = 1_000
@@ -163,18 +164,19 @@ class PreparedScenario:
         lines = tuple(scenario.script) if event_source is None else ()
         if event_source is None:
             event_source = self.scripted_people(approver_model)
+        on_route = isinstance(event_source, RoutePeople)
+        answers = answered or answers_for(
+            self.plan,
+            lines,
+            getattr(event_source, "results", ()),
+            getattr(event_source, "blocked", frozenset()),
+            getattr(event_source, "required_values", None),
+        )
         world = World(
             plan=self.plan,
             people=event_source,
-            run_child=lambda call, began, end: self._run_child(self.plan, call, began, end),
-            answers=answered
-            or answers_for(
-                self.plan,
-                lines,
-                getattr(event_source, "results", ()),
-                getattr(event_source, "blocked", frozenset()),
-                getattr(event_source, "required_values", None),
-            ),
+            run_child=self._children_of(answers, on_route=on_route),
+            answers=answers,
         )
         trace = drive(
             self.plan,
@@ -213,12 +215,17 @@ class PreparedScenario:
         """Whether the process waits for actions, sub-processes, events or times, and not for people alone."""
         return any(type_at(node).waits_outside for node in self.plan.nodes.values())
 
+    def _children_of(self, parent: Answers, *, on_route: bool) -> RunChild:
+        """Return the function that simulates the sub-processes of a request, which has these answers."""
+        return lambda call, began, cancelled: self._run_child(parent, call, began, cancelled, on_route=on_route)
+
     def _run_child(
-        self, parent: Plan, call: ChildCall, began: datetime, cancelled: datetime | None
+        self, parent: Answers, call: ChildCall, began: datetime, cancelled: datetime | None, *, on_route: bool
     ) -> SimulatedRun | None:
         """Simulate a sub-process from its start, until it is cancelled if `cancelled` is given.
 
-        Returns None where there are too many sub-processes in this run.
+        On a route it sets what the route needs of it, where it can. Returns None where there are too many sub-processes
+        in this run.
         """
         self._children += 1
         if self._children > MOST_CHILDREN:
@@ -229,7 +236,7 @@ class PreparedScenario:
             self.warnings += [told] if told not in self.warnings else []
             return None
         scenario = self.scenario
-        plan = parent.children[call.child].plan
+        plan = parent.plan.children[call.child].plan
         read_directory = directory_reader(plan, self.people)
         opening = opening_for(
             plan,
@@ -242,14 +249,15 @@ class PreparedScenario:
             read_directory=read_directory,
             parent=call.request_id.rpartition("~")[0],
         )
-        people: EventSource = ScriptedPeople(plan=plan, approver_model=self._child_approver_model(call))
+        approver_model, required = self._child_approver_model(call), parent.required_of_child(call)
+        people: EventSource = ScriptedPeople(plan=plan, approver_model=approver_model)
+        if on_route:
+            people = RoutePeople(plan=plan, results=(), approver_model=approver_model, required_values=required)
         if cancelled is not None:
             people = PeopleUntilCancelled(people=people, at=cancelled)
+        answers = answers_for(plan, required_values=required)
         world = World(
-            plan=plan,
-            people=people,
-            run_child=lambda inner, at, end: self._run_child(plan, inner, at, end),
-            answers=answers_for(plan),
+            plan=plan, people=people, run_child=self._children_of(answers, on_route=on_route), answers=answers
         )
         horizon = max(scenario.horizon - (began - scenario.start), timedelta(0))
         trace = drive(

@@ -34,8 +34,8 @@ class Witnesses(Protocol):
     def find(self, constraints: Sequence[PathConstraint]) -> tuple[dict[str, Any], str] | None:
         """Return an input that satisfies all constraints, and its source; None where there is none."""
 
-    def steps_after(self, steps: tuple[str, ...], node: Node, /) -> tuple[str, ...]:
-        """Return the steps of what follows a node that waited for something and came to a result."""
+    def steps_after(self, steps: tuple[str, ...], node: Node, result: str, /) -> tuple[str, ...]:
+        """Return the steps of what follows a node that waited for something and came to this result."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +139,7 @@ class RouteSearch:
             for result in results:
                 edge = node_type.edge_on(node, result)
                 come_to = (*route.results, (node.id, result))
-                steps = self.witnesses.steps_after(route.steps, node)
+                steps = self.witnesses.steps_after(route.steps, node, result)
                 yield from self._enter(route, edge.target if edge else f"({result})", results=come_to, steps=steps)
         elif node.edges:
             yield from self._enter(route, node.edges[0].target)

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from placet.definition.variables import Variable, normalise_input, values_of
+from placet.engine.run import APPROVED
 from placet.errors import EvaluationFailed, InputInvalid
 from placet.expressions import Expression, evaluate
 from placet.expressions.substitution import substituted
@@ -26,7 +27,14 @@ from placet.plan.graph import Node
 from placet.plan.plan import Plan
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample
-from simulation.scenario.route_variables import Given, as_expressions, computed_expressions, reads_of, variables_after
+from simulation.scenario.route_variables import (
+    Given,
+    as_expressions,
+    computations_inside,
+    computed_expressions,
+    reads_of,
+    variables_after,
+)
 
 if TYPE_CHECKING:
     from placet.proofs.solver.prover import Prover
@@ -36,8 +44,8 @@ if TYPE_CHECKING:
 class PathConstraint:
     """A constraint of a route on its input.
 
-    The result of a condition that is evaluated after the pure actions `steps` have run, in this order; or, without a
-    condition, whether the last of these actions succeeds.
+    The result of a condition that is evaluated after the computations `steps` have run, in this order; or, without a
+    condition, whether the last of these, a pure action, succeeds.
     """
 
     wanted: bool
@@ -117,9 +125,10 @@ class WitnessSearch:
             self._impossible.add(key)
         return None
 
-    def steps_after(self, steps: tuple[str, ...], _: Node, /) -> tuple[str, ...]:
-        """Return the same steps: only pure actions are computed, what others set is a part of the input."""
-        return steps
+    def steps_after(self, steps: tuple[str, ...], node: Node, result: str, /) -> tuple[str, ...]:
+        """Return the steps with an approved sub-process that only computes; what others set is a part of the input."""
+        computes = result == APPROVED and computations_inside(self._plan, node) is not None
+        return (*steps, node.id) if computes else steps
 
     def _mask(self, constraints: Sequence[PathConstraint]) -> int:
         mask = (1 << len(self._pool)) - 1

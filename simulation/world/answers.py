@@ -121,6 +121,11 @@ class Answers:
             answer = {} if given else self._completed(asked, {})
         return {} if given else {name: (source, value_from(answer, source)) for name, source in asked.items()}
 
+    def required_of_child(self, call: ChildCall) -> dict[str, Any]:
+        """Return the values that a route needs of a sub-process, by its own variables."""
+        sources = self.plan.nodes[call.node].sources
+        return {source: self.required_values[name] for name, source in sources.items() if name in self.required_values}
+
     def child(self, call: ChildCall) -> tuple[timedelta, ChildEnded] | None:  # noqa: ARG002 - recorded answers use it
         """Return the time that a sub-process takes and its outcome; None where it is to be simulated."""
         return None

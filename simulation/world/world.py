@@ -150,7 +150,8 @@ class World:
         if recorded is not None:
             yield PlannedEvent(at=max(child.began + recorded[0], now), event=recorded[1], mark=mark)
             return
-        span, outcome, output = WITHOUT_TIMEOUT, wanted_outcome or "failed", dict(call.input)
+        needed = {name: value for name, value in self.answers.required_of_child(call).items() if value is not None}
+        span, outcome, output = WITHOUT_TIMEOUT, wanted_outcome or "failed", {**call.input, **needed}
         if child.simulated is not None:
             trace = child.simulated.trace
             if trace.stopped == "unknown":
