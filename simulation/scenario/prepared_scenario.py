@@ -62,7 +62,7 @@ class PreparedScenario:
         # As they are declared, and narrowed by the forms and results that alone set them.
         self.variables = variables_from_outside(self.plan, raw or {})
         if raw is None:
-            raw = sample_input(self.variables, self.persons)
+            raw = sample_input(self.variables, self.persons, scenario.start)
             if raw:
                 shown = ", ".join(f"{name} = {raw[name]!r}"[:200] for name in sorted(raw))
                 self.warnings.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from simulation.scenario.fields import with_fields
 
 _DATE = date(2026, 1, 5).isoformat()
 _MOMENT = f"{_DATE}T09:00:00Z"
+_AHEAD = timedelta(weeks=4)
 _DEEPEST = 8
 _MOST_VALUES = 2_000  # of one form
 _MOST_CHARACTERS = 50_000  # of its padded texts, together
@@ -94,10 +95,12 @@ def sample_decision(
     return with_fields(form, sampled, node.output, variables, required_values) if variables else sampled
 
 
-def sample_input(variables: Sequence[Variable], people: Mapping[str, str]) -> dict[str, Any]:
+def sample_input(variables: Sequence[Variable], people: Mapping[str, str], start: datetime) -> dict[str, Any]:
     """Return a sample input, for `normalise_input`, with a value for each variable, optional ones too.
 
-    `people` are ids for the variables that name a person.
+    `people` are ids for the variables that name a person. Dates lie some time after the start of the request, so that
+    what has to be decided before them can be.
     """
+    ahead = (start + _AHEAD).replace(microsecond=0)
     named = {v.name: [people[v.name]] if v.type == "list" else people[v.name] for v in variables if v.name in people}
-    return {v.name: named.get(v.name, sample(v)) for v in variables}
+    return {v.name: named.get(v.name, sample(v, ahead)) for v in variables}

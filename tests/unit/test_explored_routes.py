@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from activities.actions.builtin import BUILT_IN
 from placet.definition.model import parse_definition
+from placet.directory import Directory
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from simulation.modes.explore import explore
@@ -15,6 +19,7 @@ from simulation.report.result import SimulationResult
 from simulation.scenario.scenario import Scenario
 from tests.unit.core import START, blueprint, graph, office, spec
 
+LEAVE = json.loads((Path(__file__).parents[2] / "blueprints" / "leave.json").read_text())
 CATALOG = {action.name: action for action in BUILT_IN}
 DECIMALS = [{"name": "amount", "type": "decimal", "required": True}, {"name": "res", "type": "decimal"}]
 COMPUTES: dict[str, Any] = {
@@ -157,3 +162,19 @@ def test_a_branch_that_fails_on_its_way_ends_at_the_node_where_it_failed() -> No
     assert [(b.route, b.outcome, b.outcomes) for b in simulation.branch_explorations] == [
         (("start", "act"), simulation.outcome, ())
     ]
+
+
+def test_without_an_input_dates_lie_after_the_start_so_that_the_gallerys_leave_can_be_approved() -> None:
+    for start in (START, START + timedelta(days=900)):
+        simulation = found(LEAVE, people=Directory(), start=start)
+        assert simulation.outcome == "approved"
+        assert {b.outcome for b in simulation.branch_explorations} == {"approved", "rejected", "expired"}
+        assert not [w for w in simulation.warnings if "cannot occur" in w]
+
+
+def test_an_input_whose_date_has_passed_makes_no_outcome_impossible() -> None:
+    given = {"kind": "holiday", "days": 3, "first_day": "2026-01-01"}
+    simulation = found(LEAVE, people=Directory(), given=given)
+    assert {b.outcome for b in simulation.branch_explorations} == {"expired"}
+    assert [w for w in simulation.warnings if "could not be simulated" in w]
+    assert not [w for w in simulation.warnings if "cannot occur" in w], "with another date they do"

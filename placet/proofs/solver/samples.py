@@ -14,6 +14,7 @@ from placet.expressions import moments
 from placet.expressions.number import write_decimal
 from placet.expressions.patterns import Pattern, PatternInvalid, compile_pattern
 
+_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 _LONGEST = 200  # characters of a sample text
 _MOST_VALUES = 20_000  # inside one sample
 _MOST_CHARS = 24  # different ones in samples
@@ -38,15 +39,16 @@ def sample_input(variables: Sequence[Variable], given: Mapping[str, Any] | None 
         return None
 
 
-def sample(shape: Shape) -> Any:
+def sample(shape: Shape, moment: datetime = _MOMENT) -> Any:
     """Return a value that the shape allows, in JSON values; for an unusual pattern it may not fit.
 
-    Nor does it where the shape asks for more than some ten thousand values: then there are fewer.
+    Nor does it where the shape asks for more than some ten thousand values: then there are fewer. Dates and moments are
+    those of `moment` where the shape allows it.
     """
-    return _sample(shape, iter(range(_MOST_VALUES)))
+    return _sample(shape, iter(range(_MOST_VALUES)), moment)
 
 
-def _sample(shape: Shape, room: Iterator[int]) -> Any:
+def _sample(shape: Shape, room: Iterator[int], moment: datetime) -> Any:
     """Make a value up; each of those inside takes one of `room`."""
     if shape.default is not None:
         return shape.default
@@ -55,13 +57,17 @@ def _sample(shape: Shape, room: Iterator[int]) -> Any:
     if shape.type == "list" and shape.items is not None:
         found: list[Any] = []
         while len(found) < (shape.min_length or 0) and next(room, None) is not None:
-            found.append(_sample(shape.items, room))
+            found.append(_sample(shape.items, room, moment))
         return found
     if shape.type == "list":
         return []
     if shape.type == "object":
         inside = (shape.properties or {}).items()
-        return {name: _sample(inner, room) for name, inner in inside if inner.required and next(room, None) is not None}
+        return {
+            name: _sample(inner, room, moment)
+            for name, inner in inside
+            if inner.required and next(room, None) is not None
+        }
     if shape.type == "string":
         return text_sample(shape)
     if shape.type == "boolean":
@@ -69,8 +75,8 @@ def _sample(shape: Shape, room: Iterator[int]) -> Any:
     ordinary: dict[str, Any] = {
         "integer": 1,
         "decimal": Decimal(1),
-        "date": date(2026, 1, 1),
-        "datetime": datetime(2026, 1, 1, tzinfo=UTC),
+        "date": moment.date(),
+        "datetime": moment.astimezone(UTC),
     }
     value = ordinary[shape.type]
     if shape.lowest is not None and value < shape.lowest:
