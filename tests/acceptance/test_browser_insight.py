@@ -173,6 +173,14 @@ def test_the_bar_says_at_once_how_many_breaches_wait_for_their_owner(placet: Pla
     expect(menu.locator("[data-breaches]")).to_contain_text("2")
     menu.press("Enter")
     assert carla.findings("the menu of a phone") == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Service levels")).to_be_hidden()
+    expect(menu).to_be_focused()
+    menu.click()
+    expect(page.get_by_role("link", name="Service levels")).to_be_visible()
+    page.get_by_role("heading", level=1).click()  # beside it
+    expect(page.get_by_role("link", name="Service levels")).to_be_hidden()
+    menu.press("Enter")
     page.get_by_role("link", name="Service levels").press("Enter")
     page.wait_for_url("**/slas")
     placet.decide("max", open_tasks(request)["max"])

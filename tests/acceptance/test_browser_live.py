@@ -70,6 +70,17 @@ def test_the_open_page_of_a_request_offers_to_show_what_has_changed(placet: Plac
     expect(fresh).to_have_count(0)
 
 
+def test_an_empty_inbox_shows_a_new_task_by_itself_and_counts_it_in_words(placet: Placet, visit: Visitors) -> None:
+    visitor = visit("dana")
+    page = visitor.page
+    expect(page.get_by_text("New tasks appear here by themselves.")).to_be_visible()
+    page.wait_for_timeout(1500)  # until the page has heard how things are
+    started(placet, "A chair for Dana", EITHER | {"approvers": ["user:dana"]})
+    expect(page.locator(".row .title")).to_have_text("A chair for Dana", timeout=60_000)
+    expect(page.get_by_role("link", name="Inbox 1 waiting for you")).to_be_visible()
+    assert visitor.complaints == []
+
+
 def test_a_large_file_shows_how_far_it_is_while_it_goes_up(placet: Placet, visit: Visitors) -> None:
     visitor = visit("rita", width=360)
     made = placet.post("olivia", "process-templates/", placet.process(MAX, variables=AMOUNT), expect=201)

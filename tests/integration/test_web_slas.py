@@ -270,7 +270,7 @@ async def test_a_breach_says_all_that_the_api_says_and_leads_to_its_request(desk
 async def test_a_breach_is_acknowledged_in_place_with_a_note_once(desk: ApiDesk) -> None:
     breach, other = store_breaches(desk, 2)
     text = await page(desk, "/breaches")
-    assert text.count('2<span class="sr"> of yours are not acknowledged') == 1
+    assert text.count('2<span class="sr"> of yours not acknowledged') == 1
     desi = await browser_of(desk, "desi")
     back = "/breaches?severity=warning"
     done = await send(desi, f"/breaches/{breach}/acknowledge", notes="Two were <ill>.", back=back)

@@ -143,6 +143,15 @@ document.addEventListener("change", (event) => {
   event.target.after(said);
 });
 
+// --- the menu of a small screen: Escape and a press beside it close it --------------------------------------------------
+const menu = one("details.pages");
+document.addEventListener("click", (event) => { if (menu?.open && !menu.contains(event.target)) menu.open = false; });
+menu?.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu.open) return;
+  menu.open = false;
+  one("summary", menu).focus();
+});
+
 // --- more rows of a list ---------------------------------------------------------------------------------------------
 document.addEventListener("click", (event) => {
   const add = event.target.closest("[data-add-row]");
@@ -309,6 +318,8 @@ if (document.body.dataset.csrf && "EventSource" in window) {
     first ??= mark;
     const box = one("#fresh");
     if (!box || mark === first) return;
+    // Where nothing is shown nothing moves, unless somebody is typing.
+    if (badge !== "0" && one("[data-nothing]") && !typing(document.activeElement) && !one("dialog[open]")) { location.reload(); return; }
     const shown = rows().map((row) => row.dataset.rowId);
     const query = new URLSearchParams(shown.map((id) => ["task", id]));
     const answer = await fetch(`/live/rows?${query}`, { headers: { Accept: "application/json" } });
