@@ -13,12 +13,14 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from placet.audit.reasons import personal_words
+from placet.audit.sealed import erased
 from placet.definition.assignees import person_id
 from placet.engine.events import (
     SYSTEM,
     Actor,
     AnswerQuestion,
     AskQuestion,
+    Attach,
     Comment,
     Event,
     Extend,
@@ -64,10 +66,14 @@ class AssignmentPeriod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestEvent:
-    """An event on the request as a whole, `after` its start (a resubmission: after its return)."""
+    """An event on the request as a whole, `after` its start, or after its return.
+
+    The latter are resubmissions, and the files that were attached in a `round` while the request was returned.
+    """
 
     after: timedelta
     event: Event
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +115,16 @@ class _TimelineReader:
         if not self._entries:
             return RecordedDecisions(periods=())
         start, end = self._entries[0].at, self._until or self._entries[-1].at
-        returned = start
+        returned, waits = start, False
         for entry in self._entries:
             if entry.kind == "changes_requested":
-                returned = entry.at
-            if (request_event := _request_event(entry)) is not None:
+                returned, waits = entry.at, True
+            elif entry.kind == "resubmitted":
+                waits = False
+            if entry.kind == "attached" and waits and (attached := _request_event(entry)) is not None:
+                number = len(self._resubmissions) + 1
+                self._request_events.append(RequestEvent(after=entry.at - returned, event=attached, round=number))
+            elif (request_event := _request_event(entry)) is not None:
                 self._request_events.append(RequestEvent(after=entry.at - start, event=request_event))
             elif entry.task_id is not None:
                 self._task(entry, entry.task_id)
@@ -295,6 +306,12 @@ def _request_event(entry: TimelineEvent) -> Event | None:
         return AskQuestion(by=Actor(person=by.person, admin=True), text=why, mentions=mentions)
     if entry.kind == "question_answered" and why:
         return AnswerQuestion(by=by, n=entry.detail["question"], text=why, mentions=mentions)
+    if entry.kind == "attached" and entry.detail.get("changes") is not None:  # a request's first files change nothing
+        detail = entry.detail
+        name, sha256 = detail["name"], detail["sha256"]
+        if erased(name) or erased(sha256):
+            return None
+        return Attach(by=by, name=name, media_type=detail["media_type"], size=detail["size"], sha256=sha256)
     if entry.kind == "withdrawn":
         return Withdraw(by=by, reason=why)
     if entry.kind == "cancelled":

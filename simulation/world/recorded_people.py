@@ -103,6 +103,15 @@ class RecordedPeople:
 
     def _planned_events(self, state: State, now: datetime) -> Iterator[PlannedEvent]:
         returned = min((s.returned_at for s in state.stages if s.returned_at is not None), default=None)
+        for index, request_event in enumerate(self.recorded_decisions.request_events):
+            since = state.started_at if request_event.round is None else returned
+            if since is None or request_event.round not in {None, state.round}:
+                continue
+            if ("request_event", index) not in self._done:
+                at = max(since + request_event.after, now)
+                yield PlannedEvent(
+                    at=at, event=_for_this_request(request_event.event, state), mark=("request_event", index)
+                )
         if returned is not None:
             index = state.round - 1
             if index < len(self.recorded_decisions.resubmissions):
@@ -111,13 +120,6 @@ class RecordedPeople:
                 if mark not in self._done:
                     event = self._resubmission(request_event.event)
                     yield PlannedEvent(at=max(returned + request_event.after, now), event=event, mark=mark)
-        for index, request_event in enumerate(self.recorded_decisions.request_events):
-            if ("request_event", index) not in self._done:
-                at = max(state.started_at + request_event.after, now)
-                yield PlannedEvent(
-                    at=at, event=_for_this_request(request_event.event, state), mark=("request_event", index)
-                )
-        if returned is not None:
             return
         for task in state.tasks:
             if task.status != "open" or any(concerns(line, task) for line in self.lines):

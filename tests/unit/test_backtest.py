@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from placet.definition.model import parse_definition
 from placet.directory import Absence, Directory
+from placet.engine.events import Actor, Attach, Resubmit
 from placet.plan.compiler import compile_plan
 from simulation.modes.backtest import Candidate, Case, backtest, backtest_all, share
 from simulation.report.comparison import differences, lines_of
@@ -25,6 +26,7 @@ from simulation.world.recorded_decisions import recorded_decisions_of
 from simulation.world.recorded_people import RecordedPeople
 from simulation.world.scripted_people import ScriptedPeople
 from tests.unit.core import START, blueprint, office
+from tests.unit.core import Case as Request
 from tests.unit.test_machine_properties import blueprints, organisations
 
 HOUR = timedelta(hours=1)
@@ -410,3 +412,39 @@ def test_a_withdrawal_is_known_only_while_everybody_who_is_asked_is_known_to_be_
     # while one of a stage is known to be silent, the others are taken to be
     (row,) = put(blueprint({"approvers": ["user:ann"]}, {"approvers": ["user:ben", "user:cid"]}), past)
     assert (row.unknown, row.after and row.after.outcome) == (None, "withdrawn")
+
+
+@pytest.mark.parametrize("returned", [True, False])
+def test_a_file_that_the_requester_attached_changes_the_request_again(returned: bool) -> None:
+    raw = blueprint({"stage_name": "First"}, {"stage_name": "Second", "approvers": ["role:cfo"]}, format=2)
+    request = Request(plan=compile_plan(parse_definition(raw), start=START), org=office())
+    attach = Attach(by=Actor(person="rita"), name="a.txt", media_type="text/plain", size=1, sha256="0" * 64)
+    request.hours(1)
+    if not returned:
+        request.do(attach)
+    for hours, person, decision in ((2, "mo", "approve"), (3, "cfo", "request_changes")):
+        request.hours(hours)
+        request.decide(person, decision, task=request.state.open_tasks[0].id)
+    request.hours(4)
+    if returned:
+        request.do(attach)
+    request.do(Resubmit(by=Actor(person="rita")))
+    asked = [task.stage for task in request.state.open_tasks]
+    assert asked == (["First"] if returned else ["Second"]), "a file that is there by then is one that was seen"
+    for hours, person in enumerate(("mo", "cfo") if returned else ("cfo",), start=5):
+        request.hours(hours)
+        request.decide(person, task=request.state.open_tasks[0].id)
+    assert request.state.outcome == "approved"
+    state = request.state
+    past = Case(
+        id="r",
+        requester="rita",
+        given={},
+        status=state.status,
+        outcome=state.outcome,
+        started_at=START,
+        ended_at=state.ended_at,
+        entries=request.entries,
+    )
+    (row,) = put(raw, past)
+    assert (row.unknown, row.changed) == (None, ())
