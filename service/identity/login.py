@@ -54,10 +54,7 @@ async def by_token(context: Context, text: str, *, address: str) -> Principal | 
     if held.last_used_at is None or now - held.last_used_at >= _NOTED_AFTER:
         token = tokens.id_of(tokens.digest(text))
         security_log.note("authenticated", way="token", person=held.person, token=token, address=address)
-        try:
-            await context.database.write(tokens.note_use, text, now)
-        except Unavailable as error:  # what reads still works, and the next call notes it
-            _log.warning("last_use_not_stored", reason=error.message)
+        await _note_use(context, text, now)
     return principal_of(held)
 
 
@@ -99,7 +96,7 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
             "This token is unknown, has expired or was revoked, or its person has left. "
             "Ask for a new one: `placet token PERSON` makes it."
         )
-    return await open_session(
+    cookie = await open_session(
         context,
         held.person,
         method="token",
@@ -109,6 +106,16 @@ async def log_in_with_token(context: Context, text: str, *, address: str, user_a
         token=row,
         authenticated_at=None if stronger or context.identity.oidc is not None else now,
     )
+    await _note_use(context, text, now)
+    return cookie
+
+
+async def _note_use(context: Context, text: str, now: datetime) -> None:
+    """Note when a token was last used; where it cannot be noted now, what reads still works, and the next use is."""
+    try:
+        await context.database.write(tokens.note_use, text, now)
+    except Unavailable as error:
+        _log.warning("last_use_not_stored", reason=error.message)
 
 
 async def log_in_with_code(context: Context, code: str, *, address: str, user_agent: str) -> str:

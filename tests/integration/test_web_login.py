@@ -117,6 +117,15 @@ async def test_a_token_logs_in_and_a_wrong_one_gets_401_and_a_page(browsers: Bro
     assert (await me(browser))["id"] == "ann"
 
 
+async def test_a_log_in_with_a_token_counts_as_its_use(browsers: Browsers) -> None:
+    text = await browsers.desk.token("ann")
+    assert (await browsers.open().post("/login", data={"token": text})).status_code == 303
+    with reading(browsers.desk.database) as session:
+        row = tokens.find(session.connection(), text)
+    assert row is not None
+    assert row.last_used_at == browsers.clock()
+
+
 @pytest.mark.parametrize(
     "there", ["https://evil.test/", "//evil.test", "/\\evil.test", "javascript:alert(1)", "/\r\nX: y"]
 )
