@@ -82,6 +82,7 @@ _ERRORS: dict[int, str] = {
 }
 # api.http.calls reads both headers before a route is called; here they are only described.
 _TOKEN = HTTPBearer(auto_error=False, scheme_name="token", description="The token that `placet token PERSON` prints.")
+_ERRORS_OF_BODIES = {"413": "The body is too large.", "415": "The body is of a type that is not taken."}
 _KEY: dict[str, Any] = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -104,7 +105,16 @@ class _Api(AppWithHeaders):
             for operations in super().openapi()["paths"].values():
                 for method in operations.keys() & {"post", "put", "patch", "delete"}:
                     operations[method].setdefault("parameters", []).append(_KEY)
+                    if "requestBody" in operations[method]:
+                        _refuse_bodies(operations[method]["responses"])
         return super().openapi()
+
+
+def _refuse_bodies(responses: dict[str, Any]) -> None:
+    """Tell for what a body is refused before it is read; the form of that answer is the one of other problems."""
+    if problems.MEDIA_TYPE in (content := responses.get("422", {}).get("content", {})):
+        for status, text in _ERRORS_OF_BODIES.items():
+            responses.setdefault(status, {"description": text, "content": content})
 
 
 def create_app(context: ApiContext, pages: ASGIApp | None = None) -> FastAPI:

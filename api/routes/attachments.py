@@ -51,7 +51,11 @@ async def list_attachments(
     return Listed(items=[AttachmentView.of(one) for one in page.items], next_cursor=page.next_cursor)
 
 
-@router.get("/{n}/", response_class=StreamingResponse, responses={200: {"content": {"application/octet-stream": {}}}})
+@router.get(
+    "/{n}/",
+    response_class=StreamingResponse,
+    responses={200: {"content": {one: {} for one in ("application/octet-stream", *sorted(INLINE))}}},
+)
 async def download(
     context: Here,
     caller: Caller,

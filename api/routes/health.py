@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from api.http.parameters import PublicRoute
 from api.http.shutdown import Shutdown
@@ -20,7 +21,20 @@ async def live() -> dict[str, Any]:
     return {"status": "ok", "checks": {"api": "ok"}}
 
 
-@router.get("/ready", responses={503: {"description": "A part is down; `checks` says which one."}})
+class Readiness(BaseModel):
+    """Whether a process is ready, and each of its parts."""
+
+    status: Literal["ok", "down"]
+    checks: dict[str, str]
+
+
+@router.get(
+    "/ready",
+    responses={
+        200: {"model": Readiness},
+        503: {"model": Readiness, "description": "A part is down; `checks` says which one."},
+    },
+)
 async def ready(request: Request) -> JSONResponse:
     """Say whether engine, database and worker are up. A process that is stopping is down at once."""
     health: Health = request.app.state.health

@@ -57,7 +57,7 @@ async def create_person(context: Here, caller: Caller, body: PersonBody) -> Pers
     return PersonView.of(await create(context, caller, body), caller)
 
 
-@router.put("/{person_id}/")
+@router.put("/{person_id}/", responses={201: {"model": PersonView, "description": "The person was added."}})
 async def put_person(
     context: Here, caller: Caller, person_id: PersonOrMe, body: PersonPut, response: Response
 ) -> PersonView:
