@@ -19,7 +19,7 @@ from insight.event_logs.labels import Seen, labels_of
 from insight.event_logs.refusal import in_file
 from insight.event_logs.stages import figures_of
 from insight.mining.mine import mine
-from placet.proofs import check
+from placet.proofs import DirectoryView, check
 from placet.proofs.findings import Finding, warning
 from placet.quantile import quantile
 from placet.sentences import sentence
@@ -97,16 +97,17 @@ def suggest(
     owner: str | None,
     min_occurrences: int,
     cases: int,
+    directory: DirectoryView | None = None,
 ) -> dict[str, Any]:
     """Return a blueprint out of the cases of these parts, its findings, its fit, and what miners suggest for it.
 
-    `cases` is how many there are. The findings are those of the proofs, and what the blueprint leaves open. Raises
-    InputInvalid.
+    `cases` is how many there are. The findings are those of the proofs, with the people of `directory`, and what the
+    blueprint leaves open. Raises InputInvalid.
     """
     log = discovered(parts, seen, columns, name=name, owner=owner, min_occurrences=min_occurrences, cases=cases)
     courses, later, found, document, step = log.courses, log.later, log.found, log.document, log.step
     figures = figures_of(courses)
-    findings = [*check(document).findings, *_open(found, figures)]
+    findings = [*check(document, directory=directory).findings, *_open(found, figures)]
     steps = [activity for activity, label in labels_of(seen).items() if label.kind == "step"]
     if steps:
         message = sentence(
@@ -227,7 +228,10 @@ def _open(found: ProcessFound, figures: Sequence[Mapping[str, Any]]) -> list[Fin
             findings.append(warning("machine_stage", steps[one["stage"]], message))
     for name, count in found.left_out.items():
         message = sentence(
-            "{stage!r} decides {count:,} times, too seldom or never approving; it is left out", stage=name, count=count
+            "{stage!r} decides {count:,} times in the cases that the blueprint was made from, too seldom or never "
+            "approving; it is left out",
+            stage=name,
+            count=count,
         )
         findings.append(warning("left_out_stage", "", message))
     return findings

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from insight.event_logs import importing, suggesting
 from insight.event_logs.labels import Seen
 from insight.event_logs.suggesting import Discovered
+from placet.directory import Directory
 from placet.errors import Conflict
 from placet.sentences import sentence
 from storage.queries import event_logs
@@ -27,8 +28,11 @@ class LogContent:
     columns: Sequence[str]
     cases: int
 
-    def suggested(self, min_occurrences: int) -> dict[str, Any]:
-        """Return a blueprint out of it, measured on later cases; raises InputInvalid where it shows no process."""
+    def suggested(self, min_occurrences: int, directory: Directory) -> dict[str, Any]:
+        """Return a blueprint out of it, measured on later cases; raises InputInvalid where it shows no process.
+
+        It is checked with the people of `directory`.
+        """
         return suggesting.suggest(
             self.parts,
             self.seen,
@@ -37,6 +41,7 @@ class LogContent:
             owner=self.owner,
             min_occurrences=min_occurrences,
             cases=self.cases,
+            directory=directory,
         )
 
     def discovered(self, min_occurrences: int, *, most: int = suggesting.MOST_CASES) -> Discovered:

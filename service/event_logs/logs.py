@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 
 from insight.event_logs import importing
 from placet.definition.model import parse_definition
+from placet.directory import Directory
 from placet.errors import Busy, Conflict, InputInvalid
 from placet.sentences import sentence
 from service.attachments.attachments import Upload
@@ -22,6 +23,7 @@ from service.event_logs.jobs import HELD, EventLogJobs
 from service.event_logs.stored import LONGEST_NAME, act_of, row_of
 from service.principal import Principal
 from storage.queries import event_logs
+from storage.queries.people import people
 from storage.recording import admin_acts
 from storage.tables.event_logs import EventLog
 
@@ -121,8 +123,14 @@ async def suggest(context: Context, principal: Principal, log_id: str, *, min_oc
 
     Raises NotFound, Conflict where the log was not read, and InputInvalid where it shows no process.
     """
-    content = await context.database.read(content_of, log_id, f"user:{principal.person}")
-    return await context.pool.run(content.suggested, min_occurrences, by=principal.person, seconds=SUGGEST_SECONDS)
+
+    def read(connection: Connection) -> tuple[LogContent, Directory]:
+        return content_of(connection, log_id, f"user:{principal.person}"), people.everyone(connection)
+
+    content, directory = await context.database.read(read)
+    return await context.pool.run(
+        content.suggested, min_occurrences, directory, by=principal.person, seconds=SUGGEST_SECONDS
+    )
 
 
 async def evaluate_forecasts(

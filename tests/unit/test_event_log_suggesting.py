@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,6 +21,7 @@ from insight.event_logs.importing import Assembled, assemble, parts_in, preview,
 from insight.event_logs.labels import Label, Seen, labels_of
 from insight.event_logs.suggesting import suggest
 from insight.event_logs.tree import condition, grow, roundest
+from placet.directory import Directory, Person
 from placet.errors import InputInvalid
 from placet.proofs import check
 from tests.event_logs import CSV_MAP, Row, as_csv, expense_rows, kept
@@ -34,7 +36,13 @@ def assembled(folder: Path, rows: Sequence[Row], mapped: Mapping[str, Any] = MAP
     return found, [part.content for part in parts_in(to)]
 
 
-def suggested(folder: Path, rows: Sequence[Row], mapped: Mapping[str, Any] = MAPPED, least: int = 10) -> dict[str, Any]:
+def suggested(
+    folder: Path,
+    rows: Sequence[Row],
+    mapped: Mapping[str, Any] = MAPPED,
+    least: int = 10,
+    directory: Directory | None = None,
+) -> dict[str, Any]:
     log, parts = assembled(folder, rows, mapped)
     return suggest(
         parts,
@@ -44,7 +52,17 @@ def suggested(folder: Path, rows: Sequence[Row], mapped: Mapping[str, Any] = MAP
         owner="user:olivia",
         min_occurrences=least,
         cases=log.cases,
+        directory=directory,
     )
+
+
+def test_the_people_of_a_blueprint_are_looked_for_in_the_directory(tmp_path: Path) -> None:
+    def said(directory: Directory | None) -> str:
+        return str(suggested(tmp_path, expense_rows(400), directory=directory)["findings"])
+
+    assert "no directory is loaded" in said(None)
+    shutil.rmtree(tmp_path / "parts", ignore_errors=True)
+    assert "no directory is loaded" not in said(Directory(people={"olivia": Person(id="olivia")}))
 
 
 def test_a_log_becomes_the_blueprint_that_it_was_made_by(tmp_path: Path) -> None:
