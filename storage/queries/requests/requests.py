@@ -20,12 +20,13 @@ from sqlalchemy import (
     or_,
     select,
 )
+from sqlalchemy.exc import DataError
 from sqlalchemy.orm import Session
 from sqlmodel import col
 
 from placet.audit.reasons import readable_detail
 from placet.engine.state import Status, TaskStatus
-from placet.errors import NotFound
+from placet.errors import Conflict, NotFound
 from placet.sentences import sentence
 from storage.database import of_rows
 from storage.prepared import Prepared, among
@@ -418,13 +419,22 @@ def waits_for_answer(requester: str | BindParameter[str]) -> ColumnElement[bool]
 
 @of_rows
 def timeline(session: Session, request_id: str) -> list[TimelineRow]:
-    """Return the timeline of a request: its audit chain, with the deliveries merged in by time."""
-    entries = session.scalars(
-        select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
-    )
-    deliveries = session.scalars(
-        select(Delivery).where(col(Delivery.request_id) == request_id).order_by(col(Delivery.seq))
-    )
+    """Return the timeline of a request: its audit chain, with the deliveries merged in by time.
+
+    Raises Conflict where a row was edited so that it cannot be read, or has no place in time.
+    """
+    chain = select(AuditEntry).where(col(AuditEntry.request_id) == request_id).order_by(col(AuditEntry.seq))
+    sent = select(Delivery).where(col(Delivery.request_id) == request_id).order_by(col(Delivery.seq))
+    try:
+        entries, deliveries = session.scalars(chain).all(), session.scalars(sent).all()
+    except (ValueError, TypeError, DataError) as error:
+        raise Conflict(
+            sentence(
+                "an entry of the timeline of {request_id} cannot be read, for its row was edited; run `placet verify` "
+                "on the request",
+                request_id=request_id,
+            )
+        ) from error
     merged = [_happened(row, row.actor) for row in entries] + [_happened(row, "system") for row in deliveries]
     # The sort is stable: each chain keeps its order, and at the same moment entries come before deliveries.
     return sorted(merged, key=lambda row: row.at)
