@@ -47,7 +47,8 @@ PlacetError
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
@@ -92,6 +93,15 @@ class PlacetError(Exception):
         self.problems = problems
         self.reason = reason  # what the message was made of, where an audit chain may have to hold it
         super().__init__(self.message)
+
+    def move(self, place: Callable[[str], str]) -> None:
+        """Say of each problem that it is at another place, by its pointer; the message names the place as well."""
+        before = self.problems
+        self.problems = tuple(replace(problem, pointer=place(problem.pointer)) for problem in before)
+        if before and self.message == placed(before[0]):
+            self.message = placed(self.problems[0])
+        elif before and self.message == and_more(before[0], len(before) - 1):
+            self.message = and_more(self.problems[0], len(before) - 1)
 
     @classmethod
     def _first(cls, problems: tuple[Problem, ...]) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, get_args
 from urllib.parse import urlencode
@@ -26,7 +25,7 @@ from api.access import rule_of
 from api.context import ApiContext
 from api.deps import Call
 from api.http.authentication import authenticate
-from api.http.parameters import check_parameters, parameters_of
+from api.http.parameters import check_parameters, parameters_of, without_empty
 from api.http.paths import BASE
 from api.http.problems import KeyReused, status_of, validation_problem
 from api.schemas.common import Body
@@ -95,7 +94,7 @@ class PersonalRoute(APIRoute):
             _check_address(request)
             check_parameters(request, known)
             if request.method not in _MUTATING:
-                return await handle(request)
+                return await handle(without_empty(request))
             value: Any = None
             try:
                 received, value = await self._received(context, request)
@@ -108,8 +107,7 @@ class PersonalRoute(APIRoute):
             except (PlacetError, RequestValidationError) as error:
                 await _put_on_record(context, principal, request, error)
                 if model is not None and isinstance(error, PlacetError):
-                    places = ((model.as_sent(problem.pointer, value), problem) for problem in error.problems)
-                    error.problems = tuple(replace(problem, pointer=place) for place, problem in places)
+                    error.move(lambda pointer: model.as_sent(pointer, value))
                 raise
 
         return personal

@@ -1,10 +1,11 @@
-"""Query parameters: unknown ones are refused, so that a misspelt filter is noticed."""
+"""Query parameters: unknown ones are refused, so that a misspelt filter is noticed; an empty one is as one left out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
 from difflib import get_close_matches
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import Request, Response
 from fastapi.dependencies.models import Dependant
@@ -34,6 +35,16 @@ def check_parameters(request: Request, known: frozenset[str]) -> None:
         raise InputInvalid(problems=problems)
 
 
+def without_empty(request: Request) -> Request:
+    """Return the call without its empty parameters, which filter nothing: forms send those that nobody filled in."""
+    given = request.query_params.multi_items()
+    filled = [(name, value) for name, value in given if value]
+    if len(filled) == len(given):
+        return request
+    request.scope["query_string"] = urlencode(filled).encode()
+    return Request(request.scope, request.receive)
+
+
 class PublicRoute(APIRoute):
     """A route that needs no token."""
 
@@ -43,7 +54,7 @@ class PublicRoute(APIRoute):
 
         async def public(request: Request) -> Response:
             check_parameters(request, known)
-            return await handle(request)
+            return await handle(without_empty(request))
 
         return public
 

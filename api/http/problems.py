@@ -5,7 +5,7 @@ from __future__ import annotations
 import http
 import math
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -252,7 +252,25 @@ def _seconds_until_again(error: PlacetError, app: FastAPI) -> int | None:
 def problems_of_validation(error: RequestValidationError) -> tuple[Problem, ...]:
     """Return the faults that FastAPI found, with JSON Pointers into the body or the names of parameters."""
     faults = error.errors()[:MOST_PROBLEMS]
-    return tuple(Problem(pointer=pointer_of(e["loc"][1:]), message=sentence_of(e)) for e in faults)
+    return tuple(Problem(pointer=pointer_of(_place(e, error.body)), message=sentence_of(e)) for e in faults)
+
+
+def _place(fault: Mapping[str, Any], body: object) -> list[str | int]:
+    """Return the place of a fault in what was sent: a location also names the choices of a union, which nobody sent."""
+    location: list[str | int]
+    part, *location = fault["loc"]
+    if part != "body":
+        return location[:1]
+    place: list[str | int] = []
+    value = body
+    for index, step in enumerate(location):
+        inside = range(len(value)) if isinstance(value, list) else value if isinstance(value, Mapping) else ()
+        if step in inside:
+            value = value[step]  # type: ignore[index]  # it is a list or a mapping
+        elif fault["type"] != "missing" or index < len(location) - 1:
+            continue
+        place.append(step)
+    return place
 
 
 def validation_problem(error: RequestValidationError) -> dict[str, Any]:

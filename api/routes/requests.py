@@ -26,7 +26,7 @@ from placet.engine.events import Comment, Extend, Withdraw
 from placet.json_text import with_floats
 from service import commands
 from service.commands import act_on_request
-from service.documents import PersonRef
+from service.documents import PersonOrMe
 from service.long_poll import MOST_SECONDS, settled
 from service.requests import RequestDraft, start_request
 from service.verification import verify_for
@@ -64,7 +64,7 @@ async def list_requests(  # noqa: PLR0917 - called by keyword, with what its que
     cursor: Cursor = None,
     status: Literal["pending", "completed", "failed", "cancelled"] | None = None,
     template: Annotated[str | None, Query(max_length=200)] = None,
-    requester: Annotated[PersonRef | Literal["me"] | None, Query()] = None,
+    requester: Annotated[PersonOrMe | None, Query(description="`me`, or a person: `user:mia`.")] = None,
     outcome: Annotated[str | None, Query(max_length=60)] = None,
     title: Annotated[str | None, Query(max_length=200, description="A part of the title, in any case.")] = None,
     waits_for_answer: Annotated[

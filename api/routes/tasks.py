@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -32,7 +31,7 @@ from placet.engine.events import AddApprover, Claim, Decide, Delegate, Reassign,
 from placet.errors import PlacetError
 from placet.json_text import with_floats
 from service import commands, consequences
-from service.documents import PersonRef
+from service.documents import PersonOrMe
 from service.engine.client import Command
 from service.principal import Principal
 from service.visibility import seen_task, visibility_of, visibility_of_caller, with_candidates
@@ -48,9 +47,9 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
     caller: Caller,
     limit: Limit = 50,
     cursor: Cursor = None,
-    assignee: Annotated[Literal["me"] | PersonRef | None, Query(description="`me`, or a person: `user:mia`.")] = None,
+    assignee: Annotated[PersonOrMe | None, Query(description="`me`, or a person: `user:mia`.")] = None,
     status: Literal["open", "decided", "superseded", "cancelled"] | None = None,
-    sla_state: Literal["ok", "warning", "breached"] | Literal[""] | None = None,
+    sla_state: Literal["ok", "warning", "breached"] | None = None,
     request_id: Annotated[str | None, Query(max_length=200)] = None,
     template: Annotated[str | None, Query(max_length=200)] = None,
     due_after: At = None,
@@ -71,7 +70,7 @@ async def list_tasks(  # noqa: PLR0917 - called by keyword, with what its query 
             viewer=None if whose == caller.person else visibility_of_caller(connection, caller, now),
             waits_for=None if whose is None else visibility_of(connection, whose, now),
             status=status,
-            sla_state=sla_state or None,
+            sla_state=sla_state,
             request_id=request_id,
             template=template,
             due=requests.TimeSpan(after=due_after, before=due_before),
@@ -224,9 +223,7 @@ async def _act_on_many(  # noqa: PLR0917
         if not isinstance(outcome, PlacetError):
             return BulkResult(task_id=task_id, status=200, request=_shown(context, outcome))
         await record_error(context, caller, outcome, action=type(event).__name__.lower(), task_id=task_id)
-        outcome.problems = tuple(
-            replace(problem, pointer=place(task_id, problem.pointer)) for problem in outcome.problems
-        )
+        outcome.move(lambda pointer: place(task_id, pointer))
         return BulkResult(task_id=task_id, status=status_of(outcome), problem=problem_of(outcome))
 
     outcomes = await commands.act_on_tasks(context, caller, events, key=key)

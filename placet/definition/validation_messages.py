@@ -8,6 +8,8 @@ from typing import Any
 
 from placet.sentences import Sentence, sentence
 
+_MOMENT = "write a moment with its offset from UTC, such as 2026-01-31T09:00:00Z"
+_DAY = "write a date, such as 2026-01-31"
 # By pydantic's kind of fault, whose context fills in the rest.
 _SENTENCES = {
     "missing": "this is required; add it",
@@ -19,17 +21,34 @@ _SENTENCES = {
     "list_type": "a list is needed here; write one",
     "tuple_type": "a list is needed here; write one",
     "string_type": "text is needed here; write it in quotes",
+    "string_unicode": "text is needed here; write it in quotes",
+    "none_required": "nothing may stand here; write null, or leave it out",
+    "set_type": "a list is needed here; write one",
+    "frozen_set_type": "a list is needed here; write one",
     "bool_type": "write true or false",
     "bool_parsing": "write true or false",
     "int_type": "a whole number is needed here; write one",
     "int_parsing": "a whole number is needed here; write one",
     "int_from_float": "a whole number is needed here; write one",
+    "int_parsing_size": "this number has too many digits; write a smaller one",
     "float_type": "a number is needed here; write one",
     "float_parsing": "a number is needed here; write one",
+    "finite_number": "a number is needed here; write one",
     "decimal_type": "a number is needed here; write one",
     "decimal_parsing": "a number is needed here; write one",
     "decimal_max_digits": "write a number of at most {max_digits} digits",
-    "finite_number": "a number is needed here; write one",
+    "decimal_max_places": "write a number with at most {decimal_places} digits after the point",
+    "decimal_whole_digits": "write a number with at most {whole_digits} digits before the point",
+    "multiple_of": "write a multiple of {multiple_of}",
+    "timezone_aware": _MOMENT,
+    "datetime_type": _MOMENT,
+    "datetime_parsing": _MOMENT,
+    "datetime_from_date_parsing": _MOMENT,
+    "datetime_object_invalid": _MOMENT,
+    "date_type": _DAY,
+    "date_parsing": _DAY,
+    "date_from_datetime_parsing": _DAY,
+    "date_from_datetime_inexact": _DAY,
     "string_too_short": "write at least {min_length} characters",
     "string_too_long": "write at most {max_length} characters",
     "too_short": "list at least {min_length}, and not {actual_length}",
@@ -39,6 +58,7 @@ _SENTENCES = {
     "less_than": "write a number below {lt}",
     "less_than_equal": "write a number of at most {le}",
     "literal_error": "write {expected}",
+    "enum": "write {expected}",
     "union_tag_invalid": "{tag!r} is none of {expected_tags}; write one of them",
     "union_tag_not_found": "say which it is by {discriminator}",
 }

@@ -74,7 +74,6 @@ def test_an_empty_inbox_shows_a_new_task_by_itself_and_counts_it_in_words(placet
     visitor = visit("dana")
     page = visitor.page
     expect(page.get_by_text("New tasks appear here by themselves.")).to_be_visible()
-    page.wait_for_timeout(1500)  # until the page has heard how things are
     started(placet, "A chair for Dana", EITHER | {"approvers": ["user:dana"]})
     expect(page.locator(".row .title")).to_have_text("A chair for Dana", timeout=60_000)
     expect(page.get_by_role("link", name="Inbox 1 waiting for you")).to_be_visible()

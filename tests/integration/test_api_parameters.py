@@ -20,6 +20,12 @@ ROUTES = sorted(
 )
 
 
+def _shape(operation: dict[str, Any]) -> str:
+    """Return the name of the schema of an answer."""
+    answer = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+    return str(answer.get("schema", {}).get("$ref", "")).rpartition("/")[2]
+
+
 @pytest_asyncio.fixture
 async def desk(sqlite_url: str) -> AsyncIterator[ApiDesk]:
     database = Database(sqlite_url)
@@ -98,3 +104,82 @@ def test_every_list_is_read_in_pages() -> None:
             named = {parameter["name"] for parameter in operations["get"].get("parameters", ())}
             assert {"limit", "cursor"} <= named, path
             assert "next_cursor" in schemas[shape]["properties"], path
+
+
+LISTS = sorted(
+    (path, parameter["name"])
+    for path, operations in document()["paths"].items()
+    for parameter in operations.get("get", {}).get("parameters", ())
+    if "next_cursor" in str(document()["components"]["schemas"].get(_shape(operations["get"]), {}))
+    and parameter["in"] == "query"
+    and "{" not in path
+)
+
+
+async def test_an_empty_parameter_of_a_list_filters_nothing(desk: ApiDesk) -> None:
+    headers = {"Authorization": f"Bearer {await desk.token('adam')}"}
+    assert ("/api/v1/workflow/requests/", "outcome") in LISTS
+    for path, name in LISTS:
+        without, empty = [await desk.http.get(path + query, headers=headers) for query in ("", f"?{name}=")]
+        assert (empty.status_code, empty.json()) == (without.status_code, without.json()), (path, name)
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "says"),
+    [
+        ("tasks/?sla_state=foo", "/sla_state", "write 'ok', 'warning' or 'breached'"),
+        ("tasks/?assignee=group:hr", "/assignee", "write a person's id"),
+        ("requests/?requester=group:hr", "/requester", "write a person's id"),
+        ("requests/?started_after=2026-12-01T02:00:00", "/started_after", "such as 2026-01-31T09:00:00Z"),
+        ("requests/?started_after=soon", "/started_after", "such as 2026-01-31T09:00:00Z"),
+        ("costs/?template=a&approver_hour=x", "/approver_hour", "a number is needed here"),
+    ],
+)
+async def test_a_wrong_parameter_is_named_as_it_was_sent_and_what_to_write_is_said(
+    desk: ApiDesk, query: str, pointer: str, says: str
+) -> None:
+    answer = await desk.get(f"/workflow/{query}", as_="adam")
+    assert (answer.status_code, set(pointers(answer))) == (422, {pointer}), answer.text
+    assert says in answer.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("away", "pointer"),
+    [
+        ({"from": "2026-12-01T02:00:00", "until": "2026-12-02T02:00:00Z"}, "/away/from"),
+        ([{"from": "2026-12-01T02:00:00Z", "until": "soon"}], "/away/0/until"),
+    ],
+)
+async def test_a_fault_in_a_body_is_at_the_place_that_was_sent(desk: ApiDesk, away: Any, pointer: str) -> None:
+    answer = await desk.call("PUT", "/workflow/people/ann/", body={"away": away}, as_="adam")
+    assert (answer.status_code, set(pointers(answer))) == (422, {pointer}), answer.text
+    assert "such as 2026-01-31" in answer.json()["errors"][0]["message"]
+
+
+BODIES = [
+    (method, path, operation["responses"])
+    for path, operations in document()["paths"].items()
+    for method, operation in operations.items()
+    if "requestBody" in operation and "422" in operation["responses"]
+]
+
+
+def test_what_a_body_is_refused_for_before_it_is_read_is_documented() -> None:
+    assert len(BODIES) > 50
+    for method, path, responses in BODIES:
+        if "application/problem+json" in responses["422"]["content"]:
+            assert {"413", "415"} <= responses.keys(), (method, path)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "media"),
+    [
+        ("post", "workflow/process-templates/import_bpmn/", "200", "application/json"),
+        ("post", "workflow/process-templates/import_dmn/", "200", "application/json"),
+        ("put", "workflow/people/{person_id}/", "201", "application/json"),
+        ("get", "health/ready", "503", "application/json"),
+        ("get", "workflow/requests/{request_id}/attachments/{n}/", "200", "application/pdf"),
+    ],
+)
+def test_an_answer_beside_the_usual_one_is_documented(method: str, path: str, status: str, media: str) -> None:
+    assert media in document()["paths"][f"{BASE}/{path}"][method]["responses"][status]["content"]

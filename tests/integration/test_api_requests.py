@@ -374,6 +374,24 @@ async def test_verify_tells_an_edited_row(desk: ApiDesk) -> None:
     assert (await desk.get(path)).json()["ok"] is False
 
 
+async def test_a_timeline_that_cannot_be_read_says_so(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    at = "notatime" if desk.database.dialect == "sqlite" else "infinity"
+    with writing(desk.database) as session:
+        edited = text("UPDATE audit_entry SET at = :at WHERE request_id = :id AND seq = 1")
+        session.execute(edited, {"id": request["id"], "at": at})
+    answer = await desk.get(f"/workflow/requests/{request['id']}/timeline/")
+    assert answer.status_code == 409
+    assert "run `placet verify`" in answer.json()["detail"]
+
+
+async def test_a_comment_without_words_is_named_as_it_was_sent(desk: ApiDesk) -> None:
+    request = await desk.start(await desk.publish(), amount=1)
+    answer = await desk.post(f"/workflow/requests/{request['id']}/comments/", {"comment": ""})
+    assert (answer.status_code, pointers(answer)) == (422, ["/comment"])
+    assert answer.json()["detail"] == "/comment: write something"
+
+
 async def test_without_a_worker_the_answer_is_503_and_the_key_finds_the_outcome(
     database: Database, client: Client
 ) -> None:

@@ -312,14 +312,15 @@ if (document.body.dataset.csrf && "EventSource" in window) {
   const fresh = one("#fresh")?.dataset ?? {}, live = new EventSource(fresh.live ?? "/live");
   let first = fresh.mark ?? null;
   live.addEventListener("changed", async (event) => {
-    const { mark, badge, breaches } = JSON.parse(event.data), count = one("#badge");
+    const { mark, badge, breaches } = JSON.parse(event.data), count = one("#badge"), before = count?.firstChild.textContent;
     if (count) count.firstChild.textContent = badge;
     for (const missed of all("[data-breaches]")) { missed.hidden = !breaches; missed.firstChild.textContent = breaches; }
     first ??= mark;
     const box = one("#fresh");
-    if (!box || mark === first) return;
     // Where nothing is shown nothing moves, unless somebody is typing.
-    if (badge !== "0" && one("[data-nothing]") && !typing(document.activeElement) && !one("dialog[open]")) { location.reload(); return; }
+    const came = badge !== "0" && badge !== before && one("[data-nothing]");
+    if (came && !typing(document.activeElement) && !one("dialog[open]")) { location.reload(); return; }
+    if (!box || mark === first) return;
     const shown = rows().map((row) => row.dataset.rowId);
     const query = new URLSearchParams(shown.map((id) => ["task", id]));
     const answer = await fetch(`/live/rows?${query}`, { headers: { Accept: "application/json" } });
