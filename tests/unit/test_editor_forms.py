@@ -414,3 +414,18 @@ def test_a_field_that_the_format_does_not_have_is_listed_with_its_part_and_can_b
         "process_steps": [{"stage_name": "Manager", "approvers": ["user:max"]}],
     }
     assert (view(content, "process").unknown, view(content, "process").empty) == ((), False)
+
+
+def test_the_separation_of_duties_is_shown_where_it_is_said_and_stages_show_what_holds_for_them() -> None:
+    content = content_of(ROOT / "blueprints/purchase-order.json")
+    shown = {at: [*flat(view(content, at).sections[0].fields)] for at in ("process", "settings")}
+    assert [one.name for one in shown["process"] if "separation_of_duties" in one.name] == []
+    assert [one.value for one in shown["settings"] if one.name.endswith(".repeat")] == ["carry"]
+    stage = view(content, "node:manager").sections[1]
+    (repeat,) = (one for one in flat(stage.fields) if one.name.endswith(".repeat"))
+    assert (repeat.value, repeat.help) == ("", "If nothing is said: their first decision counts for both")
+    content["separation_of_duties"] = {"repeat": "forbid"}  # said twice, which is mended in either place
+    for at in ("process", "settings"):
+        assert [one.name for one in flat(view(content, at).sections[0].fields) if one.name.endswith(".repeat")]
+    del content["settings"]["separation_of_duties"]
+    assert not [one for one in flat(view(content, "settings").sections[0].fields) if one.name.endswith(".repeat")]

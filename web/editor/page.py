@@ -217,7 +217,14 @@ def _former(content: Content, part: Part, around: Surroundings, wording: Wording
             (str(one.get("name")),) * 2 for _, one in parts.variables(content) if one.get("type") in _NUMBERS
         ]
         choices["immaterial[]"] = choices["summary[]"] = [(one, one) for one in variables]
-    return Former(defs=definition_schema()["$defs"], wording=wording, options=choices.get, hidden=part.hidden)
+    of_all = part.shape == "Step" and not (value_at(content, part.pointer) or {}).get(parts.DUTIES)
+    return Former(
+        defs=definition_schema()["$defs"],
+        wording=wording,
+        options=choices.get,
+        hidden=part.hidden,
+        in_force=parts.duties(content) if of_all else {},
+    )
 
 
 def _results(kind: str) -> list[str]:

@@ -15,6 +15,7 @@ from placet.nodes.registry import NODE_TYPES
 
 Content = Mapping[str, Any]
 _LISTS: Final = {"variable": ("/variables", "name"), "stage": ("/process_steps", "stage_name")}
+DUTIES: Final = "separation_of_duties"  # of every stage; said in the settings or beside them
 _NODES, _EDGES = "/graph_spec/nodes", "/graph_spec/edges"
 
 
@@ -58,6 +59,18 @@ def variables(content: Content) -> list[tuple[int, Mapping[str, Any]]]:
     return objects(content.get("variables"))
 
 
+def settings(content: Content) -> Content:
+    """Return the settings; none where there are none."""
+    found = content.get("settings")
+    return found if isinstance(found, Mapping) else {}
+
+
+def duties(content: Content) -> Content:
+    """Return the separation of duties of every stage that has none of its own."""
+    found = content.get(DUTIES) or settings(content).get(DUTIES)
+    return found if isinstance(found, Mapping) else {}
+
+
 def node_at(content: Content, at: str) -> tuple[int, Mapping[str, Any]] | None:
     """Return the chosen node, if one is."""
     kind, _, name = at.partition(":")
@@ -68,7 +81,7 @@ def parts_of(content: Content, at: str) -> list[Part]:
     """Return what is edited where this is chosen; the whole process where there is no such part."""
     kind, _, name = at.partition(":")
     if kind == "settings":
-        return [Part(pointer="/settings", shape="ProcessSettings")]
+        return [Part(pointer="/settings", shape="ProcessSettings", hidden=_said_elsewhere(content, settings(content)))]
     if kind in _LISTS:
         where, key = _LISTS[kind]
         for index, one in objects(content.get(where[1:])):
@@ -83,7 +96,12 @@ def parts_of(content: Content, at: str) -> list[Part]:
     if chosen is not None:
         return list(_of_node(content, *chosen))
     hidden = frozenset({"variables", "settings", "process_steps", "graph_spec", "format"})
-    return [Part(pointer="", shape="", hidden=hidden)]
+    return [Part(pointer="", shape="", hidden=hidden | _said_elsewhere(settings(content), content))]
+
+
+def _said_elsewhere(other: Content, here: Content) -> frozenset[str]:
+    """Return what the settings or the process say where it is not said here: to say it in both places is a fault."""
+    return frozenset({DUTIES} if DUTIES in other and DUTIES not in here else ())
 
 
 def _not_held(variable: Mapping[str, Any]) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from placet.json_pointer import pointer_to
@@ -39,6 +39,7 @@ class Former:
     wording: Wording
     options: Options = lambda _: None
     hidden: frozenset[str] = frozenset()
+    in_force: Mapping[str, Any] = field(default_factory=dict)  # what holds, by property, where nothing is said
 
     def fields(self, schema: Schema, value: Any, name: str, pointer: str) -> tuple[Field, ...]:
         """Return the fields of an object at a pointer, named below `name`."""
@@ -143,7 +144,7 @@ class Former:
         if self._words(one) and self._objects(one):
             return self._one_of(one, given, common)
         if "enum" in one:
-            usual = one.get("default")
+            usual = self.in_force.get(key, one.get("default"))
             common["help"] = more or self._usual(usual)
             options = [(str(each), self._word(str(each))) for each in one["enum"]]
             return Field(widget="choice", value=entered(given), options=_with(options, given), **common)
