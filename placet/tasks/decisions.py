@@ -6,6 +6,8 @@ task is `provisional`. docs/decisions/0027-undo.md has the rules.
 
 from __future__ import annotations
 
+from typing import Final
+
 from placet.audit.reasons import Reason, because
 from placet.audit.sealed import sealed
 from placet.definition.json_schema.forms import check_form, check_text, has_words
@@ -182,9 +184,17 @@ def _require_seen(run: Run, event: Decide) -> None:
         raise ContentChanged(difference=tuple(changes_as_json(difference(run.state.revised, seen))))
 
 
+_COMMENT_NEEDED: Final = {
+    "approve": sentence("Say why: approving needs a comment in this stage."),
+    "reject": sentence("Say why: rejecting needs a comment in this stage."),
+    "request_changes": sentence("Say why: asking for changes needs a comment in this stage."),
+    "abstain": sentence("Say why: abstaining needs a comment in this stage."),
+}
+
+
 def comment_needed(decision: str) -> str:
     """Return what is said where a decision lacks the comment that its stage asks for."""
-    return sentence("say why: {decision} needs a comment in this stage", decision=decision)
+    return _COMMENT_NEEDED.get(decision) or sentence("Say why: this decision needs a comment in this stage.")
 
 
 def _checked_form(stage: Stage, event: Decide) -> dict[str, object] | None:

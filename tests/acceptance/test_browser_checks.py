@@ -216,7 +216,7 @@ ASKS: dict[str, Any] = MAX | {"form": FORM, "comment_required": ["reject"]}
             },
             "Approve",
             "Reject",
-            "say why: reject needs a comment in this stage",
+            "Say why: rejecting needs a comment in this stage.",
         ),
         (
             1400,

@@ -153,7 +153,7 @@ def approved(story: Story) -> None:
 
     page = story.carla.go(f"/tasks/{story.task_of('carla')}")
     page.get_by_role("button", name="Approve", exact=True).click()
-    expect(page.locator("#comment-error")).to_have_text("say why: approve needs a comment in this stage")
+    expect(page.locator("#comment-error")).to_have_text("Say why: approving needs a comment in this stage.")
     expect(page.locator("#comment")).to_be_focused()
     story.look(story.carla, "a decision without the comment that it needs")
     page.locator("#comment").fill("A good price.")

@@ -15,7 +15,8 @@ from placet.proofs.values.process_variables import process_variables
 from storage.queries.requests.requests import TimelineRow
 from web.languages import Wording
 from web.views.computed import set_so_far
-from web.views.requests.timeline import changes_since
+from web.views.people import Names
+from web.views.requests.timeline import changes_since, lines_of
 from web.views.versions import Version
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -58,3 +59,14 @@ def test_what_changed_since_a_revision_names_what_was_computed_anew() -> None:
     told = [(one.label, one.before.text, one.after.text) for one in changes_since(rows, 1, VERSION, WORDING)]
     assert told == [("Unit price", "€800.00", "€2,500.00"), ("Total", "€9,600.00", "€30,000.00")]
     assert changes_since(rows, 2, VERSION, WORDING) == ()
+
+
+def test_an_entry_names_a_node_as_the_drawing_does() -> None:
+    rows = [row(1, "started"), row(2, "forked", node="both"), row(3, "branch_ended", node="manager"),
+            row(4, "routed", node="gone", to="procurement")]  # fmt: skip
+    told = [line.sentence for line in lines_of(rows, VERSION, Names({}), WORDING)]
+    assert told[1:] == [
+        "At All of these: goes on in several branches",
+        "At Manager: the branch was broken off",
+        "At gone: goes on to Procurement",  # a node of another version has but its id
+    ]

@@ -62,14 +62,14 @@ AMOUNT = {"type": "decimal", "required": True, "currency": "EUR", "minimum": 0, 
         (
             AMOUNT,
             "1,505",  # a thousand to readers in English
-            "1,505 can be read as two numbers. Write 1505, or 1.505.",
+            "1,505 can be read as two numbers. Write 1505 if that is meant.",
             "Geben Sie höchstens 2 Stellen nach dem Komma ein.",
         ),
         (
             AMOUNT,
             "1.505",  # a thousand to readers in German
             "Enter at most 2 digits after the decimal point.",
-            "1.505 kann zwei Zahlen heißen. Schreiben Sie 1505 oder 1,505.",
+            "1.505 kann zwei Zahlen heißen. Schreiben Sie 1505, wenn das gemeint ist.",
         ),
         (
             {"type": "list", "items": {"type": "decimal"}},

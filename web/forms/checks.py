@@ -24,6 +24,7 @@ from web.views.words import marked as _
 Kind = Literal["text", "number", "whole", "day", "moment", "choice", "choices", "lines", "rows", "group", "json"]
 
 _LINES: Final[dict[str, Kind]] = {"string": "text", "decimal": "number", "integer": "whole", "date": "day"}
+_THOUSANDTHS = 3  # digits after the point
 _MOST_STATES = 300  # of a pattern that is matched while somebody types
 _EXAMPLES: Final = {"number": Decimal("1234.56"), "whole": Decimal(12)}
 _SAYS: Final[dict[str, str]] = {
@@ -34,6 +35,7 @@ _SAYS: Final[dict[str, str]] = {
     "day": _("Enter a day."),
     "moment": _("Enter a day and a time."),
     "uncertain": _("{text} can be read as two numbers. Write {whole}, or {fraction}."),
+    "uncertain_whole": _("{text} can be read as two numbers. Write {whole} if that is meant."),
     "digits": _("Enter at most {digits} digits."),
     "large": _("This number is too large."),
     "scale": _("Enter at most {scale} digits after the decimal point."),
@@ -205,7 +207,10 @@ def _with_words(
         says["kind"] = word(kind, example=example)
     if numbers:
         asked["sign"] = wording.decimal_sign
-        says["uncertain"] = word("uncertain", text="{text}", whole="{whole}", fraction="{fraction}")
+        # Three digits after the point are no choice where the field takes fewer.
+        fine = kind != "whole" and (asked.get("scale") is None or asked["scale"] >= _THOUSANDTHS)
+        both = {"text": "{text}", "whole": "{whole}", "fraction": "{fraction}"}
+        says["uncertain"] = word("uncertain" if fine else "uncertain_whole", **both)
         says |= {"digits": word("digits", digits=DIGITS), "large": word("large")}
     if asked.get("scale") is not None:
         says["scale"] = word("scale", scale=asked["scale"]) if asked["scale"] else word("whole", example="12")

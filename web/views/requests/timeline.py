@@ -12,6 +12,7 @@ from placet.audit.reasons import Reason
 from placet.audit.reasons import words as words_of
 from placet.engine.content import FieldChange, Revision, changes_as_json, changes_between, difference
 from storage.queries.requests.requests import TimelineRow
+from web.graph.process_graph import graph_of
 from web.languages import Wording
 from web.views import words
 from web.views.computed import writings
@@ -117,7 +118,8 @@ def lines_at(
 ) -> tuple[Line, ...]:
     """Return some lines of a timeline, by their numbers, which count from one."""
     standing = _standing(rows)
-    found = ((rows[number - 1], _line(number, rows[number - 1], version, names, wording)) for number in numbers)
+    titles = _titles(version, names, wording)
+    found = ((rows[number - 1], _line(number, rows[number - 1], version, names, titles, wording)) for number in numbers)
     return tuple(
         replace(line, receipt=f"/tasks/{row.task_id}/receipt") if id(row) in standing else line for row, line in found
     )
@@ -190,9 +192,18 @@ def changes_since(
     return changes_of(version.variables, changes_as_json(difference(revised, revision)), wording)
 
 
-def _line(number: int, row: TimelineRow, version: Version, names: Names, wording: Wording) -> Line:
+def _titles(version: Version, names: Names, wording: Wording) -> dict[str, str]:
+    """Return what the drawing of a process calls its nodes, by their ids."""
+    if version.definition is None:
+        return {}
+    return {node.id: node.title for node in graph_of(version.definition, wording.say, names).nodes}
+
+
+def _line(  # noqa: PLR0917
+    number: int, row: TimelineRow, version: Version, names: Names, titles: Mapping[str, str], wording: Wording
+) -> Line:
     system = not row.actor.startswith("user:")
-    detail = row.detail
+    detail, of_task = row.detail, row.task_id is not None
     changes = detail.get("changes")
     return Line(
         number=number,
@@ -200,7 +211,7 @@ def _line(number: int, row: TimelineRow, version: Version, names: Names, wording
         kind=row.kind,
         tone=_TONES.get(row.kind, _tone_of(detail)),
         actor=None if system else names(row.actor),
-        sentence=words.entry(wording.say, row.kind, _facts(row, names, wording), of_task=row.task_id is not None),
+        sentence=words.entry(wording.say, row.kind, _facts(row, names, titles, wording), of_task=of_task),
         said=names.in_text(said) if (said := _said(detail, wording)) else None,
         changes=changes_of(version.variables, changes, wording) if isinstance(changes, list) else (),
         secondary=words.is_secondary(row.kind),
@@ -222,7 +233,7 @@ def _said(detail: Mapping[str, Any], wording: Wording) -> str | None:
     return why if isinstance(why, str) and why.strip() else None
 
 
-def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
+def _facts(row: TimelineRow, names: Names, titles: Mapping[str, str], wording: Wording) -> dict[str, Any]:
     detail, say = row.detail, wording.say
     who = _people(detail.get("assignee")) or _people(detail.get("candidates"))
     decision = words.DECIDED.get(str(detail.get("decision")))
@@ -232,7 +243,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
         "stage": row.stage or "",
         "who": _joined(who, names, wording) or say("nobody yet"),
         "to": _joined(_people(detail.get("to")) or _people(detail.get("after")), names, wording)
-        or _plain(detail, "to"),
+        or titles.get(_plain(detail, "to"), _plain(detail, "to")),
         "before": _joined(_people(detail.get("before")), names, wording) or say("nobody"),
         "after": _joined(_people(detail.get("after")), names, wording) or say("nobody"),
         "decision": say(decision) if decision else _plain(detail, "decision"),
@@ -240,7 +251,7 @@ def _facts(row: TimelineRow, names: Names, wording: Wording) -> dict[str, Any]:
         "outcome": words.outcome(say, "completed", outcome if isinstance(outcome, str) else None),
         "action": _plain(detail, "action"),
         "name": _plain(detail, "name"),
-        "node": _plain(detail, "node"),
+        "node": titles.get(_plain(detail, "node"), _plain(detail, "node")),
         "event": _plain(detail, "event"),
     }
 
