@@ -215,14 +215,21 @@ class _StageStaffing:
             )
             yield error("impossible_quorum", self.pointer, message, witness={"requester": min(others)})
         elif short:
-            message = sentence(
-                "for {count} of {count_2} requesters, such as {short!r}, too few people may approve and "
-                "nobody replaces them, so an operator has to assign the task; name an owner or an "
-                "escalation",
-                count=len(short),
-                count_2=len(self.everyone.people),
-                short=short[0],
-            )
+            told = {"count": len(short), "count_2": len(self.everyone.people), "short": short[0]}
+            if short[0] == person_id(self.office.plan.owner or ""):
+                message = sentence(
+                    "for {count} of {count_2} requesters, such as {short!r}, too few people may approve and nobody "
+                    "replaces them, so an operator has to assign the task: {short!r} owns the process, and nobody "
+                    "decides their own request; name an escalation to somebody else",
+                    **told,
+                )
+            else:
+                message = sentence(
+                    "for {count} of {count_2} requesters, such as {short!r}, too few people may approve and "
+                    "nobody replaces them, so an operator has to assign the task; name an owner or an "
+                    "escalation",
+                    **told,
+                )
             yield warning("quorum_not_met", self.pointer, message, witness={"requester": short[0]})
 
     def _escalates_to_self(self, own: dict[str, list[Seat]]) -> Iterator[Finding]:
