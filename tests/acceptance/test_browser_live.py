@@ -31,7 +31,10 @@ def test_a_row_that_somebody_else_decided_is_greyed_where_it_is_and_the_others_s
     titles = [f"{name} of {width}" for name in ("The first chair", "The second chair")]
     first, second = (started(placet, title, EITHER) for title in titles)
     visitor = visit("max", width=width)
-    page = visitor.go(f"/?q=chair+of+{width}")
+    with visitor.page.expect_response("**/live/forecasts*") as forecasts:
+        page = visitor.go(f"/?q=chair+of+{width}")
+    forecasts.value.finished()
+    page.evaluate("() => new Promise((done) => setTimeout(done))")  # the forecasts are written into their rows before
     rows = page.locator(".row")
     expect(rows).to_have_count(2)
     assert [row.locator(".title").inner_text() for row in rows.all()] == titles

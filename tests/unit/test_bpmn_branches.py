@@ -9,10 +9,12 @@ from tests.unit.bpmn_files import (
 )
 from tests.unit.bpmn_files import (
     Play,
+    edges,
     end,
     flows,
     gateway,
     imported,
+    said_of,
     task,
 )
 from tests.unit.test_bpmn_meaning import SUB
@@ -165,4 +167,88 @@ def test_conditions_on_ways_out_of_a_task_take_each_that_holds() -> None:
     )
     assert Play(found, {"n": "3"}).decide("a").asked == ["b", "c"]
     assert Play(found, {"n": "2"}).decide("a").asked == ["b"]
-    assert Play(found, {"n": "0"}).decide("a").outcome == "done"
+    assert Play(found, {"n": "0"}).decide("a").outcome == "undecided"
+
+
+UNDECIDED = "where no condition holds, the request ends as undecided; the file's engine would stop"
+JOINED = gateway("j", kind="inclusive") + end("e", "approved") + flows("a -> j", "b -> j", "j -> e")
+ENDED = end("e", "approved") + end("e2", "approved") + flows("a -> e", "b -> e2")
+
+
+@pytest.mark.parametrize("behind", [JOINED, ENDED], ids=["joined", "ended"])
+@pytest.mark.parametrize("split", [gateway("g", kind="inclusive"), task("g")], ids=["gateway", "task"])
+def test_where_no_condition_of_a_fork_holds_the_request_ends_undecided_and_nobody_is_passed_over(
+    split: str, behind: str
+) -> None:
+    drawn = flows("s -> g", "g -> a ? ${amount > 10}", "g -> b ? ${country == 'DE'}")
+    found = imported(S + split + task("a") + task("b") + behind + drawn)
+
+    def asked(amount: str, country: str) -> Play:
+        play = Play(found, {"amount": amount, "country": country})
+        return play.decide("g") if play.asked == ["g"] else play
+
+    assert asked("5", "FR").outcome == "undecided"
+    assert UNDECIDED in said_of(found, "g")
+    assert asked("50", "FR").decide("a").outcome == "approved"
+    assert asked("5", "DE").decide("b").outcome == "approved"
+    assert asked("50", "DE").decide("b").decide("a").outcome == "approved"
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        "g -> b ? ${amount <= 10}",  # one of them always holds
+        "g -> b ? ${amount <= 50}",  # both may
+        "g -> b ? ${true}",
+    ],
+)
+def test_conditions_of_a_fork_that_cover_every_request_need_no_decision_before_it(second: str) -> None:
+    drawn = flows("s -> g", "g -> a ? ${amount > 10}", second)
+    found = imported(S + gateway("g", kind="inclusive") + task("a") + task("b") + JOINED + drawn)
+    assert ("s", "g", "") in edges(found)
+    assert "undecided" not in said_of(found, "g")
+
+
+def test_it_is_told_that_exclusive_ways_out_of_a_task_may_all_not_hold() -> None:
+    found = imported(
+        S + task("g") + task("a") + task("b") + ENDED + flows("s -> g", "g -> a ? ${n == 1}", "g -> b ? ${n == 2}")
+    )
+    assert Play(found, {"n": "3"}).decide("g").outcome == "undecided"
+    assert UNDECIDED in said_of(found, "g")
+
+
+@pytest.mark.parametrize(
+    ("amount", "country", "asked", "outcome"),
+    [
+        ("50", "FR", ["a"], "a_done"),
+        ("5", "DE", ["b"], "b_done"),
+        ("50", "DE", ["a", "b"], "a_done"),  # the first of them, as is told
+        ("5", "FR", [], "undecided"),
+    ],
+)
+def test_a_branch_that_is_not_taken_says_nothing_of_the_outcome(
+    amount: str, country: str, asked: list[str], outcome: str
+) -> None:
+    found = imported(
+        S
+        + gateway("g", kind="inclusive")
+        + task("a")
+        + task("b")
+        + end("e1", "a done")
+        + end("e2", "b done")
+        + flows("s -> g", "g -> a ? ${amount > 10}", "g -> b ? ${country == 'DE'}", "a -> e1", "b -> e2")
+    )
+    assert "the first of a_done, b_done that occurred" in said_of(found, "g")
+    play = Play(found, {"amount": amount, "country": country})
+    assert play.asked == asked
+    for stage in asked:
+        play.decide(stage)
+    assert play.outcome == outcome
+
+
+def test_conditions_too_long_to_be_asked_together_are_told() -> None:
+    drawn = [f"g -> {way} ? ${{text == '{way * 1_500}'}}" for way in "abc"]
+    found = imported(
+        S + gateway("g", kind="inclusive") + task("a") + task("b") + task("c") + JOINED + flows("s -> g", *drawn)
+    )
+    assert "too long" in said_of(found, "g")

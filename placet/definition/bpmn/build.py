@@ -104,6 +104,8 @@ class Build:
     stages: list[ImportedStage] = field(default_factory=list)
     made: dict[tuple[str, Context], str] = field(default_factory=dict)
     forks: dict[str, Fork] = field(default_factory=dict)
+    decides: dict[str, str] = field(default_factory=dict)  # by decision: the element whose conditions it asks
+    guards: set[str] = field(default_factory=set)  # decisions that only ask whether some condition of a fork holds
     instead: dict[str, str] = field(default_factory=dict)  # what stands for a stub
     ahead: dict[str, str] = field(default_factory=dict)  # what is come to before a fork
     declared: dict[str, dict[str, Any]] = field(default_factory=dict)  # facts of variables beside their types

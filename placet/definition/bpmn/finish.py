@@ -32,6 +32,7 @@ def finish(build: Build, name: str, version: str) -> dict[str, Any]:
     take_properties(build)
     variables = _variables(build)
     _make_whole(build, variables)
+    _stand_in(build)  # for decisions that need not be asked
     _prune(build)
     for node in build.nodes.values():
         for key in ("input", "output"):
@@ -101,13 +102,14 @@ def _without_via(edge: dict[str, Any]) -> dict[str, Any]:
 
 def _stand_in(build: Build) -> None:
     """Lead to what stands for stubs, and through what comes before a fork."""
-    for edge in [*build.edges, *_rows(build)]:
-        target = edge["to"]
+    tables = [(node["table"], "default") for node in build.nodes.values() if "table" in node]
+    for one, key in [*((edge, "to") for edge in [*build.edges, *_rows(build)]), *tables]:
+        target = one[key]
         while target in build.instead:
             target = build.instead[target]
-        if target in build.ahead and edge.get("from") != build.ahead[target]:
+        if target in build.ahead and one.get("from") != build.ahead[target]:
             target = build.ahead[target]
-        edge["to"] = target
+        one[key] = target
     unique = {tuple(sorted((k, str(v)) for k, v in edge.items() if k != "via")): edge for edge in reversed(build.edges)}
     build.edges = list(reversed(unique.values()))
 
@@ -277,12 +279,14 @@ def _make_whole(build: Build, variables: list[dict[str, Any]]) -> None:
         if (codes.keys() & {"gap", "dead_branch"} or not edges) and all("condition" in edge for edge in edges):
             build.edge(node["id"], build.end(_UNDECIDED), default=True)
             build.account.assumed(
-                node["id"],
+                build.decides.get(node["id"], ""),
                 sentence(
                     "where no condition holds, the request ends as {undecided}; the file's engine would stop",
                     undecided=_UNDECIDED,
                 ),
             )
+        elif node["id"] in build.guards:
+            build.instead[node["id"]] = edges[0]["to"]
 
 
 def _faults(variables: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dict[str, set[int]]:
@@ -311,7 +315,9 @@ def _faults(variables: list[dict[str, Any]], edges: list[dict[str, Any]]) -> dic
     }
     found: dict[str, set[int]] = {}
     for finding in check(raw).findings:
+        place = re.match(r"/graph_spec/edges/(\d+)", finding.pointer)
         if finding.severity == "error":
-            place = re.match(r"/graph_spec/edges/(\d+)", finding.pointer)
             found.setdefault(finding.code, set()).update({int(place[1]) - 1} if place else set())
+        elif finding.code == "not_proven" and place is None:
+            found.setdefault("gap", set())  # nothing shows that the conditions cover every request
     return found

@@ -18,8 +18,6 @@ from placet.sentences import every, sentence
 if TYPE_CHECKING:
     from placet.definition.bpmn.walk import Walk
 
-_BAD = {"rejected", "failed"}
-
 Branch = Flow | list["Branch"]  # a flow, or several that meet before they meet the others
 
 
@@ -95,20 +93,16 @@ def _gather(walk: Walk, fork: Fork) -> None:
     elif outer and build.forks[outer[-1].name].closing is None:
         build.edge(join, walk.arrive(outer, fork.part, "", inner=arrivals))
     elif outer:
-        build.edge(join, walk.ended(fork.part, outer, arrivals[0].leaves()[0].outcome))
+        build.edge(join, walk.ended(fork.part, outer, _outcomes(arrivals)[0]))
     else:
         build.edge(join, _outcome(build, fork, arrivals))
 
 
 def _outcome(build: Build, fork: Fork, arrivals: list[Arrival]) -> str:
     """Return the end of a request whose branches have all ended, each with an outcome of its own."""
-    leaves = [leaf for arrival in arrivals for leaf in arrival.leaves()]
-    outcomes = list(dict.fromkeys(leaf.outcome for leaf in leaves if leaf.outcome))
-    if len(outcomes) < 2 and not (_BAD & set(outcomes) and any(not leaf.outcome for leaf in leaves)):
-        return build.end(outcomes[0] if outcomes else "completed")
-    for leaf in leaves:  # a branch that is not taken says nothing of the outcome, beside one that ends badly
-        leaf.outcome = leaf.outcome or next((one for one in outcomes if one not in _BAD), "completed")
-    outcomes = list(dict.fromkeys(leaf.outcome for leaf in leaves))
+    outcomes = _outcomes(arrivals)
+    if len(outcomes) < 2:
+        return build.end(outcomes[0])
     order = sorted(outcomes, key=_rank)
     if not _alternatives(arrivals):
         final = order[0] if order[0] == "rejected" else "completed"
@@ -129,7 +123,7 @@ def _outcome(build: Build, fork: Fork, arrivals: list[Arrival]) -> str:
         ),
     )
     flags = {outcome: build.fresh(f"ended_{outcome}", type="boolean") for outcome in order[:-1]}
-    for leaf in leaves:
+    for leaf in [leaf for arrival in arrivals for leaf in arrival.leaves()]:
         if leaf.outcome in flags:
             build.instead[leaf.stub] = build.sets(
                 f"{fork.part.id}.{leaf.outcome}", {flags[leaf.outcome]: True}, build.instead[leaf.stub]
@@ -142,6 +136,12 @@ def _outcome(build: Build, fork: Fork, arrivals: list[Arrival]) -> str:
         before += f" && !{flag}"
     build.edge(node, build.end(order[-1]), default=True)
     return node
+
+
+def _outcomes(arrivals: list[Arrival]) -> list[str]:
+    """Return the outcomes of branches that end. One that is not taken has none: some other is, beside it."""
+    leaves = [leaf for arrival in arrivals for leaf in arrival.leaves()]
+    return list(dict.fromkeys(leaf.outcome for leaf in leaves if leaf.outcome)) or ["completed"]
 
 
 def _alternatives(arrivals: list[Arrival]) -> bool:

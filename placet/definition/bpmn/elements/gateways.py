@@ -13,6 +13,7 @@ from placet.definition.bpmn.file.parser import read_term
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.terms import Term, Unclear, negated
 from placet.definition.bpmn.file.words import slug
+from placet.expressions.syntax import MAX_SOURCE
 from placet.sentences import as_sentence, sentence
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def split(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, own
     if part.kind == "inclusiveGateway" or (not gateway and not _exclusive(part, outs)):
         if gateway:
             build.account.mapped(part.id, "each of its edges whose condition holds is taken")
-        return walk.fork(part, outs, context, _each(build, part, outs), own=own)
+        return _some(walk, part, outs, context, own=own)
     if part.kind == "complexGateway":
         build.account.lost(part.id, "its rule is not taken over: exactly one of its edges is taken")
     return decide(walk, part, outs, context, own=own)
@@ -79,6 +80,7 @@ def choose(
     written = [(flow, condition(build, part, term) if term is not None else None) for flow, term in choices]
     shown = part.name if own else ""
     node = build.node(part.id if own else f"{part.id}.way", "decision", shown if name is None else name)
+    build.decides[node] = part.id
     if own:
         build.made.setdefault((part.id, context), node)
     told = ", ".join(text for _, text in written if text is not None)[:_LONGEST]
@@ -133,6 +135,28 @@ def _apart(one: Term, other: Term) -> bool:
         values = (one.args[1], other.args[1])
         return all(value.op in {"text", "number", "bool"} for value in values) and values[0] != values[1]
     return False
+
+
+def _some(walk: Walk, part: Part, outs: Sequence[Flow], context: Context, *, own: bool) -> str:
+    """Make the fork of flows that are taken where their conditions hold, behind a decision whether one does.
+
+    A fork alone would pass over all of its branches, and go on with nobody asked.
+    """
+    build = walk.build
+    conditions = _each(build, part, outs)
+    text = " || ".join(f"({one})" for one in conditions.values())
+    if part.default in conditions or any(flow.id not in conditions for flow in outs):
+        return walk.fork(part, outs, context, conditions, own=own)
+    if len(text) > MAX_SOURCE:
+        build.account.lost(part.id, "its conditions are too long to ask whether one holds; where none does, it goes on")
+        return walk.fork(part, outs, context, conditions, own=own)
+    node = build.node(f"{part.id}.any", "decision")
+    build.decides[node] = part.id
+    build.guards.add(node)
+    if own:
+        build.made.setdefault((part.id, context), node)
+    build.edge(node, walk.fork(part, outs, context, conditions, own=own), condition=text)
+    return node
 
 
 def _each(build: Build, part: Part, outs: Sequence[Flow]) -> dict[str, str]:
