@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from placet.definition.bpmn import Imported
 from tests.unit.bpmn_files import START_EVENT as S
 from tests.unit.bpmn_files import (
     Play,
+    end,
     flows,
     form,
+    gateway,
     imported,
     said_of,
     step,
@@ -221,3 +224,27 @@ def test_repetitions_of_other_elements_are_lost_loudly() -> None:
     )
     assert (told(found)["v"], told(found)["sub"]) == ("lost", "lost")
     assert told(found)["a"] == "assumed"
+
+
+def asking_late(*start: str, rework: str = "") -> Imported:
+    """Import a process whose initiator fills in `received` after the approval of the boss."""
+    return imported(
+        f'<startEvent id="s" camunda:initiator="starter">{form(*start)}</startEvent>'
+        + task("b", "Approve")
+        + task("a", "Confirm receipt", form("received:boolean"), **{"camunda:assignee": "${starter}"})
+        + gateway("x", "Received?")
+        + end("e", "done")
+        + end("n", "no")
+        + flows("s -> b", "b -> a", "a -> x", "x -> e ? ${received}", f"x -> {rework or 'n'} ? ${{!received}}")
+    )
+
+
+@pytest.mark.parametrize("rework", ["", "b"])
+def test_a_field_that_the_initiator_fills_in_late_is_told_to_be_asked_at_the_start(rework: str) -> None:
+    assert "the requester fills in received at the start instead" in said_of(asking_late(rework=rework), "a")
+
+
+def test_a_field_that_the_start_asks_for_too_is_not_told_and_stays_required() -> None:
+    found = asking_late("received:boolean!")
+    assert "at the start instead" not in said_of(found, "a")
+    assert found.blueprint["variables"] == [{"name": "received", "type": "boolean", "required": True}]

@@ -96,6 +96,7 @@ class Build:
     starters: frozenset[str] = frozenset()
     given: set[str] = field(default_factory=set)  # what somebody or something in the file fills in, as it spells it
     asked: dict[str, bool] = field(default_factory=dict)  # what the requester fills in: whether it has to be
+    at_start: set[str] = field(default_factory=set)  # what of this the file asks before the first approval
     verdicts: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)  # see prepare
     scope: Scope = field(default_factory=Scope)
     nodes: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -53,7 +53,9 @@ def _asked_at_start(build: Build, field: Field, part: Part) -> None:
         build.declared[name] = {"type": field.type, "enum": list(field.enum), **facts}
     else:
         build.declared.setdefault(name, {}).update(facts)
-    build.asked[name] = field.required and first
+    build.asked[name] = build.asked.get(name, False) or (field.required and first)
+    if first:
+        build.at_start.add(name)
 
 
 def _verdicts(build: Build) -> dict[str, tuple[set[str], set[str]]]:

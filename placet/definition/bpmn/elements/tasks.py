@@ -34,6 +34,11 @@ def passes(build: Build, part: Part) -> bool:
         build.account.assumed(part.id, "approvers request changes instead, and the requester resubmits")
     else:
         build.account.lost(part.id, "the requester is asked nothing after the start; the request goes on")
+    names = (build.scope.name_of(field.name) for field in fields_of(part.element, build.types, build.forms))
+    if late := [name for name in dict.fromkeys(names) if name not in build.at_start]:
+        build.account.assumed(
+            part.id, sentence("the requester fills in {names} at the start instead", names=", ".join(late))
+        )
     return True
 
 
