@@ -35,6 +35,7 @@ LEFT_OUT = {
     "/tasks/{task_id}/receipt",
     "/drafts/{draft_id}/move",
     "/simulations/compare",
+    "/preferences",
 }
 
 
