@@ -190,6 +190,9 @@ class _Future:
         world = self._world(ApproverModel(decision=None))
         source = _Deciding(plan=self.plan, event=event, others=world, before=self.state, at=self.now, bound=self.bound)
         trace = self._run(self.state, source, now=self.now)
+        decided = trace.state.task(event.task_id)
+        if trace.why and decided is not None and decided.provisional:
+            raise UnknownNextEvent(trace.why)  # before the decision stands, something else happens that nobody knows
         return trace, world.simulated(trace)
 
     def _end(self, soon: Trace) -> datetime | None:
@@ -261,9 +264,10 @@ class _Deciding(_Bounded):
 
     def next(self, state: State, now: datetime) -> PlannedEvent | None:
         """Return the decision, or the next event of the others; raises TooSlow."""
-        planned = super().next(state, now)
-        if not self.given:
+        if not self.given:  # whatever others do, and whether that is known
+            self.bound.spend(1 + len(state.tasks))
             return PlannedEvent(at=self.at, event=self.event, mark=("decides",))
+        planned = super().next(state, now)
         due = machine.next_due(self.plan, state)
         moments = [max(one, now) for one in (due, planned.at if planned is not None else None) if one is not None]
         if not moments or min(moments) > self._until(state, now):

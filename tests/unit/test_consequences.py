@@ -285,6 +285,33 @@ def test_without_time_there_is_a_reason_and_no_guess() -> None:
     }
 
 
+@pytest.mark.parametrize("undo", [{}, {"undo_seconds": 30}])
+def test_a_decision_beside_a_process_that_runs_settles_or_nothing_is_said_of_it(undo: dict[str, Any]) -> None:
+    drawn = graph(
+        *("start -> both", "both -> first", "both -> child", "first -> together on approved"),
+        *("first -> rejected on rejected", "child -> together on approved", "child -> rejected on rejected"),
+        "together -> approved",
+        nodes={
+            "both": {"type": "fork"},
+            "first": {"step": "Stage 1"},
+            "child": {"type": "subprocess", "template": "Child", "input": {"sum": {"expr": "amount"}}},
+            "together": {"type": "join"},
+        },
+    )
+    variables = [{"name": "amount", "type": "decimal", "required": True}]
+    process = blueprint(undo, variables=variables, graph_spec=drawn)
+    case = Case(plan=plan_of(process, {"Child": CHILD}), org=office(), input={"amount": "7"})
+    task = case.state.open_tasks[0]
+    found = foreseen(case, task.people[0], task.id)
+    if undo:  # the process may end before the decision stands
+        assert found["approve"] == found["reject"] == Unavailable(reason=PROCESS)
+        return
+    assert isinstance(found["approve"], Consequence)
+    assert isinstance(found["reject"], Consequence)
+    assert found["approve"].settles
+    assert (found["reject"].settles, found["reject"].outcome) == (True, "rejected")
+
+
 @settings(max_examples=80)
 @given(
     data=st.data(),
