@@ -34,7 +34,8 @@ class Course:
     """A case as the history of a request. `values` are its first attributes.
 
     `resubmitted` are the moments at which it came again, one for each round after the first, and `changed` what was new
-    then. `submitted` says whether it was sent in at all, or remained a draft.
+    then. `submitted` says whether it was sent in at all, or remained a draft. `unclear` are the stages of which nothing
+    says what they decided in the end; a case that has one has no outcome.
     """
 
     case: str
@@ -47,6 +48,7 @@ class Course:
     changed: tuple[Mapping[str, str], ...]
     outcome: Literal["approved", "rejected"] | None
     submitted: bool
+    unclear: tuple[str, ...] = ()
 
     def rounds(self) -> tuple[tuple[Visit, ...], ...]:
         """Return the visits of each round."""
@@ -73,7 +75,7 @@ def course_of(case: LoggedCase, labels: Mapping[str, Label]) -> Course:
     if last is not None and last.decision == "reject" and reading.resubmitted and reading.resubmitted[-1] > last.at:
         last.decision = "request_changes"
     outcome: Literal["approved", "rejected"] | None = None
-    if last is not None and last.decision != "request_changes":
+    if last is not None and last.decision != "request_changes" and not reading.unclear:
         outcome = "approved" if last.decision == "approve" else "rejected"
     return Course(
         case=case.id,
@@ -86,6 +88,7 @@ def course_of(case: LoggedCase, labels: Mapping[str, Label]) -> Course:
         changed=tuple(reading.changed),
         outcome=outcome,
         submitted=reading.began is not None or bool(visits),
+        unclear=tuple(reading.unclear),
     )
 
 
@@ -98,6 +101,7 @@ class _Reading:
         self.values: dict[str, str] = {}
         self.visits: list[Visit] = []
         self.resubmitted: list[int] = []
+        self.unclear: dict[str, None] = {}
         self.changed: list[dict[str, str]] = []
         self._round = 1
         self._pending: dict[str, str] = {}  # attributes that are new since the last round began
@@ -118,6 +122,8 @@ class _Reading:
                 self._visit(event, label.stage, decision, opened, said=True)
             case "visit":
                 self._visit(event, label.stage, "approve", opened, said=False)
+            case "unclear":
+                self._unclear(label.stage)
             case "outcome_approve" | "outcome_reject" | "return":
                 self._outcome(label)
             case _:
@@ -134,6 +140,7 @@ class _Reading:
                 self.resubmitted[-1] = event.at
 
     def _visit(self, event: CaseEvent, stage: str, decision: Decision, opened: int, *, said: bool) -> None:
+        self.unclear.pop(stage, None)
         last = self.visits[-1] if self.visits else None
         if last is not None and last.round == self._round and last.decision != "approve":
             self._again(last.at)  # it goes on after a rejection, though nobody is seen to send it again
@@ -149,8 +156,15 @@ class _Reading:
             )
         )
 
+    def _unclear(self, stage: str) -> None:
+        """Take note that nothing says how a stage decided; without a stage, that is the one that decided last."""
+        if not stage and self.visits and not self.visits[-1].said:
+            stage = self.visits.pop().stage
+        if stage:
+            self.unclear[stage] = None
+
     def _outcome(self, label: Label) -> None:
-        if self.visits and not self.visits[-1].said:
+        if self.visits and not self.visits[-1].said and not self.unclear:
             last = self.visits[-1]
             last.said = True
             if label.kind != "outcome_approve":

@@ -179,11 +179,17 @@ def warnings_of(without_zone: int, lifecycles: Mapping[str, int]) -> list[str]:
 
 
 def _unread(facts: Facts) -> list[str]:
-    steps = [activity for activity, label in labels_of(facts.seen).items() if label.kind == "step"]
-    if not steps:
-        return []
-    listed = ", ".join(steps[:20])
-    return [sentence("these activities are nobody's decision: {listed}", listed=listed)]
+    labels = labels_of(facts.seen)
+    steps, unclear = (
+        ", ".join([activity for activity, label in labels.items() if label.kind == kind][:20])
+        for kind in ("step", "unclear")
+    )
+    found = [sentence("these activities are nobody's decision: {listed}", listed=steps)] if steps else []
+    if unclear:
+        found.append(
+            sentence("these activities do not say what was decided, and do not count: {listed}", listed=unclear)
+        )
+    return found
 
 
 def _columns(head: Head) -> list[dict[str, Any]]:

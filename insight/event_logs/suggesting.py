@@ -5,7 +5,8 @@ This is heavy work on what somebody sent: it runs in the pool of processes. What
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ MOST_CASES: Final = 20_000  # that are looked at, evenly spread over the time of
 MOST_REPLAYED: Final = 4_000  # of the later ones
 FEWEST_CASES: Final = 10
 _MOST_NAMED = 20
+_FEW_UNCLEAR = 0.01  # of the decisions of a stage: as many whose meaning is not known change nothing
 _OPEN_QUANTILE = 0.99  # of the waits: a case that has waited for less when the log ends may go on
 
 
@@ -108,7 +110,21 @@ def suggest(
     courses, later, found, document, step = log.courses, log.later, log.found, log.document, log.step
     figures = figures_of(courses)
     findings = [*check(document, directory=directory).findings, *_open(found, figures)]
-    steps = [activity for activity, label in labels_of(seen).items() if label.kind == "step"]
+    labels = labels_of(seen)
+    unclear = _unclear(courses, figures)
+    for stage, count in unclear.items():
+        named = [
+            activity for activity, label in labels.items() if label.kind == "unclear" and label.stage in {stage, ""}
+        ]
+        message = sentence(
+            "in {count:,} cases nothing says what {stage!r} decided ({activities}): they count neither as approved nor "
+            "as rejected; rename the activities, such as `Approved by CFO`, `Rejected by CFO`",
+            count=count,
+            stage=stage,
+            activities=", ".join(named[:_MOST_NAMED]),
+        )
+        findings.append(warning("unclear_activity", "", message))
+    steps = [activity for activity, label in labels.items() if label.kind == "step"]
     if steps:
         message = sentence(
             "these activities decide nothing and are left out: {steps}; add actions or notifications for them",
@@ -144,15 +160,25 @@ def suggest(
             for stage in found.stages
             if stage.branch is not None
         ],
-        "suggestions": _mined(document, found, courses, min_occurrences),
+        "suggestions": _mined(document, found, courses, min_occurrences, without=unclear),
         "made_from_cases": len(log.earlier),
     }
 
 
+def _unclear(courses: Iterable[Course], figures: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return the stages of which too many cases do not say what they decided, each with how many."""
+    decided = {one["stage"]: int(one["decisions"]) for one in figures}
+    counts = Counter(stage for course in courses for stage in course.unclear)
+    return {stage: n for stage, n in counts.most_common() if n > _FEW_UNCLEAR * decided.get(stage, 0)}
+
+
 def _mined(
-    document: Mapping[str, Any], found: ProcessFound, courses: Iterable[Course], least: int
+    document: Mapping[str, Any], found: ProcessFound, courses: Iterable[Course], least: int, *, without: Container[str]
 ) -> list[dict[str, Any]]:
-    """Return what the miners find in the log about the blueprint, as JSON values."""
+    """Return what the miners find in the log about the blueprint, as JSON values.
+
+    No automatic approval is suggested for stages `without` which it is known how they decide.
+    """
     targets = {stage.name: stage.target_hours for stage in found.stages}
     history = history_of(courses, found.fields, template=document["name"], version=document["version"], targets=targets)
     return [
@@ -165,6 +191,7 @@ def _mined(
             "supporting_data": dict(one.evidence),
         }
         for one in mine(document, history, least)
+        if one.kind != "auto_approval" or one.subject[1] not in without
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -182,12 +182,75 @@ def test_rare_stages_and_logs_without_decisions_are_told(tmp_path: Path) -> None
         (["Submit", "Approve", "Reject"], ["start", "approve Approval", "reject Approval"]),
         (["eingereicht", "Leitung genehmigt", "Leitung abgelehnt"], ["start", "approve Leitung", "reject Leitung"]),
         (["Begin", "Check stock", "Send parcel"], ["start", "visit Check stock", "step"]),
+        (["Submit", "Manager approved", "Non-PO check"], ["start", "approve Manager", "visit Non-PO check"]),
+        # A stage whose approvals are named is approved by nothing else.
+        (["Submit", "Review by CFO", "Approved by CFO"], ["start", "unclear CFO", "approve CFO"]),
+        (["Submit", "CFO Approval", "Not yet approved"], ["start", "visit CFO Approval", "unclear"]),
+        (["Submit", "CFO Approval", "No answer by CFO"], ["start", "visit CFO Approval", "unclear CFO Approval"]),
     ],
 )  # fmt: skip
 def test_the_names_of_activities_say_what_they_are(activities: list[str], expected: list[str]) -> None:
     seen = {name: Seen(count=10, first=10 if n == 0 else 0) for n, name in enumerate(activities)}
     found = labels_of(seen)
     assert [f"{found[name].kind} {found[name].stage}".strip() for name in activities] == expected
+
+
+@pytest.mark.parametrize(
+    ("activity", "kind"),
+    [
+        ("Not approved by CFO", "reject"),
+        ("Never approved by CFO", "reject"),
+        ("CFO did not approve", "reject"),
+        ("CFO didn't approve", "reject"),
+        ("Approved by CFO? No", "reject"),
+        ("CFO: approved = false", "reject"),
+        ("Nicht genehmigt durch CFO", "reject"),
+        ("Non approuvé par CFO", "reject"),
+        ("Unapproved by CFO", "reject"),
+        ("Vetoed by CFO", "reject"),
+        ("CFO declines", "reject"),
+        ("CFO lehnt ab", "reject"),
+        ("Refusé par CFO", "reject"),
+        ("Not approved yet by CFO", "unclear"),
+        ("Cannot approve - CFO", "unclear"),
+        ("CFO unable to approve", "unclear"),
+        ("Without approval of CFO", "unclear"),
+        ("No approval needed from CFO", "unclear"),
+        ("Not rejected by CFO", "unclear"),
+        ("CFO did not answer", "unclear"),
+        ("Kept by CFO", "unclear"),  # in whatever words
+    ],
+)
+def test_an_activity_that_denies_an_approval_is_none(activity: str, kind: str) -> None:
+    label = labels_of({name: Seen(count=10) for name in ("Submitted", "Approved by CFO", activity)})[activity]
+    assert (label.kind, label.stage) == (kind, "CFO")
+
+
+def decided(tmp_path: Path, otherwise: str) -> dict[str, Any]:
+    """Suggest a blueprint out of 400 cases of which the CFO approved three of five."""
+    rows = []
+    for number in range(400):
+        activities = ("Submitted", "Approved by CFO" if number % 5 < 3 else otherwise)
+        for hour, activity in enumerate(activities):
+            at = (datetime(2026, 1, 5, tzinfo=UTC) + timedelta(hours=9 * number + 7 * hour)).isoformat()
+            rows.append({**expense_rows(1)[0], "case": f"c{number}", "activity": activity, "time": at, "user": "carla"})
+    return suggested(tmp_path, rows)
+
+
+@pytest.mark.parametrize("otherwise", ["Not approved by CFO", "Vetoed by CFO"])
+def test_a_denied_approval_counts_as_a_rejection(tmp_path: Path, otherwise: str) -> None:
+    found = decided(tmp_path, otherwise)
+    assert [(one["decisions"], one["approved"]) for one in found["stages"]] == [(400, 240)]
+    assert "auto_approval" not in {one["suggestion_type"] for one in found["suggestions"]}
+
+
+def test_what_does_not_say_how_a_stage_decided_counts_for_nothing_and_is_told(tmp_path: Path) -> None:
+    found = decided(tmp_path, "Kept by CFO")
+    assert [(one["decisions"], one["approved"]) for one in found["stages"]] == [(240, 240)]
+    assert "auto_approval" not in {one["suggestion_type"] for one in found["suggestions"]}
+    told = [one["message"] for one in found["findings"] if one["code"] == "unclear_activity"]
+    assert len(told) == 1
+    assert told[0].startswith("in 160 cases nothing says what 'CFO' decided (Kept by CFO)")
 
 
 def case(*events: tuple[str, int], case_id: str = "c") -> LoggedCase:
@@ -201,6 +264,8 @@ LABELS = {
     "also": Label(kind="approve", stage="T"),
     "look": Label(kind="visit", stage="V"),
     "denied": Label(kind="outcome_reject"),
+    "mumbled": Label(kind="unclear", stage="T"),
+    "hushed": Label(kind="unclear"),
 }
 
 
@@ -215,6 +280,10 @@ LABELS = {
         (["submit", "no", "submit"], ["S request_changes 1"], None),
         (["submit", "look", "denied"], ["V reject 1"], "rejected"),
         (["submit", "look", "yes"], ["V approve 1", "S approve 1"], "approved"),
+        # What does not say how a stage decided leaves that open, until the stage does.
+        (["submit", "yes", "mumbled"], ["S approve 1"], None),
+        (["submit", "yes", "mumbled", "also"], ["S approve 1", "T approve 1"], "approved"),
+        (["submit", "look", "hushed"], [], None),
         (["submit"], [], None),
     ],
 )

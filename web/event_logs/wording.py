@@ -19,6 +19,7 @@ ACTIVITIES: Final = {
     "visit": marked("is asked"),
     "outcome_approve": marked("approves the stage before"),
     "outcome_reject": marked("rejects the stage before"),
+    "unclear": marked("does not say what was decided"),
     "draft": marked("left out: a draft"),
     "step": marked("left out: nobody's decision"),
 }
