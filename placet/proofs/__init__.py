@@ -29,7 +29,7 @@ from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample_input
 from placet.proofs.structure.changes import change_findings
 from placet.proofs.structure.compilation import SOME_DAY, compiled
-from placet.proofs.structure.graph import cycles, graph_findings
+from placet.proofs.structure.graph import MOST_ROUNDS, cycles, graph_findings
 from placet.proofs.structure.joins import join_findings
 from placet.proofs.structure.parsing import read_shape
 from placet.proofs.values.assignment import assigned, variable_findings
@@ -102,7 +102,8 @@ def _proven(
     findings += [*evaluated, *people_findings(draft), *escalation_findings(draft), *variable_findings(draft)]
     if plan is None:
         return report(findings)
-    more, certificate = _measured(draft, plan, loops, directory)
+    allowed = {group: rounds for group, rounds in loops.items() if rounds <= MOST_ROUNDS}
+    more, certificate = _measured(draft, plan, allowed, directory)
     findings += more
     unproven = any(finding.code == "not_proven" for finding in findings)
     return report(findings, replace(certificate, complete=not unproven))

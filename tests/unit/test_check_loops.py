@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from activities.actions.builtin import BUILT_IN
+from placet.engine.flow import MOST_VISITS
 from placet.proofs import Report, check
+from placet.proofs.structure.graph import MOST_ROUNDS
 from tests.unit.core import Case, blueprint, graph, office, plan_of
 
 CATALOG = {action.name: action for action in BUILT_IN}
@@ -113,3 +115,43 @@ def test_any_other_loop_has_no_bound(raw: dict[str, Any]) -> None:
     found, report = loops(raw)
     assert len(found) == 1
     assert not report.ok
+
+
+def circling(condition: str, *, first: str = "count") -> dict[str, Any]:
+    """Return a process that counts, and asks nobody; `first` is the node that the loop begins with."""
+    count = {"type": "action", "action": "set_variables", "input": {"n": {"expr": "n + 1"}}, "output": {"n": "n"}}
+    drawn = graph(f"start -> {first}", "count -> again", nodes={"count": count, "again": {"type": "decision"}})
+    drawn["edges"] += [
+        {"from": "again", "to": "count", "condition": condition},
+        {"from": "again", "to": "approved", "default": True},
+    ]
+    drawn["nodes"] = [node for node in drawn["nodes"] if node["id"] != "rejected"]
+    variable = {"name": "n", "type": "integer", "default": 0, "minimum": 0}
+    return blueprint(variables=[variable], graph_spec=drawn)
+
+
+@pytest.mark.parametrize("first", ["count", "again"])
+def test_a_loop_may_take_as_many_rounds_as_a_request_can(first: str) -> None:
+    assert MOST_ROUNDS == MOST_VISITS
+    assert loops(circling(f"n < {MOST_ROUNDS}", first=first))[0] == []
+    case = Case(plan_of(circling("n < 4", first=first), actions=CATALOG), office())
+    rounds = 0
+    while case.state.status == "pending":
+        rounds += 1
+        case.done("count", {"n": rounds})
+    assert (rounds, case.state.outcome) == (4, "approved"), "as many as the number at which it is left"
+
+
+@pytest.mark.parametrize(
+    ("raw", "rounds"),
+    [
+        (circling("n <= 1000"), "1,001"),
+        (circling("n < 5000", first="again"), "5,000"),
+        # The manager is asked before the first round is counted.
+        (counting(condition="tries < 1000", variable={**TRIES, "maximum": 9_999}), "1,001"),
+    ],
+)
+def test_a_loop_with_too_many_rounds_is_not_said_to_have_no_bound(raw: dict[str, Any], rounds: str) -> None:
+    said = [f.message for f in loops(raw)[1].findings if f.code == "unbounded_loop"]
+    assert len(said) == 1
+    assert f"may take {rounds} rounds, and at most 1,000 are allowed" in said[0]

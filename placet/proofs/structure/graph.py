@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 from placet.proofs.draft import Draft, DraftEdge, DraftNode
 from placet.proofs.findings import Finding, error, warning
 from placet.sentences import sentence
 
+MOST_ROUNDS = 1_000  # of a loop: as often as a request may come to one node (placet.engine.flow)
+_NONE: Mapping[frozenset[str], int] = MappingProxyType({})
 
-def graph_findings(draft: Draft, bounded: Container[frozenset[str]] = ()) -> list[Finding]:
+
+def graph_findings(draft: Draft, bounded: Mapping[frozenset[str], int] = _NONE) -> list[Finding]:
     """List the findings that the graph alone gives, whatever the conditions; `bounded` are the loops that are known to
-    end.
+    end, each with its most rounds.
     """
     return [
         *_unreachable(draft),
@@ -121,12 +125,21 @@ def _endless(draft: Draft) -> Iterator[Finding]:
             yield error("endless_path", node.pointer, message)
 
 
-def _loops(draft: Draft, bounded: Container[frozenset[str]]) -> Iterator[Finding]:
+def _loops(draft: Draft, bounded: Mapping[frozenset[str], int]) -> Iterator[Finding]:
     for group in cycles(draft):
-        if frozenset(group) in bounded:
+        rounds = bounded.get(frozenset(group))
+        if rounds is not None and rounds <= MOST_ROUNDS:
             continue
         named = " -> ".join(group[:8]) + (" -> ..." if len(group) > 8 else "")
-        if any(draft.nodes[name].pauses for name in group):
+        if rounds is not None:
+            message = sentence(
+                "the loop {named} may take {rounds:,} rounds, and at most {most:,} are allowed; have a decision leave "
+                "it at an earlier number, or count in larger steps",
+                named=named,
+                rounds=rounds,
+                most=MOST_ROUNDS,
+            )
+        elif any(draft.nodes[name].pauses for name in group):
             message = sentence(
                 "the loop {named} can repeat without bound; for rework, let approvers request changes "
                 "(settings.max_rounds bounds these) and lead this edge to an end; or count the rounds: "

@@ -27,8 +27,6 @@ from placet.proofs.solver import Undecided
 from placet.proofs.structure.graph import cycles, reached
 from placet.proofs.values.reachability import Reach
 
-MOST_ROUNDS = 1_000  # as often as a request may come to one node (placet.engine.flow)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Count:
@@ -44,7 +42,7 @@ def bounded_loops(draft: Draft, reach: Reach, actions: Mapping[str, ActionSpec] 
     found: dict[frozenset[str], int] = {}
     for group in cycles(draft):
         rounds = _Loop(draft, reach, group, actions).rounds()
-        if rounds is not None and rounds <= MOST_ROUNDS:
+        if rounds is not None:
             found[frozenset(group)] = rounds
     return found
 
@@ -82,10 +80,22 @@ class _Loop:
         if not _acyclic(uncounted):
             return None
         begins = self._begins(self.shapes[name], up, before)
-        ends = self._ends(name, up)
-        if begins is None or ends is None:
+        guards = self._guards(name, up)
+        if begins is None or not guards:
             return None
-        return max(ceil(abs(ends - begins) / min(abs(count.step) for count in counts)), 0) + 1
+        ends = max(guards.values()) if up else min(guards.values())
+        counted = ceil((ends - begins if up else begins - ends) / min(abs(count.step) for count in counts))
+        return max(counted + self._begins_uncounted(uncounted, guards), 1)
+
+    def _begins_uncounted(self, uncounted: Sequence[DraftEdge], guards: Mapping[str, int]) -> bool:
+        """Say whether some node is come to once more than is counted: before the first decision and the first count.
+
+        Decisions themselves do not count: they do nothing.
+        """
+        outside = {edge.target for edge in self.draft.edges if edge.source not in self.inside}
+        entered = self.inside & (outside | {entry.id for entry in self.draft.entries})
+        doing = {name for name in _led_to(entered, uncounted) if not self.draft.nodes[name].chooses}
+        return bool(_led_to(doing, uncounted) & guards.keys())
 
     def _counts(self, name: str) -> Iterator[_Count]:
         called = self._computing(name)
@@ -145,8 +155,8 @@ class _Loop:
             pending += [edge.target for edge in edges if name not in before or edge.on == "failed"]
         return bool(seen & self.inside)
 
-    def _ends(self, name: str, up: bool) -> int | None:
-        """Return a number at which decisions leave the loop; None where a round may pass no such decision."""
+    def _guards(self, name: str, up: bool) -> dict[str, int]:
+        """Return the decisions that leave the loop, each with the number at which; none where a round may pass none."""
         guards: dict[str, int] = {}
         for one in self.inside:
             node = self.draft.nodes[one]
@@ -154,9 +164,7 @@ class _Loop:
                 bound = self._bound(node, name, up)
                 if bound is not None:
                     guards[one] = bound
-        if not guards or not _acyclic([edge for edge in self.edges if edge.source not in guards]):
-            return None
-        return max(guards.values()) if up else min(guards.values())
+        return guards if _acyclic([edge for edge in self.edges if edge.source not in guards]) else {}
 
     def _bound(self, node: DraftNode, name: str, up: bool) -> int | None:
         """Return the first of the numbers in a decision from which on it does not lead back into the loop."""
@@ -212,6 +220,18 @@ def _numbers(ast: Node) -> Iterator[int]:
         return
     for arg in ast["args"]:
         yield from _numbers(arg)
+
+
+def _led_to(starts: Iterable[str], edges: Sequence[DraftEdge]) -> set[str]:
+    """Return these nodes, and all that these edges lead to from them."""
+    found: set[str] = set()
+    pending = list(starts)
+    while pending:
+        name = pending.pop()
+        if name not in found:
+            found.add(name)
+            pending += [edge.target for edge in edges if edge.source == name]
+    return found
 
 
 def _acyclic(edges: Sequence[DraftEdge]) -> bool:
