@@ -23,8 +23,9 @@ from storage.database import Database
 from storage.queries import receipt_keys
 from storage.queries.definitions import definitions
 from storage.queries.receipt_keys import PublicKey
-from storage.queries.requests import requests
-from storage.queries.requests.requests import RequestRow, TaskRow, TimelineRow
+from storage.queries.requests import timelines
+from storage.queries.requests.requests import RequestRow, TaskRow
+from storage.queries.requests.timelines import TimelineRow
 from storage.recording import admin_acts
 
 _DECIDES = {"decided", "changes_requested"}
@@ -100,7 +101,7 @@ def _body(connection: Connection, context: Context, principal: Principal, task_i
     if task.decision is None:
         raise Conflict("Nobody has decided this task, so there is no receipt of a decision.")
     request = see_request(connection, principal, task.request_id, now).request
-    return body_of(connection, request, task, requests.timeline(connection, task.request_id))
+    return body_of(connection, request, task, timelines.of_request(connection, task.request_id))
 
 
 def body_of(connection: Connection, request: RequestRow, task: TaskRow, rows: Sequence[TimelineRow]) -> dict[str, Any]:

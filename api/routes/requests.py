@@ -32,8 +32,9 @@ from service.requests import RequestDraft, start_request
 from service.verification import verify_for
 from service.visibility import all_present, seen_request, visibility_of_caller
 from storage.queries.cursor import part
-from storage.queries.requests import requests
-from storage.queries.requests.requests import RequestWithTasks, TimelineRow
+from storage.queries.requests import requests, timelines
+from storage.queries.requests.requests import RequestWithTasks
+from storage.queries.requests.timelines import TimelineRow
 
 router = APIRouter(prefix="/workflow/requests", tags=["requests"], route_class=PersonalRoute)
 
@@ -146,7 +147,7 @@ async def read_timeline(
 
     def read(connection: Connection) -> list[TimelineRow]:
         seen_request(connection, caller, request_id, context.now())
-        return requests.timeline(connection, request_id)
+        return timelines.of_request(connection, request_id)
 
     rows = await context.database.read(read)
     page = part(list(enumerate(rows, 1)), len(rows) if limit is None else limit, cursor)

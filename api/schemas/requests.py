@@ -11,7 +11,8 @@ from api.schemas.common import Body, Shown, View, shown, with_examples
 from api.schemas.conversation import QuestionView
 from api.schemas.tasks import EXAMPLE_TASK, TaskView
 from service.documents import Moment, PersonRef, Words
-from storage.queries.requests.requests import RequestWithTasks, TimelineRow
+from storage.queries.requests.requests import RequestWithTasks
+from storage.queries.requests.timelines import TimelineRow
 
 _EXAMPLE_REQUEST: dict[str, Any] = {
     "id": "0b0c4a7e1f6d4e0e9a51c2f0e1d3a5b7",

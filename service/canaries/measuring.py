@@ -16,8 +16,8 @@ from service.slas.judging import Calendars, judge_requests
 from simulation.report.costs import Prices, parse_prices, price, usage_in, with_catalog
 from storage.queries import actions, canaries
 from storage.queries.canaries import ToMeasure
-from storage.queries.requests import requests
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests import timelines
+from storage.queries.requests.timelines import TimelineRow
 from storage.queries.slas import definitions as slas
 from storage.tables.canaries import WorkflowCanary
 
@@ -40,7 +40,7 @@ def _measured(
     horizon = one.started_at + timedelta(seconds=canary.horizon_seconds)
     ended = one.ended_at is not None and one.ended_at <= horizon
     until = one.ended_at if ended and one.ended_at is not None else horizon
-    entries = [entry for entry in requests.timeline(connection, one.request_id) if entry.at <= until]
+    entries = [entry for entry in timelines.of_request(connection, one.request_id) if entry.at <= until]
     return {
         "request_id": one.request_id,
         "measured_at": now,

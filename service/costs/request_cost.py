@@ -13,8 +13,9 @@ from service.visibility import seen_request
 from simulation.report.costs import Prices, Usage, price, usage_in, with_catalog
 from simulation.report.result import ExecutionCost
 from storage.queries import actions
-from storage.queries.requests import requests
-from storage.queries.requests.requests import RequestWithTasks, TimelineRow
+from storage.queries.requests import timelines
+from storage.queries.requests.requests import RequestWithTasks
+from storage.queries.requests.timelines import TimelineRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ async def cost_of_request(context: Context, principal: Principal, request_id: st
 
     def read(connection: Connection) -> tuple[RequestWithTasks, list[TimelineRow], dict[str, ActionSpec]]:
         stored = seen_request(connection, principal, request_id, now)
-        return stored, requests.timeline(connection, request_id), actions.specs(connection)
+        return stored, timelines.of_request(connection, request_id), actions.specs(connection)
 
     stored, timeline, catalog = await context.database.read(read)
     notices = sum(entry.kind == "notified" for entry in timeline)

@@ -35,7 +35,7 @@ from storage.database import Database
 from storage.queries import receipt_keys
 from storage.queries.definitions import definitions
 from storage.queries.evidence.population import PopulationRow, chain_of, entries_of_kinds, population
-from storage.queries.requests import requests
+from storage.queries.requests import requests, timelines
 from storage.queries.requests.attachments import KIND, attachment_in
 
 MOST_SAMPLED: Final = 1000
@@ -280,7 +280,7 @@ def _write_request(
 def _receipts(connection: Connection, key: ReceiptKey, request_id: str) -> Iterator[dict[str, Any]]:
     """Yield the receipts of a request's decisions, with where the log has them."""
     stored = requests.read(connection, request_id)
-    rows = requests.timeline(connection, request_id)
+    rows = timelines.of_request(connection, request_id)
     for task in stored.tasks:
         if task.decision is not None and task.undo_until is None:
             with suppress(Conflict):  # its chain was edited, which is what an auditor has to see

@@ -23,7 +23,7 @@ from placet.engine.bound_action import BoundAction
 from placet.engine.events import ClaimAction, Decide
 from storage.database import Database
 from storage.migrate import migrate
-from storage.queries.requests import requests
+from storage.queries.requests import timelines
 from storage.recording.verify import verify_rows
 from tests.approvals import Desk, by, desk, store_people
 from tests.postgresql import Share
@@ -87,7 +87,7 @@ async def claims(handle: Handle, asked: BoundAction, many: int) -> Counter[str]:
 
 def record_of(database: Database, handle: Handle) -> list[Any]:
     with reading(database) as session:
-        rows = requests.timeline(session.connection(), handle.id)
+        rows = timelines.of_request(session.connection(), handle.id)
         assert verify_rows(session.connection(), handle.id)["ok"]
     return [row for row in rows if row.kind.startswith("claim")]
 

@@ -15,7 +15,7 @@ from placet.engine.recording import Recording
 from placet.errors import Conflict, NotFound
 from storage.database import Database
 from storage.queries.notifications import delivery_queue
-from storage.queries.requests import requests
+from storage.queries.requests import requests, timelines
 from storage.recording.verify import VerifiedRows, verify_rows
 from storage.retention.erasure import TITLE, Erased, erase_content
 from storage.tables.approvals import ApprovalRequest, ApprovalTask, AuditEntry, AuditSuperseded, Delivery, Outbox
@@ -175,7 +175,7 @@ async def test_content_is_gone_and_every_chain_holds(database: Database) -> None
 
     with reading(database) as session:
         stored = requests.read(session.connection(), "r")
-        timeline = requests.timeline(session.connection(), "r")
+        timeline = timelines.of_request(session.connection(), "r")
     assert (stored.request.title, stored.request.input) == (TITLE, {})
     decided = next(line for line in timeline if line.kind == "decided")
     assert (decided.actor, decided.detail["decision"], decided.detail["why"]) == ("user:mo", "approve", None)

@@ -21,7 +21,7 @@ from storage.database import Database
 from storage.queries import cursor, suggestions
 from storage.queries.evidence.population import entries_of_kinds
 from storage.queries.notifications import delivery_queue
-from storage.queries.requests import escalations, inbox, processes, requests, visibility, waiting_pages
+from storage.queries.requests import escalations, inbox, processes, requests, timelines, visibility, waiting_pages
 from storage.queries.requests.visibility import Visibility
 from storage.queries.slas import breaches, definitions, executions
 from storage.queries.slas.breaches import Chosen
@@ -68,7 +68,7 @@ ASKED: dict[str, Ask] = {
     "breached tasks": lambda s: requests.task_page(s, limit=50, status="open", sla_state="breached"),
     "one request": lambda s: requests.read(s, "r77", viewer="p77"),
     "all requests, newest first": lambda s: requests.page(s, limit=50),
-    "a timeline": lambda s: requests.timeline(s, "r77"),
+    "a timeline": lambda s: timelines.of_request(s, "r77"),
     "a scrape": metrics.totals,
     "open tasks by stage": escalations.by_stage,
     "how late escalations were": escalations.lateness,

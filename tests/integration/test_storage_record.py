@@ -15,7 +15,7 @@ from placet.engine.state import ActionClaim
 from placet.errors import Conflict
 from storage.database import Database
 from storage.queries.notifications.delivery_queue import PLAN_AGAIN_AFTER, plannable
-from storage.queries.requests import requests
+from storage.queries.requests import requests, timelines
 from storage.recording import record
 from storage.recording.new_part import Overtaken
 from storage.recording.outbox import Confirmation, confirm_all
@@ -56,7 +56,7 @@ async def test_a_request_reads_as_it_was_recorded(database: Database) -> None:
 
     with reading(database) as session:
         stored = requests.read(session.connection(), "r1")
-        timeline = requests.timeline(session.connection(), "r1")
+        timeline = timelines.of_request(session.connection(), "r1")
     request = stored.request
     assert (request.status, request.outcome, request.seq, request.head) == ("completed", "approved", 4, decided.head)
     assert (request.owner, request.input) == ("olivia", {"amount": "12.50", "note": "Grüße"})

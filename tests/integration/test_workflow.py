@@ -25,7 +25,7 @@ from placet.engine.events import Claim, Comment, Decide, Extend, Migrate, Withdr
 from placet.engine.state import State
 from placet.plan.compiler import compile_plan
 from storage.database import Database
-from storage.queries.requests import requests
+from storage.queries.requests import requests, timelines
 from tests.approvals import EXPENSE, SECRET, Desk, by, desk, store_people, worker
 from tests.clocks import machine_time
 from tests.replays import replay
@@ -56,7 +56,7 @@ async def state_of(handle: Handle) -> State:
 
 async def rows_of(database: Database, handle: Handle) -> list[Any]:
     with reading(database) as session:
-        return requests.timeline(session.connection(), handle.id)
+        return timelines.of_request(session.connection(), handle.id)
 
 
 async def kinds_of(database: Database, handle: Handle) -> list[str]:

@@ -44,7 +44,7 @@ from placet.errors import Conflict
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from storage.database import Database
-from storage.queries.requests import requests
+from storage.queries.requests import requests, timelines
 from storage.tables.approvals import ApprovalRequest
 from tests.approvals import SECRET, Desk, by, desk, store_people
 from tests.clocks import machine_time
@@ -75,7 +75,7 @@ async def state_of(handle: Handle) -> State:
 
 async def entries_of(database: Database, handle: Handle, kind: str) -> list[Any]:
     with reading(database) as session:
-        return [row for row in requests.timeline(session.connection(), handle.id) if row.kind == kind]
+        return [row for row in timelines.of_request(session.connection(), handle.id) if row.kind == kind]
 
 
 async def events_of(handle: Handle, kind: EventType.ValueType) -> int:

@@ -26,7 +26,7 @@ from placet.engine.state import State
 from placet.plan.compiler import compile_plan
 from placet.plan.plan import Child
 from storage.database import Database
-from storage.queries.requests import requests
+from storage.queries.requests import requests, timelines
 from storage.tables.approvals import Outbox
 from tests.approvals import Desk, by, desk, store_people
 from tests.replays import replay
@@ -76,7 +76,7 @@ class Shop:
 
     async def kinds(self, request_id: str) -> list[str]:
         with reading(self.database) as session:
-            return [row.kind for row in requests.timeline(session.connection(), request_id)]
+            return [row.kind for row in timelines.of_request(session.connection(), request_id)]
 
 
 def spec(name: str, **more: Any) -> ActionSpec:
@@ -273,7 +273,7 @@ async def test_a_wait_ends_at_its_virtual_moment(shop: Shop) -> None:
     await clock.fast_forward(handle, 9 * 24 * HOUR + HOUR)
     assert (await handle.result()).outcome == "approved"
     with reading(shop.database) as session:
-        rows = requests.timeline(session.connection(), handle.id)
+        rows = timelines.of_request(session.connection(), handle.id)
     waited = next(row for row in rows if row.kind == "waited")
     # The workflow's clock goes on while a busy machine works.
     assert timedelta(0) <= waited.at - datetime.fromisoformat(on) < timedelta(minutes=5)
@@ -338,7 +338,7 @@ async def test_the_outcome_of_a_sub_process_is_its_parents_way_on(shop: Shop, de
     with reading(shop.database) as session:
         stored = requests.read(session.connection(), inner.id)
         assert (stored.request.template, stored.request.requester) == ("Child", "ann")
-        first = requests.timeline(session.connection(), inner.id)[0]
+        first = timelines.of_request(session.connection(), inner.id)[0]
     assert first.detail["parent"] == handle.id
     await replays(shop.desk.client, handle)
     await replays(shop.desk.client, inner)
@@ -407,7 +407,7 @@ async def test_people_who_are_told_have_a_notice_in_the_outbox_and_the_request_g
     assert await shop.kinds(handle.id) == ["started", "informed", "completed"]
     with reading(shop.database) as session:
         rows = session.scalars(select(Outbox).where(col(Outbox.request_id) == handle.id)).all()
-        [entry] = [row for row in requests.timeline(session.connection(), handle.id) if row.kind == "informed"]
+        [entry] = [row for row in timelines.of_request(session.connection(), handle.id) if row.kind == "informed"]
     assert [(row.person, row.seq) for row in rows if row.event == "informed"] == [("ann", entry.seq)]
     assert (entry.detail["why"], entry.detail["missing"]) == ("For 7", ["user:nobody"])
     await replays(shop.desk.client, handle)

@@ -12,7 +12,7 @@ import pytest
 
 from placet.definition.model import parse_definition
 from placet.proofs.values.process_variables import process_variables
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 from web.languages import Wording
 from web.views.computed import set_so_far
 from web.views.people import Names

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from storage.queries.requests.reading_marks import Mark
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 from web.languages import Wording
 from web.views.people import Names
 from web.views.requests.news import MOST_LINES, news_of

@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from service.principal import Principal
 from service.verification import Verification
 from service.visibility import see_request
-from storage.queries.requests import requests
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests import timelines
+from storage.queries.requests.timelines import TimelineRow
 from web.audit.kinds import name_of
 from web.languages import Wording
 from web.paging import LINES
@@ -50,7 +50,7 @@ def read_trail(
 ) -> AuditTrail:
     """Read a page of the entries of a request, of one kind unless `kind` is empty; raises NotFound."""
     stored = see_request(connection, principal, request_id, wording.now).request
-    rows = requests.timeline(connection, request_id)
+    rows = timelines.of_request(connection, request_id)
     chosen = [row for row in rows if not kind or row.kind == kind]
     shown = chosen[(page - 1) * LINES : page * LINES]
     names = names_of(connection, {row.actor for row in shown} | {principal.person})

@@ -17,7 +17,7 @@ from service.principal import Principal
 from service.visibility import see_request
 from simulation.modes.ahead import Ahead
 from simulation.modes.consequences import Unavailable
-from storage.queries.requests import requests
+from storage.queries.requests import timelines
 from web.graph.coming import Coming, coming_of
 from web.graph.drawing import draw
 from web.graph.process_graph import ProcessGraph, approver_names, graph_of
@@ -111,7 +111,7 @@ def read_request_process(
     version = versions.of(connection, stored.template_id)
     definition = _drawable(version)
     graph = graph_of(definition, wording.say, _names(connection, definition))
-    progress = progress_of(graph, requests.timeline(connection, request_id))
+    progress = progress_of(graph, timelines.of_request(connection, request_id))
     page = _page(
         version,
         definition,

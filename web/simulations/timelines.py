@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from simulation.report.comparison import TOLERANCE
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 from web.languages import Wording
 from web.simulations.wording import DETAILS, span
 from web.views.people import names_of

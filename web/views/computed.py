@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 
 Values = Mapping[str, Any]
 

@@ -13,7 +13,8 @@ from placet.engine.conversation import REMIND_AGAIN
 from placet.engine.mentions import MOST_MENTIONS, mentioned_in
 from service import mentions
 from service.principal import Principal
-from storage.queries.requests.requests import RequestRow, TaskRow, TimelineRow
+from storage.queries.requests.requests import RequestRow, TaskRow
+from storage.queries.requests.timelines import TimelineRow
 from web.languages import Wording
 from web.views.people import Names, names_of
 

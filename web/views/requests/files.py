@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from placet.engine.content import Attachment
 from service.attachments.types import INLINE
 from storage.queries.requests.attachments import KIND, attachment_in
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 from storage.tables.request_drafts import DraftFile
 from web.languages import Wording
 from web.views import words

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from storage.queries.requests.reading_marks import Mark, looked
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 from web.languages import Wording
 from web.views import words
 from web.views.people import Names

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from service.principal import Principal
 from service.visibility import seen_request, visibility_of_caller
 from storage.queries.requests import inbox as inbox_queries
-from storage.queries.requests import reading_marks, requests, watches
+from storage.queries.requests import reading_marks, requests, timelines, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestRow, RequestWithTasks, TaskRow
 from web.languages import Wording
@@ -126,7 +126,7 @@ def read_request(  # noqa: PLR0917
     """Read the page of a request, with its latest entries or those `until` some number; raises NotFound."""
     stored = seen_request(connection, principal, request_id, wording.now)
     version = versions.of(connection, stored.request.template_id)
-    rows = requests.timeline(connection, request_id)
+    rows = timelines.of_request(connection, request_id)
     mark = reading_marks.find(connection, request_id, principal.person)
     names = names_of(
         connection,

@@ -11,7 +11,7 @@ from typing import Any
 from placet.audit.reasons import Reason
 from placet.audit.reasons import words as words_of
 from placet.engine.content import FieldChange, Revision, changes_as_json, changes_between, difference
-from storage.queries.requests.requests import TimelineRow
+from storage.queries.requests.timelines import TimelineRow
 from web.graph.process_graph import graph_of
 from web.languages import Wording
 from web.views import words

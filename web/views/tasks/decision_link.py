@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from placet.errors import LinkRefused, NotPermitted, PlacetError, ReauthenticationRequired
 from service.decision_links import DecisionLink
 from service.principal import Principal
-from storage.queries.requests import requests
+from storage.queries.requests import timelines
 from web.languages import Wording
 from web.views import words
 from web.views.requests.timeline import changes_since
@@ -172,5 +172,5 @@ def read_page(  # noqa: PLR0917 - all of it is one page
     if code != "changed":
         return page, code, ()
     version = versions.of(connection, link.request.request.template_id)
-    rows = requests.timeline(connection, page.request_id)
+    rows = timelines.of_request(connection, page.request_id)
     return page, code, changes_since(rows, link.claims.revision, version, wording)

@@ -20,7 +20,7 @@ from service import commands
 from service.principal import Principal
 from service.visibility import see_request, seen_task, visibility_of_caller
 from service.waiting.why import answers_of
-from storage.queries.requests import reading_marks, requests, watches
+from storage.queries.requests import reading_marks, requests, timelines, watches
 from storage.queries.requests.reading_marks import Mark
 from storage.queries.requests.requests import RequestWithTasks, TaskRow
 from web.forms import schemas
@@ -155,7 +155,7 @@ def read_task(  # noqa: PLR0917 - all of it is one page
     task = seen_task(connection, principal, task_id, wording.now)
     stored = see_request(connection, principal, task.request_id, wording.now)
     version = versions.of(connection, stored.request.template_id)
-    rows = requests.timeline(connection, task.request_id)
+    rows = timelines.of_request(connection, task.request_id)
     mark = reading_marks.find(connection, task.request_id, principal.person)
     similar = _similar(connection, principal, stored, wording)
     whose = task.assigned_via.partition(":")[2]
