@@ -121,6 +121,42 @@ def test_unary_tests_mean_the_same(cell: str, kind: str, value: Any, fits: bool)
     assert play.outcome == ("yes" if fits else "no")
 
 
+@pytest.mark.parametrize(
+    ("cell", "absent", "fits", "other"),  # the outcome where the amount is absent, one that fits, and one that does not
+    [
+        ("not(< 5)", "second", "7", "3"),
+        ("5", "second", "5", "3"),
+        ("5, 7", "second", "7", "3"),
+        ("[4..8]", "second", "4", "3"),
+        ("? > 5 and ? < 8", "second", "6", "8"),
+        ("not(null)", "second", "6", None),
+        # An absent value is another one than 5.
+        ("not(5)", "first", "3", "5"),
+        ("not(5, 7)", "first", "3", "7"),
+        ("5, null", "first", "5", "3"),
+        ("< 5, null", "first", "3", "5"),
+    ],
+)
+def test_a_rule_about_what_is_absent_fits_as_it_does_in_dmn(
+    cell: str, absent: str, fits: str, other: str | None
+) -> None:
+    logic = table(AMOUNT, LEVEL, (cell, '"first"'), ("null", '"second"'), policy="FIRST")
+    assert played(logic).outcome == absent
+    assert played(logic, amount=fits).outcome == "first"
+    if other is not None:
+        assert played(logic, amount=other).outcome == "completed"
+    if absent == "second":
+        assert "lost" not in {left.kind for left in import_dmn(dmn(decision(logic))).left}
+
+
+def test_what_is_collected_of_what_is_absent_is_computed_too() -> None:
+    rules = (("> 5", "1"), ("null", "2"), ("not(5)", "4"))
+    found = import_dmn(dmn(decision(table(AMOUNT, {"fee": "number"}, *rules, policy="COLLECT", aggregation="SUM"))))
+    sound(found)
+    given: list[tuple[dict[str, str], str]] = [({}, "6"), ({"amount": "7"}, "5"), ({"amount": "5"}, "0")]
+    assert [Computed(found, values)["fee"] for values, _ in given] == [fee for _, fee in given]
+
+
 def test_where_no_rule_fits_nothing_is_set() -> None:
     play = played(table(AMOUNT, LEVEL, ("> 5", '"x"')), amount="1")
     assert ("level" in play.case.state.input, play.outcome) == (False, "completed")

@@ -153,18 +153,22 @@ def _expression(build: Build, decision: DmnDecision, target: DmnTarget, onward: 
 
 
 def _table(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onward, ident: str) -> str:
-    inputs = [build.scope.expression(_read(build.rules, column.text)) for column in decision.inputs]
-    _reads(build, [_read(build.rules, column.text) for column in decision.inputs])
+    subjects = _subjects(build, decision)
+    inputs = [build.scope.written(subject) for subject in subjects]
+    tested = _tested(build, decision)
     cells: list[dict[int, Any]] = []
-    for rule in decision.rules:
+    for tests in tested:
         row: dict[int, Any] = {}
-        for number, (column, text) in enumerate(zip(decision.inputs, rule.tests, strict=True)):
-            cell, whole = _cell(build, column, text)
-            if whole is not None:
-                inputs.append(whole)
+        for number, (subject, test) in enumerate(zip(subjects, tests, strict=True)):
+            if test is None:
+                continue
+            guarded = _guarded(build, test, subject)
+            found = _cells(build, guarded, subject)
+            if found is None:
+                inputs.append(build.scope.written(guarded))
                 row[len(inputs) - 1] = "true"
-            elif cell is not None:
-                row[number] = cell
+            else:
+                row[number] = found[0] if len(found) == 1 else found
         cells.append(row)
     if len(inputs) > _MOST_INPUTS:
         raise Unclear(sentence("it asks for more than {most_inputs} things", most_inputs=_MOST_INPUTS))
@@ -202,25 +206,55 @@ def _taking(decision: DmnDecision) -> str:
     return told.get(decision.policy, sentence("the first that fits"))
 
 
-def _cell(build: Build, column: Column, text: str) -> tuple[Any, str | None]:
-    """Return what a table's cell says of its input, or a whole condition where a cell cannot say it."""
-    operand = _read(build.rules, column.text)
-    tests = read_test(build.rules.spelled(text), operand)
+def _subjects(build: Build, decision: DmnDecision) -> list[Term]:
+    """Return what each column of a table is about, as the blueprint has it."""
+    terms = [_read(build.rules, column.text) for column in decision.inputs]
+    found = [build.scope.understood(term) for term in terms]
+    _reads(build, terms)
+    return found
+
+
+def _tested(build: Build, decision: DmnDecision) -> list[list[Term | None]]:
+    """Return what each rule asks of each column as the blueprint has it; None where anything goes."""
+    return [
+        [_test(build, column, text) for column, text in zip(decision.inputs, rule.tests, strict=True)]
+        for rule in decision.rules
+    ]
+
+
+def _test(build: Build, column: Column, text: str) -> Term | None:
+    tests = read_test(build.rules.spelled(text), _read(build.rules, column.text))
     if not tests:
-        return None, None
+        return None
     test = tests[0] if len(tests) == 1 else _either(tests)
     _reads(build, [test])
-    read = build.scope.understood(test, "bool")
-    subject = build.scope.understood(operand)
-    cells = _cells(build, read, subject)
-    if cells is None:
-        return None, build.scope.written(read)
-    return (cells[0] if len(cells) == 1 else cells), None
+    return build.scope.understood(test, "bool")
+
+
+def _guarded(build: Build, test: Term, subject: Term) -> Term:
+    """Return a test of what may be absent so that it says what DMN does of that, instead of failing."""
+    absent = Term("null")
+    if not build.scope.may_be_absent(subject) or test.args[:2] == (subject, absent):
+        return test
+    if _holds_of_absent(test, subject):
+        return Term("or", (Term("eq", (subject, absent)), test))
+    return Term("and", (Term("ne", (subject, absent)), test))
+
+
+def _holds_of_absent(test: Term, subject: Term) -> bool | None:
+    """Say what DMN's logic of three values makes of a test where its subject is absent; None is its null."""
+    if test.op in {"eq", "ne", "in"} and test.args[0] == subject:
+        return (test.args[1].op == "null") is not (test.op == "ne")
+    found = [_holds_of_absent(arg, subject) for arg in test.args] if test.op in {"and", "or", "not"} else [None]
+    if test.op == "not":
+        return None if found[0] is None else not found[0]
+    decisive = test.op == "or"
+    return decisive if decisive in found else None if None in found else not decisive
 
 
 def _either(tests: tuple[Term, ...]) -> Term:
     values = [test.args[1] for test in tests if test.op == "eq"]
-    if len(values) == len(tests):
+    if len(values) == len(tests) and all(value.op != "null" for value in values):
         return Term("in", (tests[0].args[0], Term("list", tuple(values))))
     found = tests[0]
     for test in tests[1:]:
@@ -328,8 +362,9 @@ def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: O
     column = decision.outputs[0]
     name = target.variable(build, column, build.rules)
     parts = []
-    for number, rule in enumerate(decision.rules, 1):
-        condition = _condition(build, decision, rule)
+    subjects, tested = _subjects(build, decision), _tested(build, decision)
+    for number, (rule, asked) in enumerate(zip(decision.rules, tested, strict=True), 1):
+        condition = _condition(build, asked, subjects)
         term = _read(build.rules, rule.outputs[0])
         value = build.scope.expression(term, "number" if kind == "SUM" else None)
         _reads(build, [term])
@@ -353,17 +388,9 @@ def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: O
     return build.sets(ident, {name: {"expr": text}}, onward({}), name=decision.name)
 
 
-def _condition(build: Build, decision: DmnDecision, rule: DmnRule) -> str:
-    tests: list[Term] = []
-    for column, text in zip(decision.inputs, rule.tests, strict=True):
-        operand = _read(build.rules, column.text)
-        found = read_test(build.rules.spelled(text), operand)
-        if found:
-            tests.append(found[0] if len(found) == 1 else _either(found))
-    if not tests:
-        return "true"
-    whole = tests[0]
+def _condition(build: Build, asked: list[Term | None], subjects: list[Term]) -> str:
+    tests = [_guarded(build, test, subject) for test, subject in zip(asked, subjects, strict=True) if test is not None]
+    whole = tests[0] if tests else Term("bool", value=True)
     for test in tests[1:]:
         whole = Term("and", (whole, test))
-    _reads(build, tests)
-    return build.scope.condition(whole)
+    return build.scope.written(whole)

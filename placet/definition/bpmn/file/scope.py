@@ -129,6 +129,11 @@ class Scope:
             return term.op if term.op in _TYPES else None
         return kind.root().of if kind is not None else None
 
+    def may_be_absent(self, term: Term) -> bool:
+        """Say whether something asks if an expression, that was understood before, is there."""
+        kind = self._kind(term)
+        return kind is not None and kind.absent
+
     def _kind(self, term: Term) -> ValueKind | None:
         if term.op == "name":
             found = self.kinds.get(str(term.value))
