@@ -149,6 +149,34 @@ def test_a_rule_about_what_is_absent_fits_as_it_does_in_dmn(
         assert "lost" not in {left.kind for left in import_dmn(dmn(decision(logic))).left}
 
 
+@pytest.mark.parametrize(
+    ("moment", "told"),
+    [
+        ("2026-01-01T00:00:00", True),
+        ("2026-01-01T00:00:00.5+01:00", False),
+        ("2026-01-01T00:00:00Z", False),
+        ("2026-01-01T00:00:00+0100", False),
+    ],
+)
+@pytest.mark.parametrize("policy", ["UNIQUE", "COLLECT"])
+def test_a_moment_without_an_offset_is_told_to_be_in_utc(moment: str, told: bool, policy: str) -> None:
+    logic = table({"at": "dateTime"}, LEVEL, (f'> date and time("{moment}")', '"a"'), policy=policy)
+    assert ("taken as UTC" in said_of(import_dmn(dmn(decision(logic))), "r1")) is told
+
+
+@pytest.mark.parametrize("kind", ["exclusive", "inclusive"])
+def test_so_is_one_in_a_condition_and_in_a_timer(kind: str) -> None:
+    timer = "<timerEventDefinition><timeDate>2026-02-01T08:00:00</timeDate></timerEventDefinition>"
+    catch = f'<intermediateCatchEvent id="t">{timer}</intermediateCatchEvent>'
+    drawn = flows(
+        "s -> t", "t -> g", 'g -> a ? = at > date and time("2026-01-01T00:00:00")', "g -> b", "a -> e", "b -> e"
+    )
+    split = gateway("g", kind=kind, default="g-b")
+    found = import_bpmn(bpmn(S + catch + split + task("a") + task("b") + end("e") + drawn), actions=ACTIONS)
+    assert "taken as UTC" in said_of(found, "t")
+    assert "taken as UTC" in said_of(found, "g-a")
+
+
 def test_what_is_collected_of_what_is_absent_is_computed_too() -> None:
     rules = (("> 5", "1"), ("null", "2"), ("not(5)", "4"))
     found = import_dmn(dmn(decision(table(AMOUNT, {"fee": "number"}, *rules, policy="COLLECT", aggregation="SUM"))))

@@ -19,6 +19,7 @@ from placet.definition.bpmn.elements.form_fields import Field
 from placet.definition.bpmn.file.flow_nodes import Flat
 from placet.definition.bpmn.file.reader import Flow, Part
 from placet.definition.bpmn.file.scope import Scope
+from placet.definition.bpmn.file.terms import without_offset
 from placet.definition.bpmn.remarks import ImportRemarks
 from placet.errors import BlueprintInvalid, Problem
 from placet.sentences import sentence
@@ -181,6 +182,13 @@ class Build:
         self.declared[free] = facts
         self.read[free] = None
         return free
+
+    def told_offset(self, ident: str, text: str) -> None:
+        """Say that a moment without an offset, in what an element says, is in UTC."""
+        if without_offset(text):
+            self.account.assumed(
+                ident, "a moment without an offset is taken as UTC; the file's engine may mean another"
+            )
 
     def along(self, flow: Flow) -> None:
         """Record that an edge of the blueprint follows a flow."""

@@ -146,6 +146,7 @@ def _expression(build: Build, decision: DmnDecision, target: DmnTarget, onward: 
     _value_kind(build, target, column, term)
     values = {target.variable(build, column, build.rules): _written(build, term)}
     build.account.mapped(decision.id, "an action that sets what it comes to")
+    build.told_offset(decision.id, decision.expression or "")
     return build.sets(ident, values, onward({}), name=decision.name)
 
 
@@ -191,6 +192,7 @@ def _table(build: Build, decision: DmnDecision, target: DmnTarget, onward: Onwar
             {"when": [row.get(column) for column in range(len(inputs))], "to": leads(rule.outputs), "via": rule.id}
         )
         build.account.mapped(rule.id, sentence("rule {number} of the table", number=number))
+        build.told_offset(rule.id, " ".join((*rule.tests, *rule.outputs)))
     otherwise = leads(tuple(column.otherwise for column in decision.outputs))
     if not rows or not inputs:
         build.edge(node, rows[0]["to"] if rows else otherwise, default=True)
@@ -369,6 +371,7 @@ def _collected(build: Build, decision: DmnDecision, target: DmnTarget, onward: O
         value = build.scope.expression(term, "number" if kind == "SUM" else None)
         _reads(build, [term])
         build.account.mapped(rule.id, sentence("part {number} of what is computed", number=number))
+        build.told_offset(rule.id, " ".join((*rule.tests, *rule.outputs)))
         if kind:
             parts.append(f"({condition} ? {value if kind == 'SUM' else '1'} : 0)")
         else:

@@ -66,6 +66,7 @@ def _timed(build: Build, part: Part) -> dict[str, Any] | None:
     moment = moment_of(text.strip().lstrip("=").strip().strip("\"'")) if text else None
     if moment is not None:
         build.account.mapped(part.id, sentence("it waits until {until}", until=moment.value))
+        build.told_offset(part.id, text)
         return {"until": f'{moment.op}("{moment.value}")'}
     variable = variable_of(text) if text else None
     if variable is None:

@@ -91,6 +91,7 @@ def choose(
             facts = {"default": True} if text is None else {"condition": text}
             if text is not None and flow.id:
                 build.account.mapped(flow.id, sentence("it is taken where {text}", text=text[:_LONGEST]))
+                build.told_offset(flow.id, flow.condition or "")
             build.edge(node, walk.follow(flow, context), flow.id, **facts)
 
     build.todo.append(lead)
@@ -167,6 +168,7 @@ def _each(build: Build, part: Part, outs: Sequence[Flow]) -> dict[str, str]:
             continue
         try:
             found[flow.id] = condition(build, part, read_term(flow.condition or ""))
+            build.told_offset(flow.id, flow.condition or "")
         except Unclear as error:
             title = flow.name or build.flat.parts[flow.target].name or flow.id
             name = build.fresh(slug(title, "way", longest=50), type="boolean", title=title[:200])

@@ -52,6 +52,11 @@ def turned(term: Term) -> Term:
     return Term(_TURNED[term.op], (term.args[1], term.args[0]))
 
 
+def without_offset(text: str) -> bool:
+    """Say whether an expression holds a moment without an offset, which `moment_of` takes for one in UTC."""
+    return re.search(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d+)?)?(?![\d:.Zz+-])", text) is not None
+
+
 def moment_of(text: str) -> Term | None:
     """Read a date or a moment; one without an offset is in UTC. None where it is neither."""
     plain = text.strip()
