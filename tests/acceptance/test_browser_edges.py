@@ -328,3 +328,13 @@ def test_on_a_phone_no_word_of_a_button_or_a_table_is_broken_into_letters(placet
         if page.evaluate("document.documentElement.scrollWidth") > 360:
             wide.append(path)
     assert (broken, wide) == ([], [])
+
+
+@pytest.mark.parametrize("width", [360, 1400])
+def test_what_an_address_leads_to_is_not_behind_the_bar(placet: Placet, visit: Visitors, width: int) -> None:
+    page = visit("max", width=width).go("/preferences")
+    expect(page.locator("#notices h2")).to_be_in_viewport(ratio=1)
+    bar, place = page.locator(".bar").bounding_box(), page.locator("#notices").bounding_box()
+    assert bar is not None
+    assert place is not None
+    assert place["y"] >= bar["y"] + bar["height"], page.url
