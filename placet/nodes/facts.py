@@ -37,13 +37,14 @@ class NodeFacts:
     """The facts about one node that proofs use, besides its type.
 
     `results` are what it can come to, each a value of `on`; empty where its edges carry none, or any. `gathers`: it
-    waits for all that lead to it. `sets`: the variables that it sets itself; of these, an approval surely sets `asks`
-    once it is approved. `computes`: what it evaluates besides conditions. `names`: the people it names, each with its
-    place. `table`: the decision table by which it chooses.
+    waits for all that lead to it, or for `needs` of them. `sets`: the variables that it sets itself; of these, an
+    approval surely sets `asks` once it is approved. `computes`: what it evaluates besides conditions. `names`: the
+    people it names, each with its place. `table`: the decision table by which it chooses.
     """
 
     results: tuple[str, ...] = ()
     gathers: bool = False
+    needs: int = 0
     sets: frozenset[str] = frozenset()
     asks: frozenset[str] = frozenset()
     computes: tuple[Computed, ...] = ()

@@ -90,8 +90,11 @@ class JoinType(PassingType[JoinNode]):
         return Node(id=definition.id, type=self.kind, edges=edges, join=join)
 
     def facts(self, definition: JoinNode, context: FactsContext) -> NodeFacts:
-        """Tell whether it waits for all that lead to it."""
-        return NodeFacts(gathers=definition.need in {"all", "every"})
+        """Tell for how many of those that lead to it it waits."""
+        need = definition.need
+        if isinstance(need, str):
+            return NodeFacts(gathers=need != "any", needs=int(need == "any"))
+        return NodeFacts(needs=need.at_least)
 
     def arrive(self, run: Run, node: Node, branch: Frames) -> bool:
         """Count an arriving branch; the branches that are not waited for end once enough have arrived."""

@@ -123,7 +123,7 @@ def _evaluated(
     from placet.proofs.values.outputs import output_findings
     from placet.proofs.values.reachability import Reach
 
-    reach = Reach(draft, Prover(draft.definition.variables, _offsets(draft)))
+    reach = Reach(draft, Prover(draft.definition.variables, _offsets(draft)), actions)
     known = assigned(draft, actions, children)
     return reach, [
         *branch_findings(draft, reach, known),

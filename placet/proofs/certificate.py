@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
-CHECKER_VERSION = "3"  # raised whenever a check is added or decides otherwise
+CHECKER_VERSION = "4"  # raised whenever a check is added or decides otherwise
 
 PROVEN = (
     "every node is reachable from the trigger",

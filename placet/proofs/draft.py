@@ -47,10 +47,10 @@ class DraftNode:
 
     `plain` are the results for which an edge without `on` stands. `entry`: requests begin here. `end`: requests end
     here. `chooses`: its edges carry conditions. `splits`: all of its edges are taken. `gathers`: it waits for all that
-    lead to it. `pauses`: people or time come between, so that the input may be another afterwards (a request for
-    changes). `sets`: the variables that it sets itself, but for the results `in_vain`; of these, an approval surely
-    sets `asks` once it is approved. `computes`: what it evaluates besides conditions, and `guards`: under which its
-    approvers are asked.
+    lead to it, or for `needs` of them. `pauses`: people or time come between, so that the input may be another
+    afterwards (a request for changes). `sets`: the variables that it sets itself, but for the results `in_vain`; of
+    these, an approval surely sets `asks` once it is approved. `computes`: what it evaluates besides conditions, and
+    `guards`: under which its approvers are asked.
     """
 
     id: str
@@ -65,6 +65,7 @@ class DraftNode:
     pauses: bool = False
     splits: bool = False
     gathers: bool = False
+    needs: int = 0
     names: tuple[tuple[str, str], ...] = ()  # of people, each with its place, besides those of its step
     sets: frozenset[str] = frozenset()
     in_vain: frozenset[str] = frozenset()
@@ -153,6 +154,7 @@ def draft_of(definition: ProcessDefinition) -> Draft:
             pauses=node_type.pauses,
             splits=node_type.splits,
             gathers=facts.gathers,
+            needs=facts.needs,
             sets=facts.sets,
             in_vain=node_type.in_vain,
             asks=facts.asks,

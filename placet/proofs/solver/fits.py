@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import z3
 
 from placet.definition.variables.shapes import MAX_LENGTH, Shape, typed
@@ -12,6 +14,15 @@ _KINDS = {"string": "string", "integer": "int", "decimal": "decimal", "boolean":
     "datetime": "timestamp"
 }
 _LONGEST_NUMBER = 1_200  # characters of a decimal that is written as text
+
+
+def literal(shape: Shape, value: Any, context: Any) -> Symbol | None:
+    """Return the symbol of a literal value that fits a scalar's declaration; None where it is not known."""
+    if shape.type not in _KINDS or (shape.type == "string" and not is_expressible(value)):
+        return None
+    kind = _KINDS[shape.type]
+    term = constant(kind, typed(shape, value), context)
+    return Symbol(kind=kind, absent=z3.BoolVal(False, context), term=term)
 
 
 def fits(texts: Texts, symbol: Symbol, shape: Shape) -> Term | None:

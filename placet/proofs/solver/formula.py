@@ -107,6 +107,30 @@ class Formulas:
         rest = z3.Or(left.length <= known, self.declarations.fresh("Bool", "rest"))
         return z3.And([left.length == right.length, *same, rest])
 
+    def read_from(self, one: Symbol, other: Symbol) -> Term:
+        """Return what holds where a variable's value has been read from another value, as far as that is known."""
+        if one.kind == "decimal" and other.kind == "int":
+            return one.term == z3.ToReal(other.term)
+        if one.kind != other.kind:
+            return z3.BoolVal(True, self.context)
+        if one.kind == "list":
+            pairs = zip(one.items, other.items, strict=False)
+            items = [z3.Implies(one.length > n, self.read_from(*pair)) for n, pair in enumerate(pairs)]
+            return z3.And([one.length == other.length, *items])
+        if one.kind == "object":
+            members = [name for name in one.fields if name in other.fields]
+            return z3.And(
+                [z3.BoolVal(True, self.context)]
+                + [
+                    z3.Or(
+                        other.fields[name].absent,
+                        z3.And(z3.Not(one.fields[name].absent), self.read_from(one.fields[name], other.fields[name])),
+                    )
+                    for name in members
+                ]
+            )
+        return one.term == other.term
+
     # Leaves
 
     def _literal(self, node: Node) -> Value:

@@ -61,7 +61,10 @@ class SymbolPart:
     `demands` hold of every input. `truths` do too, but cost more: they are told last. `tidy` are wishes, from the
     tidiest values on: a witness is easier to read with 5001 in it than with a fraction of many digits. `guesses` are
     wishes about what the solver does not look into. `texts` are unknown texts, for which samples can be tried.
+    `unknowns` are all of these unknowns.
     """
+
+    unknowns: list[Term] = field(default_factory=list)
 
     demands: list[Term] = field(default_factory=list)
     truths: list[Term] = field(default_factory=list)
@@ -88,7 +91,13 @@ class Declarations:
         self._count += 1
         name = f"{hint}!{self._count}"
         make: dict[str, Callable[..., Term]] = {"Bool": z3.Bool, "Int": z3.Int, "Real": z3.Real, "String": z3.String}
-        return make[sort](name, ctx=self.context)
+        unknown = make[sort](name, ctx=self.context)
+        self.now.unknowns.append(unknown)
+        return unknown
+
+    def like(self, unknowns: Sequence[Term]) -> list[Term]:
+        """Return new unknowns of the same sorts."""
+        return [self.fresh(unknown.sort().name(), f"{unknown.decl().name()}'") for unknown in unknowns]
 
     def false(self) -> Term:
         """Return the constant false."""

@@ -13,7 +13,8 @@ from placet.proofs.findings import Finding, error, warning
 from placet.proofs.solver import Undecided
 from placet.proofs.values.assignment import AssignedVariables
 from placet.proofs.values.evaluation import EvaluationCheck
-from placet.proofs.values.reachability import Reach, ReachingInput, Values
+from placet.proofs.values.reachability import Reach, ReachingInput
+from placet.proofs.values.runs import Values
 from placet.sentences import sentence
 
 Condition = tuple[DraftEdge, Expression]

@@ -18,7 +18,8 @@ from placet.proofs.draft import Draft, DraftNode
 from placet.proofs.findings import Finding, error, warning, what_follows
 from placet.proofs.solver import Undecided
 from placet.proofs.values.assignment import AssignedVariables
-from placet.proofs.values.reachability import Reach, ReachingInput, Values
+from placet.proofs.values.reachability import Reach, ReachingInput
+from placet.proofs.values.runs import Values
 from placet.sentences import sentence
 
 

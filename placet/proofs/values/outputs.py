@@ -28,7 +28,8 @@ from placet.proofs.findings import Finding, error, warning, what_follows
 from placet.proofs.solver import Undecided
 from placet.proofs.solver.samples import sample_input
 from placet.proofs.values.interfaces import GIVEN
-from placet.proofs.values.reachability import Reach, Values
+from placet.proofs.values.reachability import Reach
+from placet.proofs.values.runs import Values
 from placet.sentences import sentence, shortened
 
 LONGEST_FAULT = 500  # characters of what is told of a value
