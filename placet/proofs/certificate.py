@@ -27,6 +27,8 @@ ASSUMED = (
     "an outside event that leaves out what its way on needs is refused, as one whose values do not fit",
     "the engine continues a run as new at 4,096 events, and carries 2,000,000 bytes in one payload",
     "a request's input has at most 1,000,000 bytes, a comment 10,000, and a stage of roles or groups 20 seats",
+    "what is computed has at most 100 digits, 100,000 characters or 10,000 items, and takes at most 250,000 steps",
+    "moments lie in the years 1 to 9999 in every time zone",
     "where a warning says so: branches to the same node overlap, optional values are absent, numbers exceed 64 bits",
 )
 
