@@ -244,11 +244,3 @@ def test_a_branch_that_is_not_taken_says_nothing_of_the_outcome(
     for stage in asked:
         play.decide(stage)
     assert play.outcome == outcome
-
-
-def test_conditions_too_long_to_be_asked_together_are_told() -> None:
-    drawn = [f"g -> {way} ? ${{text == '{way * 1_500}'}}" for way in "abc"]
-    found = imported(
-        S + gateway("g", kind="inclusive") + task("a") + task("b") + task("c") + JOINED + flows("s -> g", *drawn)
-    )
-    assert "too long" in said_of(found, "g")
