@@ -90,7 +90,7 @@ async def test_each_open_request_has_its_chance_and_its_range_in_one_line(desk: 
     }
     german = await lines(desk, "r1", "r2", **{"Accept-Language": "de"})
     assert german["r2"] == "zu wenige frühere Anträge für eine Prognose"
-    assert german["r1"].startswith("fertig etwa 4 März, 09:00 (80 % von")
+    assert german["r1"].startswith("fertig etwa 4. März, 09:00 (80 % von")
 
 
 async def test_nobody_learns_of_requests_that_are_not_theirs_to_see(desk: ApiDesk, asked: Asked) -> None:

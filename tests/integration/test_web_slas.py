@@ -309,10 +309,10 @@ async def test_who_may_not_acknowledge_sees_why_and_who_may_not_see_finds_nothin
 async def test_an_open_page_is_told_how_many_breaches_wait_for_its_reader(desk: ApiDesk) -> None:
     here = WebContext(context=context_of(desk), health=None)  # type: ignore[arg-type]  # nobody asks how anything is
     desi = Principal(person="desi", access=frozenset({"designer"}))
-    before, told = await desk.database.read(_mark, desi, here)
+    before, told = await desk.database.read(_mark, desi, here, "")
     assert told["breaches"] == ""
     store_breaches(desk, 3)
-    after, told = await desk.database.read(_mark, desi, here)
+    after, told = await desk.database.read(_mark, desi, here, "")
     assert told["breaches"] == "3"
     assert before != after
 
