@@ -323,7 +323,7 @@ def _node_of(plan: Plan, entry: Entry) -> Node | None:
     why = entry.detail.get("why")
     name = entry.detail.get("node") or (why.get("node") if isinstance(why, Mapping) else None)
     if name is None and entry.kind in {"task_opened", "approver_missing"}:
-        return next((node for node in plan.nodes.values() if node.stage and node.stage.name == entry.stage), None)
+        name = next((node for node, stage in plan.stages_by_node.items() if stage.name == entry.stage), None)
     return plan.nodes.get(str(name))
 
 

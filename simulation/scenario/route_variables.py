@@ -38,9 +38,9 @@ def computations_inside(plan: Plan, node: Node) -> tuple[Plan, tuple[str, ...]] 
 
     Returns None for another node, and where the way or what it hands back depends on more than its input.
     """
-    if node.call_spec is None or type_at(node).runs_action:
+    if node.calls is None or type_at(node).runs_action:
         return None
-    child, steps = plan.children[node.call_spec.name].plan, list[str]()
+    child, steps = plan.children[node.calls].plan, list[str]()
     names = {variable.name for variable in child.variables} - child.set_outside
     if child.offsets != plan.offsets or not names.issuperset(node.sources.values()):
         return None

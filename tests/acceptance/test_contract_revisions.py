@@ -142,7 +142,7 @@ def test_a_mail_to_whoever_is_asked_again_says_what_was_changed(placet: Placet) 
     def told() -> bool:
         new = mails() - looked_at
         looked_at.update(new)
-        return any(f"note: desk → {note}" in placet.http.get(f"{mailbox}/{n}").text for n in new)
+        return any(f"Note: desk → {note}" in placet.http.get(f"{mailbox}/{n}").text for n in new)
 
     poll(told, what="the mail")
 
