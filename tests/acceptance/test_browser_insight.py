@@ -272,7 +272,7 @@ def test_what_was_mined_goes_through_the_pages_to_a_published_version_and_a_runn
     page.get_by_role("button", name="Veröffentlichen", exact=True).press("Enter")
     page.wait_for_url("**/move*")
     rita = visit("rita")
-    page = rita.go("/requests/new")
+    page = rita.go(f"/requests/new?q={name}")  # of all processes it shows a page
     page.get_by_role("link", name=name).first.press("Enter")
     page.get_by_label("Amount").fill("7200")
     page.get_by_role("button", name="Ask for approval").press("Enter")
