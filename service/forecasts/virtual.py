@@ -61,15 +61,7 @@ class DrawnPeople:
                 continue
             at = max(add_hours(self.plan.calendar, task.opened_at, self.draw.wait(task)), now)
             decision = self.draw.decision(task)
-            yield from decision_events(
-                self.done,
-                self.plan.nodes[task.node],
-                task,
-                person=person,
-                decision=decision,
-                at=at,
-                variables=self.plan.variables,
-            )
+            yield from decision_events(self.plan, self.done, task, person=person, decision=decision, at=at)
 
 
 def run(plan: Plan, state: State, now: datetime, draw: Draw) -> Future:
@@ -119,13 +111,7 @@ class PastPeople:
             past = self.decided.get(task.id)
             if past is not None:
                 yield from decision_events(
-                    self.done,
-                    self.plan.nodes[task.node],
-                    task,
-                    person=past.person,
-                    decision=past.decision,
-                    at=max(past.at, now),
-                    variables=self.plan.variables,
+                    self.plan, self.done, task, person=past.person, decision=past.decision, at=max(past.at, now)
                 )
 
 

@@ -254,13 +254,7 @@ class RecordedPeople:
                 span = approver_model.decision_time(self.plan, stage, task) - task.opened_at
                 at = max(self._known_until(task, person, now) + span, now)
                 yield from decision_events(
-                    self._done,
-                    self.plan.nodes[task.node],
-                    task,
-                    person=person,
-                    decision=approver_model.decision,
-                    at=at,
-                    variables=self.plan.variables,
+                    self.plan, self._done, task, person=person, decision=approver_model.decision, at=at
                 )
 
     def _event_for(self, task: Task, person: str, recorded: TaskEvent, at: datetime) -> Event:

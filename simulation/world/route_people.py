@@ -72,13 +72,12 @@ class RoutePeople:
                     at = max(self.approver_model.decision_time(self.plan, stage, task), now)
                     decision: Decision = "approve" if result == "approved" else "reject"
                     yield from decision_events(
+                        self.plan,
                         self.done,
-                        self.plan.nodes[task.node],
                         task,
                         person=person,
                         decision=decision,
                         at=at,
-                        variables=self.plan.variables,
                         required_values=self.required_values,
                     )
 

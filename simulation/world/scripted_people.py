@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Literal
 
-from placet.definition.variables import Variable
 from placet.engine.bound_action import exact_numbers
 from placet.engine.events import (
     Actor,
@@ -30,7 +29,6 @@ from placet.engine.events import (
     Withdraw,
 )
 from placet.engine.state import Decision, Question, State, Task
-from placet.plan.graph import Node
 from placet.plan.plan import Plan
 from simulation.run.driver import PlannedEvent
 from simulation.scenario.approver_model import WITHOUT_DEADLINE, ApproverModel
@@ -209,32 +207,22 @@ class ScriptedPeople:
         if person is None:
             return
         at = max(self.approver_model.decision_time(self.plan, stage, task), now)
-        yield from decision_events(
-            self.done,
-            self.plan.nodes[task.node],
-            task,
-            person=person,
-            decision=decision,
-            at=at,
-            variables=self.plan.variables,
-        )
+        yield from decision_events(self.plan, self.done, task, person=person, decision=decision, at=at)
 
 
 def decision_events(
+    plan: Plan,
     done: Mapping[tuple[Any, ...], int],
-    node: Node,
     task: Task,
     *,
     person: str,
     decision: Decision,
     at: datetime,
-    variables: Sequence[Variable] = (),
     required_values: Mapping[str, Any] = MappingProxyType({}),
 ) -> Iterator[PlannedEvent]:
     """Yield the next event of a person who decides a task: a claim, if the task is in a queue, else the decision.
 
-    `variables` are those of the process, for the fields of the form that set them (see sample_decision), and
-    `required_values` are values that the form has to set variables to.
+    `required_values` are values that the form has to set variables to (see sample_decision).
     """
     actor = Actor(person=person)
     if task.assignee is None and person in task.candidates:
@@ -245,7 +233,8 @@ def decision_events(
     mark = ("decision", task.id, person)
     if mark in done:
         return
-    form = sample_decision(node, required_values, variables) if decision == "approve" else None
+    node = plan.nodes[task.node]
+    form = sample_decision(node, required_values, plan.variables) if decision == "approve" else None
     stage = node.asked
     comment = "simulated" if stage is not None and decision in stage.comment_required else None
     event = Decide(
